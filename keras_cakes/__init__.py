@@ -1,0 +1,1 @@
+"""CAKES for Keras 3."""

@@ -1,0 +1,175 @@
+"""Replacement configurations: which sub-kernel makes which output channel."""
+
+import json
+import os
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+
+from keras_cakes.assignment import Assignment
+from keras_cakes.assignment import shortened
+from keras_cakes.sub_kernels import canonical_order
+
+FORMAT = "keras_cakes.configuration"
+VERSION = 1
+
+# A file of every published network is a few kilobytes.
+_MOST_BYTES = 16 << 20
+
+
+class Configuration(Mapping[str, Assignment]):
+    """A replacement configuration: for each replaced layer, its assignment.
+
+    An immutable mapping of layer name to `Assignment`, in network order. It
+    is what a search finds (`keras_cakes.derive`) and what
+    `keras_cakes.replace` builds a network from.
+
+    Args:
+        layers: Mapping of layer name to anything `Assignment` accepts:
+            counts, one sub-kernel per channel, or `(sub_kernel, count)` runs.
+
+    Raises:
+        ValueError: If a layer name or an assignment is not valid.
+
+    Example:
+
+    >>> configuration = Configuration({"conv1": {"3x3x3": 4, "1x3x3": 12}})
+    >>> configuration["conv1"].counts
+    {'3x3x3': 4, '1x3x3': 12}
+    """
+
+    __slots__ = ("_layers",)
+
+    def __init__(self, layers: Mapping[str, Any]):
+        if not isinstance(layers, Mapping):
+            raise ValueError(
+                "`layers` is expected to map layer names to channel "
+                f"assignments. Received: layers={shortened(layers)}"
+            )
+        self._layers: dict[str, Assignment] = {}
+        for name, value in layers.items():
+            if not isinstance(name, str) or not name:
+                raise ValueError(
+                    "A layer name is expected to be a non-empty string. "
+                    f"Received: {name!r}"
+                )
+            try:
+                self._layers[name] = (
+                    value
+                    if isinstance(value, Assignment)
+                    else Assignment(value)
+                )
+            except ValueError as error:
+                raise ValueError(f"Layer {name!r}: {error}") from None
+
+    def __getitem__(self, name: str) -> Assignment:
+        return self._layers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._layers)
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    def __hash__(self) -> int:
+        # Equality of mappings ignores order, so the hash has to as well.
+        return hash(frozenset(self._layers.items()))
+
+    def __repr__(self) -> str:
+        return f"<Configuration of {len(self)} layers: {self.counts}>"
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Channels per sub-kernel over all layers, in canonical order."""
+        total: dict[str, int] = {}
+        for assignment in self._layers.values():
+            for name, count in assignment.counts.items():
+                total[name] = total.get(name, 0) + count
+        return {str(k): total[str(k)] for k in canonical_order(total)}
+
+    def to_json(self) -> str:
+        """The configuration as text: one line a layer, so diffs are small."""
+        lines = [
+            f"  {json.dumps(name)}: {json.dumps(assignment.to_list())}"
+            for name, assignment in self._layers.items()
+        ]
+        layers = "{\n" + ",\n".join(lines) + "\n }" if lines else "{}"
+        return (
+            f'{{\n "format": "{FORMAT}",\n "version": {VERSION},\n'
+            f' "layers": {layers}\n}}\n'
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> "Configuration":
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: If the text is not a configuration of a known
+                version; nothing in it is trusted.
+        """
+        try:
+            document = json.loads(text, object_pairs_hook=_without_repeats)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(
+                f"A configuration is expected to be JSON. Received: {error}"
+            ) from None
+        if not isinstance(document, dict) or document.get("format") != FORMAT:
+            raise ValueError(
+                f'A configuration is expected to hold "format": "{FORMAT}". '
+                f"Received: {shortened(document)}"
+            )
+        version = document.get("version")
+        if type(version) is not int or version != VERSION:
+            raise ValueError(
+                f"A configuration of version {VERSION} is expected. "
+                f"Received: version={shortened(version)}"
+            )
+        unknown = sorted(set(document) - {"format", "version", "layers"})
+        if unknown:
+            raise ValueError(
+                "A configuration is expected to hold only 'format', 'version' "
+                f"and 'layers'. Received: {shortened(unknown)}"
+            )
+        return cls(document.get("layers"))  # type: ignore[arg-type]
+
+    def save(self, path: "str | os.PathLike[str]") -> None:
+        """Writes the configuration as JSON, whole or not at all."""
+        temporary = f"{os.fspath(path)}.{os.getpid()}.tmp"
+        try:
+            with open(temporary, "w", encoding="utf-8") as file:
+                file.write(self.to_json())
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            if os.path.exists(temporary):
+                os.remove(temporary)
+
+    @classmethod
+    def load(cls, path: "str | os.PathLike[str]") -> "Configuration":
+        """Reads a configuration file.
+
+        Raises:
+            ValueError: If the file does not hold a configuration; the
+                message names the file.
+        """
+        with open(path, "rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        try:
+            if len(content) > _MOST_BYTES:
+                raise ValueError(
+                    "A configuration is expected to be at most "
+                    f"{_MOST_BYTES} bytes. Received: a larger file"
+                )
+            return cls.from_json(content.decode("utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{os.fspath(path)}: {error}") from None
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = sorted({n for n in names if names.count(n) > 1})
+        raise ValueError(f"the names {shortened(repeated)} more than once")
+    return document

@@ -1,0 +1,304 @@
+"""Rewriting any functional model: to a search network, to a derived one."""
+
+import dataclasses
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_cakes.configuration import Configuration
+from keras_cakes.graph import Graph
+from keras_cakes.graph import as_functional
+from keras_cakes.graph import rewrite
+from keras_cakes.layers.cakes_conv3d import CakesConv3D
+from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
+from keras_cakes.regularizers import CostLasso
+from keras_cakes.sub_kernels import kernel_set as resolve_kernel_set
+from keras_cakes.sub_kernels import relative_costs
+
+LayerChoice = "Sequence[str] | Callable[[keras.layers.Layer], bool] | None"
+
+# What a replacement takes over from the convolution it stands for.
+_SHARED_ARGUMENTS = (
+    "filters",
+    "kernel_size",
+    "strides",
+    "padding",
+    "data_format",
+    "dilation_rate",
+    "groups",
+    "activation",
+    "kernel_initializer",
+    "kernel_regularizer",
+    "kernel_constraint",
+    "activity_regularizer",
+    "name",
+    "trainable",
+    "dtype",
+)
+_BIAS_ARGUMENTS = (
+    "use_bias",
+    "bias_initializer",
+    "bias_regularizer",
+    "bias_constraint",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchSpecification:
+    """What a search may choose, and how its candidates run.
+
+    Args:
+        kernel_set: Name of a kernel set or a sequence of sub-kernels.
+        priority: `"performance"` (one random path at a time) or `"cost"`
+            (all candidates, with a lasso on the path weights).
+        lasso: Float, strength of the lasso (the paper's lambda); used by
+            `priority="cost"`.
+        cost: What the lasso is weighted by: `"params"` or `"macs"` (equal
+            within a layer, since candidates share the output size), or a
+            mapping of sub-kernel to a positive cost of your own.
+        aggregation: How a cost-priority layer hands on its candidates.
+            `"concat"`: side by side, aggregated by the convolution that
+            follows; a layer whose consumer cannot widen (an addition, an
+            output) raises an error. `"sum"`: added per channel (Eq. 5).
+            `"auto"`: concatenated where the consumer can widen.
+        normalization: Normalization to put behind a convolution that has
+            none of its own: `"batch"`, `"instance"` or `None`.
+    """
+
+    kernel_set: Any = "1d2d3d"
+    priority: str = "performance"
+    lasso: float = 1e-4
+    cost: Any = "params"
+    aggregation: str = "auto"
+    normalization: str | None = "batch"
+
+    def lasso_of(self, kernel_size: Sequence[int]) -> CostLasso | None:
+        """The lasso on the path weights of a layer, if there is one."""
+        if self.priority != "cost":
+            return None
+        kernels = resolve_kernel_set(self.kernel_set, kernel_size)
+        if isinstance(self.cost, Mapping):
+            missing = [str(k) for k in kernels if str(k) not in self.cost]
+            if missing or not all(c > 0 for c in self.cost.values()):
+                raise ValueError(
+                    "`cost` is expected to give each sub-kernel a positive "
+                    f"number. Received: cost={self.cost}, without {missing}"
+                )
+            costs = [float(self.cost[str(kernel)]) for kernel in kernels]
+        elif self.cost in ("params", "macs"):
+            costs = [float(kernel.taps) for kernel in kernels]
+        else:
+            raise ValueError(
+                "`cost` is expected to be 'params', 'macs' or a mapping of "
+                f"sub-kernel to cost. Received: cost={self.cost!r}"
+            )
+        return CostLasso(relative_costs(costs), self.lasso)
+
+
+def replaceable_layers(
+    model: keras.Model, layers: Any = None
+) -> tuple[str, ...]:
+    """Names of the convolutions that a search or a configuration replaces.
+
+    Args:
+        model: A functional Keras model.
+        layers: Which ones: names, or a function of a layer that says yes or
+            no. By default every `Conv3D` of at least three taps along each
+            axis, except in the stem and the head: a convolution with no
+            other before it, or none after it, stays as it is.
+
+    Returns:
+        Layer names in network order.
+
+    Raises:
+        ValueError: If a name is unknown or not a `Conv3D`, or nothing is
+            left to replace.
+    """
+    model = as_functional(model)
+    graph = Graph(model)
+    convolutions = [
+        layer
+        for layer in model.layers
+        if type(layer) is keras.layers.Conv3D
+    ]
+    if layers is None:
+        chosen = [
+            layer.name
+            for layer in convolutions
+            if min(layer.kernel_size) >= 3
+            and graph.reaches_convolution(layer.name, upstream=True)
+            and graph.reaches_convolution(layer.name, upstream=False)
+        ]
+    elif callable(layers):
+        chosen = [layer.name for layer in convolutions if layers(layer)]
+    else:
+        names = [layer.name for layer in convolutions]
+        for name in layers:
+            if name not in names:
+                raise ValueError(
+                    "A replaced layer is expected to be a `Conv3D` of the "
+                    f"model. Received: {name!r}; the model has {names}"
+                )
+        chosen = [name for name in names if name in set(layers)]
+    if not chosen:
+        raise ValueError(
+            "`model` is expected to have a `Conv3D` to replace (by default "
+            "at least 3x3x3, neither the first nor the last convolution; "
+            "`layers` chooses others). Received: "
+            f"model={model.name!r} with layers="
+            f"{[layer.name for layer in convolutions]}"
+        )
+    return tuple(chosen)
+
+
+def to_search_network(
+    model: keras.Model,
+    specification: SearchSpecification,
+    layers: Any = None,
+) -> keras.Model:
+    """Replaces convolutions and their normalization by search layers.
+
+    A batch or instance normalization right behind a replaced convolution
+    becomes part of the search layer, with a scale, an offset and statistics
+    per candidate; where there is none, `specification.normalization` is put
+    there. Everything else is copied, with new weights.
+
+    Args:
+        model: A functional Keras model; it stays as it is.
+        specification: What is searched.
+        layers: See `replaceable_layers`.
+
+    Returns:
+        A functional Keras model of `CakesSearchConv3D` layers.
+    """
+    model = as_functional(model)
+    graph = Graph(model)
+    names = replaceable_layers(model, layers)
+    behind = {name: _normalization_behind(graph, name) for name in names}
+
+    def substitute(layer):
+        if layer.name not in behind:
+            return None
+        normalization = behind[layer.name]
+        last = layer if normalization is None else normalization
+        return CakesSearchConv3D(
+            **_arguments(layer, _SHARED_ARGUMENTS),
+            kernel_set=specification.kernel_set,
+            priority=specification.priority,
+            aggregation=_aggregation(graph, last.name, specification),
+            **_normalization_arguments(normalization, specification),
+            gamma_regularizer=specification.lasso_of(layer.kernel_size),
+        )
+
+    dropped = frozenset(n.name for n in behind.values() if n is not None)
+    return rewrite(model, substitute, dropped)
+
+
+def replace(model: keras.Model, configuration: Configuration) -> keras.Model:
+    """Builds the network that a configuration describes.
+
+    Args:
+        model: The functional Keras model that was searched, or one with the
+            same layer names; it stays as it is.
+        configuration: The sub-kernel of each channel of each replaced layer.
+
+    Returns:
+        A functional Keras model with `CakesConv3D` in place of the layers
+        that `configuration` names. All weights are new: train it from
+        scratch.
+
+    Raises:
+        ValueError: If a layer is missing, is not a `Conv3D`, or has another
+            number of filters.
+
+    Example:
+
+    >>> import keras_cakes as kc
+    >>> model = kc.models.unet3d((16, 16, 16, 1), width=4, depth=2)
+    >>> names = kc.replaceable_layers(model)
+    >>> configuration = kc.Configuration({names[0]: {"1x3x3": 4}})
+    >>> kc.replace(model, configuration).get_layer(names[0]).assignment
+    Assignment([['1x3x3', 4]])
+    """
+    model = as_functional(model)
+    replaceable_layers(model, list(configuration))
+
+    def substitute(layer):
+        if layer.name not in configuration:
+            return None
+        try:
+            return CakesConv3D(
+                **_arguments(layer, _SHARED_ARGUMENTS + _BIAS_ARGUMENTS),
+                sub_kernels=configuration[layer.name],
+            )
+        except ValueError as error:
+            raise ValueError(f"Layer {layer.name!r}: {error}") from None
+
+    return rewrite(model, substitute)
+
+
+def _arguments(layer: Any, names: Sequence[str]) -> dict[str, Any]:
+    config = layer.get_config()
+    arguments = {name: config[name] for name in names if name in config}
+    # A policy of its own, such as float32 in a mixed network, is kept.
+    arguments["dtype"] = layer.dtype_policy
+    return arguments
+
+
+def _normalization_behind(graph: Graph, name: str) -> Any | None:
+    """The batch or instance normalization that only this layer feeds."""
+    layer = graph.layer(name)
+    consumers = graph.consumers[name]
+    is_linear = layer.activation is keras.activations.linear
+    if len(consumers) != 1 or name in graph.outputs or not is_linear:
+        return None
+    follower = graph.layer(consumers[0])
+    if graph.calls[follower.name] != 1:
+        return None
+    axis = -1 if layer.data_format == "channels_last" else 1
+    if isinstance(follower, keras.layers.BatchNormalization):
+        known = follower.axis in (axis, axis % 5)
+    elif isinstance(follower, keras.layers.GroupNormalization):
+        known = follower.axis in (axis, axis % 5) and follower.groups in (
+            -1,
+            layer.filters,
+        )
+    else:
+        known = False
+    return follower if known else None
+
+
+def _normalization_arguments(
+    normalization: Any | None, specification: SearchSpecification
+) -> dict[str, Any]:
+    if normalization is None:
+        return {"normalization": specification.normalization}
+    if isinstance(normalization, keras.layers.GroupNormalization):
+        return {
+            "normalization": "instance",
+            "epsilon": normalization.epsilon,
+        }
+    return {
+        "normalization": "batch",
+        "momentum": normalization.momentum,
+        "epsilon": normalization.epsilon,
+        "synchronized": normalization.synchronized or None,
+    }
+
+
+def _aggregation(
+    graph: Graph, name: str, specification: SearchSpecification
+) -> str:
+    if specification.aggregation == "sum" or specification.priority != "cost":
+        return "sum"
+    can_widen = graph.can_widen(name)
+    if specification.aggregation == "concat" and not can_widen:
+        raise ValueError(
+            "`aggregation='concat'` is expected where every consumer is a "
+            "convolution; 'auto' sums elsewhere. Received: layer "
+            f"{name!r}, which feeds {graph.consumers[name]}"
+        )
+    return "concat" if can_widen else "sum"

@@ -1,0 +1,189 @@
+"""Reading and rewriting the graph of a functional Keras model."""
+
+from collections import deque
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+# Layers that treat every channel alike, so that a wider tensor may pass.
+_CHANNELWISE = (
+    keras.layers.Activation,
+    keras.layers.AveragePooling3D,
+    keras.layers.Cropping3D,
+    keras.layers.Dropout,
+    keras.layers.ELU,
+    keras.layers.GaussianNoise,
+    keras.layers.Identity,
+    keras.layers.LeakyReLU,
+    keras.layers.MaxPooling3D,
+    keras.layers.ReLU,
+    keras.layers.SpatialDropout3D,
+    keras.layers.UpSampling3D,
+    keras.layers.ZeroPadding3D,
+)
+_CONVOLUTIONS = (
+    keras.layers.Conv3D,
+    keras.layers.Conv3DTranspose,
+)
+
+
+def as_functional(model: keras.Model) -> keras.Model:
+    """The model as a functional graph.
+
+    Raises:
+        ValueError: If the model has no graph to rewrite.
+    """
+    if isinstance(model, keras.Sequential) and model.built:
+        return keras.Model(model.inputs, model.outputs, name=model.name)
+    try:
+        layers = model.get_config()["layers"]
+    except (AttributeError, KeyError, NotImplementedError, TypeError):
+        layers = None
+    if isinstance(model, keras.Sequential) or layers is None:
+        raise ValueError(
+            "`model` is expected to be a functional (or built sequential) "
+            "Keras model, whose graph can be rewritten. "
+            f"Received: model={model!r}"
+        )
+    return model
+
+
+class Graph:
+    """Which layer of a functional model feeds which.
+
+    Only calls that belong to `model` count: a layer may also serve other
+    models, such as a feature extractor cut out of this one.
+
+    Args:
+        model: A functional Keras model.
+    """
+
+    def __init__(self, model: keras.Model):
+        self.model = model
+        self.consumers: dict[str, list[str]] = {}
+        self.producers: dict[str, list[str]] = {}
+        self.calls: dict[str, int] = {}
+        for entry in model.get_config()["layers"]:
+            name = entry["name"]
+            self.calls[name] = len(entry["inbound_nodes"])
+            self.consumers.setdefault(name, [])
+            self.producers[name] = list(_sources(entry["inbound_nodes"]))
+        for name, sources in self.producers.items():
+            for source in sources:
+                self.consumers[source].append(name)
+        self.outputs = set(_histories(model.get_config()["output_layers"]))
+
+    def layer(self, name: str) -> Any:
+        """The layer or operation of that name."""
+        return self.model.get_layer(name)
+
+    def reaches_convolution(self, name: str, upstream: bool) -> bool:
+        """Whether another convolution lies upstream or downstream."""
+        edges = self.producers if upstream else self.consumers
+        queue, seen = deque(edges[name]), set()
+        while queue:
+            current = queue.popleft()
+            if current in seen:
+                continue
+            seen.add(current)
+            if isinstance(self.layer(current), _CONVOLUTIONS):
+                return True
+            queue.extend(edges[current])
+        return False
+
+    def can_widen(self, name: str) -> bool:
+        """Whether every consumer may read a wider output of this layer.
+
+        That is so if each way on leads, through layers that treat channels
+        alike, to a convolution, which adds up whatever channels it reads.
+        """
+        queue, seen = deque([name]), {name}
+        while queue:
+            current = queue.popleft()
+            if current in self.outputs:
+                return False
+            for consumer in self.consumers[current]:
+                layer = self.layer(consumer)
+                if isinstance(layer, _CONVOLUTIONS):
+                    if getattr(layer, "groups", 1) != 1:
+                        return False
+                elif _passes_channels(layer):
+                    if consumer not in seen:
+                        seen.add(consumer)
+                        queue.append(consumer)
+                else:
+                    return False
+        return True
+
+
+def _passes_channels(layer: Any) -> bool:
+    if isinstance(layer, keras.layers.Concatenate):
+        return layer.axis in (-1, 4)
+    return isinstance(layer, _CHANNELWISE)
+
+
+def _sources(value: Any) -> Iterator[str]:
+    """Names of the layers whose outputs stand in serialized arguments."""
+    if isinstance(value, dict):
+        history = value.get("config", {})
+        if value.get("class_name") == "__keras_tensor__":
+            yield history["keras_history"][0]
+        else:
+            for item in value.values():
+                yield from _sources(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _sources(item)
+
+
+def _histories(value: Any) -> Iterator[str]:
+    """Names in the `[name, call, tensor]` triples of a model's outputs."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if value and isinstance(value[0], str):
+        yield value[0]
+    else:
+        for item in value:
+            yield from _histories(item)
+
+
+def rewrite(
+    model: keras.Model,
+    substitute: Callable[[Any], Any | None],
+    dropped: frozenset[str] = frozenset(),
+) -> keras.Model:
+    """Rebuilds a functional model with other layers in some places.
+
+    All weights are new; every layer sees the shape that reaches it, so what
+    follows a wider layer becomes wider itself.
+
+    Args:
+        model: A functional Keras model; it stays as it is.
+        substitute: Called with each layer; returns the layer to put in its
+            place, or `None` to keep a fresh copy.
+        dropped: Names of layers that are passed over: their input becomes
+            their output.
+
+    Returns:
+        A functional model with the same inputs and outputs, not compiled.
+    """
+
+    def clone(layer):
+        replacement = substitute(layer)
+        if replacement is not None:
+            return replacement
+        return type(layer).from_config(layer.get_config())
+
+    def call(layer, *args, **kwargs):
+        if layer.name in dropped:
+            return args[0]
+        return layer(*args, **kwargs)
+
+    clone_of = keras.models.clone_model(
+        model, clone_function=clone, call_function=call
+    )
+    # A cloned compiled model is compiled alike; losses and optimizers of the
+    # original are not those of a network with other layers.
+    return keras.Model(clone_of.input, clone_of.output, name=model.name)

@@ -1,0 +1,6 @@
+"""Layers: the replacement of `Conv3D`, its search form, and P3D."""
+
+from keras_cakes.layers.cakes_conv3d import CakesConv3D
+from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
+
+__all__ = ["CakesConv3D", "CakesSearchConv3D"]

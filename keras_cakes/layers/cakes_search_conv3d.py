@@ -1,0 +1,265 @@
+"""`CakesSearchConv3D`: every candidate sub-kernel of every channel."""
+
+import keras
+from keras import ops
+
+from keras_cakes.layers.execution import convolve_sub_kernel
+from keras_cakes.layers.execution import embed
+from keras_cakes.layers.normalization import PathNormalization
+from keras_cakes.layers.sub_kernel_conv3d import SubKernelConv3D
+from keras_cakes.sub_kernels import kernel_set as resolve_kernel_set
+
+PRIORITIES = ("performance", "cost")
+AGGREGATIONS = ("concat", "sum")
+
+
+@keras.saving.register_keras_serializable(package="keras_cakes")
+class CakesSearchConv3D(SubKernelConv3D):
+    """The candidates of a replaced convolution and their path weights.
+
+    Each output channel `o` has one candidate kernel per member `i` of the
+    kernel set (Eq. 8 of the paper), and each candidate its own scale, offset
+    and moving statistics in the normalization that follows. The magnitude
+    of the scale is the path weight.
+
+    `priority="performance"`: only one candidate per channel runs, the one
+    named by the variable `drawn_path`. **During training** that is whatever was
+    assigned last (`keras_cakes.Supernet` draws a new path for each step);
+    candidates that are not drawn get a gradient of exactly zero and keep
+    their statistics. **During inference** it is the present arg-max path.
+    The drawn sub-kernels are placed into one full kernel, which convolution
+    allows because it is linear, so a step costs one `Conv3D`.
+
+    `priority="cost"`: all candidates run. Their normalized outputs are
+    concatenated, candidate by candidate (`aggregation="concat"`), or summed
+    per channel (`"sum"`, Eq. 5). `training` only decides between batch and
+    moving statistics.
+
+    Args:
+        filters: Integer, the number of output channels of one candidate.
+        kernel_size: Integer or three integers, the size of the full kernel.
+        strides: Integer or three integers.
+        padding: `"valid"` or `"same"`.
+        kernel_set: Name of a kernel set or a sequence of sub-kernels.
+        priority: `"performance"` or `"cost"`.
+        aggregation: `"concat"` or `"sum"`; used by `priority="cost"` only.
+        normalization: `"batch"`, `"instance"`, or `None` for scale and
+            offset alone.
+        momentum: Float, momentum of the moving statistics.
+        epsilon: Float, added to the variance.
+        synchronized: Whether batch statistics are those of all replicas of a
+            `tf.distribute` strategy. `None` means yes where there are
+            several replicas.
+        gamma_regularizer: Regularizer of the scale, a weight of shape
+            `(candidates, filters)`.
+        **kwargs: The other arguments of `keras.layers.Conv3D`, applied to
+            each candidate; `use_bias` is expected to be unset, since the
+            normalization has an offset. `activation` follows the
+            normalization.
+
+    Input shape:
+        That of `keras.layers.Conv3D`.
+
+    Output shape:
+        That of `keras.layers.Conv3D`; with `priority="cost"` and
+        `aggregation="concat"` there are `candidates * filters` channels, and
+        channel `i * filters + o` is candidate `i` of channel `o`.
+
+    Raises:
+        ValueError: If an argument is not one of those listed.
+
+    Reference:
+
+    - [Yu et al., 2021](https://arxiv.org/abs/2003.12798), Eqs. 4, 5, 8-10
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.zeros((2, 8, 8, 8, 4), "float32")
+    >>> layer = CakesSearchConv3D(16, 3, padding="same", kernel_set="1d2d3d")
+    >>> layer(x).shape, layer.path_weights.shape
+    (TensorShape([2, 8, 8, 8, 16]), TensorShape([7, 16]))
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=(1, 1, 1),
+        padding="valid",
+        kernel_set="1d2d3d",
+        priority="performance",
+        aggregation="concat",
+        normalization="batch",
+        momentum=0.99,
+        epsilon=1e-3,
+        synchronized=None,
+        gamma_regularizer=None,
+        use_bias=False,
+        **kwargs,
+    ):
+        super().__init__(
+            filters,
+            kernel_size,
+            strides=strides,
+            padding=padding,
+            use_bias=use_bias,
+            **kwargs,
+        )
+        if use_bias:
+            raise ValueError(
+                "`use_bias` is expected to be False: the offset of the "
+                "normalization takes its place. Received: "
+                f"use_bias={use_bias}"
+            )
+        _check("priority", priority, PRIORITIES)
+        _check("aggregation", aggregation, AGGREGATIONS)
+        self.kernel_set = resolve_kernel_set(kernel_set, self.kernel_size)
+        self.priority = priority
+        self.aggregation = aggregation
+        self.normalization = normalization
+        self.momentum = momentum
+        self.epsilon = epsilon
+        self.synchronized = synchronized
+        self.gamma_regularizer = keras.regularizers.get(gamma_regularizer)
+        self.path_normalization = PathNormalization(
+            normalization,
+            momentum=momentum,
+            epsilon=epsilon,
+            axis=self.geometry.channel_axis,
+            synchronized=synchronized,
+            gamma_regularizer=gamma_regularizer,
+            dtype=self.dtype_policy,
+            name="path_normalization",
+        )
+
+    def build(self, input_shape):
+        in_channels = self._check_input(input_shape)
+        self.candidates = self._add_kernels(
+            in_channels, [(kernel, self.filters) for kernel in self.kernel_set]
+        )
+        self.path_normalization.build((len(self.kernel_set), self.filters))
+        if self.priority == "performance":
+            # "only_first_replica": all replicas assign the same draw.
+            self.drawn_path = self.add_weight(
+                name="drawn_path",
+                shape=(self.filters,),
+                initializer="zeros",
+                dtype="int32",
+                trainable=False,
+                aggregation="only_first_replica",
+            )
+            self.draws = self.add_weight(
+                name="draws",
+                shape=(len(self.kernel_set), self.filters),
+                initializer="zeros",
+                dtype="int32",
+                trainable=False,
+                aggregation="only_first_replica",
+            )
+        self.built = True
+
+    @property
+    def path_weights(self):
+        """Magnitude of the scale behind each candidate.
+
+        A float32 tensor of shape `(candidates, filters)`, rows in canonical
+        order of the kernel set.
+        """
+        return ops.abs(self.path_normalization.gamma)
+
+    def assign_path(self, path):
+        """Makes `path` the one that training runs, and counts the draw.
+
+        Args:
+            path: Integers of shape `(filters,)`: for each output channel the
+                index of its candidate in `kernel_set`.
+        """
+        self.drawn_path.assign(path)
+        one_hot = ops.one_hot(path, len(self.kernel_set), axis=0)
+        self.draws.assign(self.draws + ops.cast(one_hot, "int32"))
+
+    @property
+    def kernel(self):
+        """The full kernel of the arg-max path, before normalization."""
+        return self._path_kernel(ops.argmax(self.path_weights, axis=0))
+
+    def _path_kernel(self, path):
+        chosen = ops.one_hot(
+            path, len(self.kernel_set), axis=0, dtype=self.compute_dtype
+        )
+        # A product with the one-hot draw, not a gather: the gradient of what
+        # was not drawn is then exactly zero, and dense on every replica.
+        return sum(
+            embed(weights * chosen[index], sub_kernel, self.kernel_size)
+            for index, (weights, sub_kernel) in enumerate(
+                zip(self.candidates, self.kernel_set, strict=True)
+            )
+        )
+
+    def call(self, inputs, training=None):
+        if self.priority == "performance":
+            path = (
+                ops.convert_to_tensor(self.drawn_path)
+                if training
+                else ops.argmax(self.path_weights, axis=0)
+            )
+            outputs = self.path_normalization(
+                self.geometry.convolve(inputs, self._path_kernel(path)),
+                chosen=ops.one_hot(
+                    path, len(self.kernel_set), axis=0, dtype="float32"
+                ),
+                training=training,
+            )
+        else:
+            parts = [
+                convolve_sub_kernel(
+                    inputs, weights, sub_kernel, self.geometry
+                )
+                for weights, sub_kernel in zip(
+                    self.candidates, self.kernel_set, strict=True
+                )
+            ]
+            outputs = self.path_normalization.all_paths(
+                parts, training=training
+            )
+            outputs = (
+                sum(outputs)
+                if self.aggregation == "sum"
+                else ops.concatenate(outputs, self.geometry.channel_axis)
+            )
+        if self.activation is not None:
+            outputs = self.activation(outputs)
+        return outputs
+
+    def compute_output_shape(self, input_shape):
+        shape = list(super().compute_output_shape(input_shape))
+        if self.priority == "cost" and self.aggregation == "concat":
+            shape[self.geometry.channel_axis] *= len(self.kernel_set)
+        return tuple(shape)
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "kernel_set": [str(kernel) for kernel in self.kernel_set],
+                "priority": self.priority,
+                "aggregation": self.aggregation,
+                "normalization": self.normalization,
+                "momentum": self.momentum,
+                "epsilon": self.epsilon,
+                "synchronized": self.synchronized,
+                "gamma_regularizer": keras.regularizers.serialize(
+                    self.gamma_regularizer
+                ),
+            }
+        )
+        return config
+
+
+def _check(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(
+            f"`{name}` is expected to be one of {allowed}. "
+            f"Received: {name}={value!r}"
+        )

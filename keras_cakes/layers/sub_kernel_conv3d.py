@@ -1,0 +1,99 @@
+"""What the layers made of sub-kernels share."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_cakes.layers.execution import Geometry
+from keras_cakes.sub_kernels import SubKernel
+
+
+class SubKernelConv3D(keras.layers.Conv3D):
+    """Base of the layers whose kernel is a list of sub-kernels.
+
+    It keeps the arguments, the checks and the shapes of
+    `keras.layers.Conv3D` and replaces its one kernel.
+    """
+
+    def __init__(self, filters, kernel_size, **kwargs):
+        if kwargs.get("lora_rank"):
+            raise ValueError(_LORA + f"lora_rank={kwargs['lora_rank']}")
+        super().__init__(filters, kernel_size, **kwargs)
+
+    @property
+    def geometry(self) -> Geometry:
+        """Kernel size, strides, padding, dilation and data format."""
+        return Geometry(
+            self.kernel_size,
+            self.strides,
+            self.padding,
+            self.dilation_rate,
+            self.data_format,
+        )
+
+    def _check_input(self, input_shape: Sequence[int | None]) -> int:
+        """Checks the input shape; returns the channels a kernel reads."""
+        axis = self.geometry.channel_axis
+        channels = input_shape[axis]
+        if channels is None or channels % self.groups:
+            raise ValueError(
+                "The number of input channels is expected to be known and "
+                f"divisible by `groups`. Received: groups={self.groups}, "
+                f"input_shape={tuple(input_shape)} (layer {self.name!r})"
+            )
+        self.input_spec = keras.layers.InputSpec(
+            min_ndim=self.rank + 2, axes={axis: channels}
+        )
+        # Refuses inputs smaller than the kernel before weights exist.
+        self.compute_output_shape(input_shape)
+        return channels // self.groups
+
+    def _add_kernels(
+        self,
+        in_channels: int,
+        counts: Sequence[tuple[SubKernel, int]],
+    ) -> list[Any]:
+        # Each kernel is a weight of its own, so that initializers see the
+        # fan of the sub-kernel and not that of the full one.
+        return [
+            self.add_weight(
+                name=f"kernel_{sub_kernel}",
+                shape=(*sub_kernel, in_channels, count),
+                initializer=_distinct(self.kernel_initializer, index),
+                regularizer=self.kernel_regularizer,
+                constraint=self.kernel_constraint,
+            )
+            for index, (sub_kernel, count) in enumerate(counts)
+        ]
+
+    def enable_lora(self, *args, **kwargs):
+        raise ValueError(_LORA + f"layer {self.name!r}")
+
+    # `Conv3D` stores exactly one kernel and one bias; these layers store
+    # what they track, as any other layer.
+    def save_own_variables(self, store):
+        keras.layers.Layer.save_own_variables(self, store)
+
+    def load_own_variables(self, store):
+        keras.layers.Layer.load_own_variables(self, store)
+
+
+_LORA = (
+    "LoRA is expected on layers with one dense kernel, which a layer of "
+    "sub-kernels does not have. Received: "
+)
+
+
+def _distinct(initializer: Any, index: int) -> Any:
+    """A copy of `initializer` that draws its own values.
+
+    A Keras initializer returns the same numbers at each call, so kernels of
+    equal shape (3x1x1 and 1x1x3 hold as many weights) would start equal.
+    """
+    if not isinstance(initializer, keras.initializers.Initializer):
+        return initializer
+    config = initializer.get_config()
+    if isinstance(config.get("seed"), int):
+        config["seed"] += index
+    return type(initializer).from_config(config)

@@ -1,0 +1,52 @@
+"""The lasso on path weights of the cost-priority search."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_cakes")
+class CostLasso(keras.regularizers.Regularizer):
+    """Cost-weighted lasso on the scales behind the candidates of a layer.
+
+    `strength * sum_i relative_costs[i] * sum_o abs(gamma[i, o])`, the layer's
+    part of the penalty of Eq. 10 of the paper. Its gradient at 0 is 0.
+
+    Args:
+        relative_costs: One number per candidate, the paper's beta; see
+            `keras_cakes.sub_kernels.relative_costs`.
+        strength: Float, the paper's lambda.
+
+    Call arguments:
+        x: Scales of shape `(candidates, filters)`.
+
+    Reference:
+
+    - [Yu et al., 2021](https://arxiv.org/abs/2003.12798), Eq. 10
+
+    Example:
+
+    >>> import numpy as np
+    >>> lasso = CostLasso([0.75, 0.25], strength=1e-4)
+    >>> float(lasso(np.array([[1.0, -2.0], [0.5, 0.0]])))  # doctest: +ELLIPSIS
+    0.0002375...
+    """
+
+    def __init__(self, relative_costs, strength=1e-4):
+        if strength < 0:
+            raise ValueError(
+                "`strength` is expected to be zero or positive. "
+                f"Received: strength={strength}"
+            )
+        self.relative_costs = [float(cost) for cost in relative_costs]
+        self.strength = float(strength)
+
+    def __call__(self, x):
+        costs = ops.convert_to_tensor(self.relative_costs, dtype="float32")
+        sums = ops.sum(ops.abs(ops.cast(x, "float32")), axis=-1)
+        return self.strength * ops.sum(costs * sums)
+
+    def get_config(self):
+        return {
+            "relative_costs": self.relative_costs,
+            "strength": self.strength,
+        }

@@ -1,0 +1,243 @@
+"""The vocabulary of CAKES: sub-kernels, kernel sets and their one order.
+
+Everything here is plain Python; no framework is imported, so that a
+configuration can be read and checked anywhere.
+
+Reference:
+
+- [Yu et al., 2021](https://arxiv.org/abs/2003.12798), section "Kernel
+  shrinking" and Eqs. 4, 6 and 8.
+"""
+
+import re
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import NamedTuple
+
+NAMED_SETS: Mapping[str, tuple[str, ...]] = {
+    "1d": ("kx1x1", "1xkx1", "1x1xk"),
+    "2d": ("1xkxk", "kx1xk", "kxkx1"),
+    "1d2d3d": (
+        "kxkxk",
+        "1xkxk",
+        "kx1xk",
+        "kxkx1",
+        "kx1x1",
+        "1xkx1",
+        "1x1xk",
+    ),
+    "video_1d2d": ("1xkxk", "kx1x1"),
+    "video_2d3d": ("kxkxk", "1xkxk"),
+    "video_1d2d3d": ("kxkxk", "1xkxk", "kx1x1"),
+}
+
+# No published network has a kernel near this size; a larger number in a file
+# is damage, and would otherwise be answered with an enormous allocation.
+_LARGEST_SIZE = 99
+_NAME = re.compile(r"([1-9][0-9]?)x([1-9][0-9]?)x([1-9][0-9]?)")
+
+
+class SubKernel(NamedTuple):
+    """The size of a kernel that stands in for a larger one.
+
+    A sub-kernel is written depth (or time) first, as in `"1x3x3"`.
+
+    Args:
+        depth: Size along the first spatial axis, in voxels or frames.
+        height: Size along the second spatial axis.
+        width: Size along the third spatial axis.
+
+    Example:
+
+    >>> kernel = SubKernel.parse("1x3x3")
+    >>> kernel.taps, kernel.dimensions, str(kernel)
+    (9, 2, '1x3x3')
+    """
+
+    depth: int
+    height: int
+    width: int
+
+    @classmethod
+    def parse(cls, kernel: "str | Iterable[int]") -> "SubKernel":
+        """Reads a sub-kernel from its name or from three integers.
+
+        Raises:
+            ValueError: If `kernel` is not three sizes from 1 to 99.
+        """
+        if isinstance(kernel, str):
+            match = _NAME.fullmatch(kernel)
+            sizes = tuple(map(int, match.groups())) if match else ()
+        else:
+            sizes = _integers(kernel)
+        if len(sizes) != 3 or not all(1 <= s <= _LARGEST_SIZE for s in sizes):
+            raise ValueError(
+                "A sub-kernel is expected to be three sizes from 1 to "
+                f"{_LARGEST_SIZE}, depth (or time) first, such as '1x3x3'. "
+                f"Received: {kernel!r}"
+            )
+        return cls(*sizes)
+
+    def __str__(self) -> str:
+        return "x".join(str(size) for size in self)
+
+    @property
+    def taps(self) -> int:
+        """Number of weights per pair of input and output channel."""
+        return self.depth * self.height * self.width
+
+    @property
+    def dimensions(self) -> int:
+        """Number of axes along which the kernel is larger than 1."""
+        return sum(size > 1 for size in self)
+
+    def offset_in(self, kernel_size: Sequence[int]) -> tuple[int, int, int]:
+        """Where the first tap lies when the centres are aligned.
+
+        The centre of a size `k` is tap `(k - 1) // 2`, the tap that `"same"`
+        padding with stride 1 puts on the output position; for odd sizes this
+        is the middle.
+
+        Raises:
+            ValueError: If the sub-kernel does not fit into `kernel_size`.
+        """
+        for size, full in zip(self, kernel_size, strict=True):
+            if size > full or (size % 2 == 0 and size != full):
+                raise ValueError(
+                    "A sub-kernel is expected to be no larger than the full "
+                    "kernel in any dimension, and odd or of full size in "
+                    f"each. Received: sub_kernel={self}, "
+                    f"kernel_size={tuple(kernel_size)}"
+                )
+        depth, height, width = (
+            (full - 1) // 2 - (size - 1) // 2
+            for size, full in zip(self, kernel_size, strict=True)
+        )
+        return depth, height, width
+
+
+def _integers(sizes: object) -> tuple[int, ...]:
+    if not isinstance(sizes, Iterable):
+        return ()
+    values = tuple(sizes)
+    if any(isinstance(v, bool) or not hasattr(v, "__index__") for v in values):
+        return ()
+    return tuple(int(v) for v in values)
+
+
+def _rank(kernel: SubKernel) -> tuple[int, ...]:
+    # Larger volume first. Among equals, planes are listed by the axis they
+    # lack and lines by the axis they span, both from the first axis on.
+    sizes = tuple(kernel)
+    if kernel.dimensions == 1:
+        sizes = tuple(-size for size in sizes)
+    return (-kernel.taps, -kernel.dimensions, *sizes)
+
+
+def canonical_order(
+    kernels: "Iterable[str | Iterable[int]]",
+) -> tuple[SubKernel, ...]:
+    """Sorts sub-kernels into the one order used everywhere.
+
+    Larger volume first; then 1x3x3, 3x1x3, 3x3x1 and 3x1x1, 1x3x1, 1x1x3.
+    Repeated sub-kernels are kept once.
+
+    Example:
+
+    >>> [str(k) for k in canonical_order(["1x1x3", "3x1x1", "3x3x3"])]
+    ['3x3x3', '3x1x1', '1x1x3']
+    """
+    return tuple(sorted({SubKernel.parse(k) for k in kernels}, key=_rank))
+
+
+def kernel_set(
+    kernels: "str | Iterable[str | Iterable[int]]",
+    kernel_size: Sequence[int] = (3, 3, 3),
+) -> tuple[SubKernel, ...]:
+    """Resolves a named or own kernel set for a full kernel.
+
+    Args:
+        kernels: A name of `NAMED_SETS`, one sub-kernel such as `"1x3x3"`, or
+            a sequence of sub-kernels.
+        kernel_size: Size of the full kernel, depth first. A `k` in a named
+            set is the full size along its axis; members that coincide (for
+            example in a 1x3x3 kernel) are kept once.
+
+    Returns:
+        The sub-kernels in canonical order.
+
+    Raises:
+        ValueError: If the name is unknown, the set is empty, or a member
+            does not fit into `kernel_size`.
+
+    Example:
+
+    >>> [str(k) for k in kernel_set("video_1d2d3d")]
+    ['3x3x3', '1x3x3', '3x1x1']
+    """
+    members: Iterable[str | Iterable[int]]
+    if isinstance(kernels, str) and kernels in NAMED_SETS:
+        members = [
+            tuple(
+                full if part == "k" else 1
+                for part, full in zip(
+                    pattern.split("x"), kernel_size, strict=True
+                )
+            )
+            for pattern in NAMED_SETS[kernels]
+        ]
+    elif isinstance(kernels, str) and not _NAME.fullmatch(kernels):
+        raise ValueError(
+            f"`kernel_set` is expected to be one of {sorted(NAMED_SETS)}, a "
+            "sub-kernel such as '1x3x3' or a sequence of sub-kernels. "
+            f"Received: kernel_set={kernels!r}"
+        )
+    else:
+        members = [kernels] if isinstance(kernels, str) else kernels
+    resolved = canonical_order(members)
+    if not resolved:
+        raise ValueError(
+            "`kernel_set` is expected to hold at least one sub-kernel. "
+            f"Received: kernel_set={kernels!r}"
+        )
+    for member in resolved:
+        member.offset_in(kernel_size)
+    return resolved
+
+
+def uniform_counts(
+    filters: int, kernels: Sequence[SubKernel]
+) -> dict[SubKernel, int]:
+    """Splits `filters` channels evenly, as the paper's manual setting does.
+
+    Every sub-kernel serves `filters // len(kernels)` channels and the first
+    one in canonical order also the remainder.
+
+    Example:
+
+    >>> list(uniform_counts(64, kernel_set("1d2d3d")).values())
+    [10, 9, 9, 9, 9, 9, 9]
+    """
+    ordered = canonical_order(kernels)
+    share, remainder = divmod(filters, len(ordered))
+    return {
+        kernel: share + (remainder if index == 0 else 0)
+        for index, kernel in enumerate(ordered)
+    }
+
+
+def relative_costs(costs: Sequence[float]) -> tuple[float, ...]:
+    """Normalises candidate costs to sum to 1 over the *kinds* present.
+
+    Candidates of equal cost are one kind, so the three orientations of a 2D
+    kernel share one weight: 27 : 9 : 3 taps give 9/13, 3/13 and 1/13 however
+    many candidates of each there are (Eq. 10 of the paper, its beta).
+
+    Example:
+
+    >>> relative_costs([27, 9])
+    (0.75, 0.25)
+    """
+    total = sum(set(costs))
+    return tuple(cost / total for cost in costs)
