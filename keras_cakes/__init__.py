@@ -1,1 +1,52 @@
-"""CAKES for Keras 3."""
+"""CAKES for Keras 3: 3D networks of 1D, 2D and 3D sub-kernels.
+
+In the order of the data flow: a model becomes a supernet (`to_supernet`),
+training finds path weights, `derive` reads a `Configuration` from them,
+`replace` builds the network of `CakesConv3D` layers to train.
+"""
+
+from keras_cakes import cost
+from keras_cakes import models
+from keras_cakes.assignment import Assignment
+from keras_cakes.configuration import Configuration
+from keras_cakes.conversion import SearchSpecification
+from keras_cakes.conversion import replace
+from keras_cakes.conversion import replaceable_layers
+from keras_cakes.conversion import to_search_network
+from keras_cakes.conversion import uniform_configuration
+from keras_cakes.cost import count_cost
+from keras_cakes.derivation import derive
+from keras_cakes.derivation import path_weights
+from keras_cakes.derivation import random_configuration
+from keras_cakes.layers.cakes_conv3d import CakesConv3D
+from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
+from keras_cakes.regularizers import CostLasso
+from keras_cakes.search import Supernet
+from keras_cakes.search import to_supernet
+from keras_cakes.sub_kernels import SubKernel
+from keras_cakes.sub_kernels import kernel_set
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Assignment",
+    "CakesConv3D",
+    "CakesSearchConv3D",
+    "Configuration",
+    "CostLasso",
+    "SearchSpecification",
+    "SubKernel",
+    "Supernet",
+    "cost",
+    "count_cost",
+    "derive",
+    "kernel_set",
+    "models",
+    "path_weights",
+    "random_configuration",
+    "replace",
+    "replaceable_layers",
+    "to_search_network",
+    "to_supernet",
+    "uniform_configuration",
+]
