@@ -6,6 +6,8 @@ training finds path weights, `derive` reads a `Configuration` from them,
 """
 
 from keras_cakes import cost
+from keras_cakes import losses
+from keras_cakes import metrics
 from keras_cakes import models
 from keras_cakes.assignment import Assignment
 from keras_cakes.configuration import Configuration
@@ -41,6 +43,8 @@ __all__ = [
     "count_cost",
     "derive",
     "kernel_set",
+    "losses",
+    "metrics",
     "models",
     "path_weights",
     "random_configuration",

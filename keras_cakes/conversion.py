@@ -118,9 +118,7 @@ def replaceable_layers(
     model = as_functional(model)
     graph = Graph(model)
     convolutions = [
-        layer
-        for layer in model.layers
-        if type(layer) is keras.layers.Conv3D
+        layer for layer in model.layers if type(layer) is keras.layers.Conv3D
     ]
     if layers is None:
         chosen = [

@@ -80,9 +80,7 @@ class Cost:
             for a, b, c, d in table
         ]
         rule = "-" * len(lines[0])
-        return "\n".join(
-            [lines[0], rule, *lines[1:-1], rule, lines[-1]]
-        )
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
 
 
 def count_cost(model: keras.Model) -> Cost:

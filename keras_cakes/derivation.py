@@ -80,9 +80,7 @@ def derive(supernet: Supernet, rule: str = "channel") -> Configuration:
         else:
             order = np.argsort(-weights.ravel(), kind="stable")[:filters]
             counts = np.bincount(order // filters, minlength=len(kernels))
-            assignments[name] = dict(
-                zip(kernels, counts.tolist(), strict=True)
-            )
+            assignments[name] = dict(zip(kernels, counts.tolist(), strict=True))
     return Configuration(assignments)
 
 

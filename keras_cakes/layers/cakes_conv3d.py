@@ -141,9 +141,7 @@ class CakesConv3D(SubKernelConv3D):
     def call(self, inputs):
         if self._separate:
             parts = [
-                convolve_sub_kernel(
-                    inputs, weights, sub_kernel, self.geometry
-                )
+                convolve_sub_kernel(inputs, weights, sub_kernel, self.geometry)
                 for weights, (sub_kernel, _) in zip(
                     self.sub_kernel_weights, self._counts, strict=True
                 )

@@ -213,9 +213,7 @@ class CakesSearchConv3D(SubKernelConv3D):
             )
         else:
             parts = [
-                convolve_sub_kernel(
-                    inputs, weights, sub_kernel, self.geometry
-                )
+                convolve_sub_kernel(inputs, weights, sub_kernel, self.geometry)
                 for weights, sub_kernel in zip(
                     self.candidates, self.kernel_set, strict=True
                 )

@@ -180,9 +180,7 @@ def _pad_or_crop(
     return ops.pad(inputs, widths) if any(map(any, widths)) else inputs
 
 
-def permute_channels(
-    tensor: Any, order: Sequence[int], axis: int = -1
-) -> Any:
+def permute_channels(tensor: Any, order: Sequence[int], axis: int = -1) -> Any:
     """Reorders channels; `order[i]` is the source of channel `i`.
 
     The gradient of a permutation is its inverse. Left alone, a framework

@@ -1,0 +1,334 @@
+"""Volumes of a Medical Segmentation Decathlon (MSD) folder."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# A header may claim any size. Compressed medical images rarely shrink more
+# than a hundredfold; a claim far beyond the file is damage or an attack.
+_MOST_EXPANSION = 2000
+_MOST_VOXELS = 1 << 31
+
+
+class DataError(ValueError):
+    """Something is wrong with a file; the message names it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One case of a data set, not yet read.
+
+    Args:
+        name: File name of the image without endings.
+        image: Path of the image.
+        label: Path of the label, or `None`.
+    """
+
+    name: str
+    image: Path
+    label: Path | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Volume:
+    """One case in memory.
+
+    Args:
+        name: Name of the case.
+        image: Float32 array `(depth, height, width, channels)`, zero mean
+            and unit variance per channel. Axes keep the order of the file.
+        label: Uint8 array `(depth, height, width)`, or `None`.
+        affine: 4 x 4 array from voxel indices to millimetres.
+        source: Path of the image; for synthetic data its name.
+    """
+
+    name: str
+    image: np.ndarray
+    label: np.ndarray | None
+    affine: np.ndarray
+    source: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class VolumeDataset:
+    """The labelled cases of a folder.
+
+    Args:
+        name: Name of the data set.
+        cases: The cases, in the order of the list file.
+        classes: Names of the classes, background first.
+    """
+
+    name: str
+    cases: tuple[Case, ...]
+    classes: tuple[str, ...]
+
+
+def read_msd(
+    folder: str | os.PathLike[str], dataset_json: str = "dataset.json"
+) -> VolumeDataset:
+    """Reads the list of a Medical Segmentation Decathlon folder.
+
+    Args:
+        folder: Folder that holds the list and the files it names.
+        dataset_json: Name of the list, with `labels` and `training`.
+
+    Returns:
+        The training cases; every file has been seen to exist.
+
+    Raises:
+        DataError: If the list or a file is missing or damaged, names a
+            path outside the folder, or names a case twice.
+
+    Reference:
+
+    - [Antonelli et al., 2022](https://arxiv.org/abs/2106.05735)
+    """
+    folder = Path(folder)
+    path = folder / dataset_json
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder}: a folder with {dataset_json} is expected. "
+            "Received: no such folder"
+        )
+    if not path.is_file():
+        found = sorted(p.name for p in folder.iterdir())[:5]
+        raise DataError(
+            f"{path}: the list of an MSD data set is expected. Received: no "
+            f"such file; the folder holds {found or 'nothing'}"
+        )
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        labels = {int(k): str(v) for k, v in document["labels"].items()}
+        entries = [
+            (str(entry["image"]), str(entry["label"]))
+            for entry in document["training"]
+        ]
+    except (
+        AttributeError,
+        KeyError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise DataError(
+            f"{path}: JSON with `labels` (number to name) and `training` "
+            "(a list of `image` and `label`) is expected. "
+            f"Received: {type(error).__name__}: {error}"
+        ) from None
+    if not entries or sorted(labels) != list(range(len(labels))):
+        raise DataError(
+            f"{path}: at least one training case and labels numbered from 0 "
+            f"are expected. Received: {len(entries)} cases, labels {labels}"
+        )
+    cases = tuple(_case(folder, path, *entry) for entry in entries)
+    names = [case.name for case in cases]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise DataError(
+            f"{path}: each case is expected once. Received: {repeated[:5]} "
+            "more than once"
+        )
+    classes = tuple(labels[number] for number in range(len(labels)))
+    return VolumeDataset(str(document.get("name", folder.name)), cases, classes)
+
+
+def _case(folder: Path, listing: Path, image: str, label: str) -> Case:
+    paths = []
+    for role, entry in (("image", image), ("label", label)):
+        path = folder / entry
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise DataError(
+                f"{listing}: files inside the folder are expected. "
+                f"Received: {role} {entry!r}"
+            )
+        if not path.is_file():
+            raise DataError(
+                f"{path}: the {role} that {listing.name} names is expected. "
+                "Received: no such file"
+            )
+        paths.append(path)
+    name = paths[0].name.removesuffix(".gz").removesuffix(".nii")
+    return Case(name, *paths)
+
+
+def read_fold(
+    folder: str | os.PathLike[str], dataset: VolumeDataset, fold: int
+) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
+    """Splits a data set into training and validation cases.
+
+    `splits.json` in the folder lists the validation cases of each fold.
+    Without it, cases are ordered by the SHA-1 of `"fold:" + name` and dealt
+    to five folds in turn.
+
+    Raises:
+        DataError: If there is no such fold, or it names unknown cases.
+    """
+    path = Path(folder) / "splits.json"
+    names = {case.name for case in dataset.cases}
+    if path.is_file():
+        try:
+            folds = json.loads(path.read_text(encoding="utf-8"))["folds"]
+            validation = {key: set(value) for key, value in folds.items()}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"{path}: JSON with `folds` (number to validation cases) is "
+                f"expected. Received: {type(error).__name__}: {error}"
+            ) from None
+    else:
+        ordered = sorted(
+            names, key=lambda n: hashlib.sha1(f"fold:{n}".encode()).digest()
+        )
+        validation = {str(i): set(ordered[i::5]) for i in range(5)}
+    chosen = validation.get(str(fold))
+    if not chosen or chosen - names or chosen == names:
+        raise DataError(
+            f"{path}: a fold of {sorted(validation)} with known cases on "
+            f"both sides is expected. Received: fold={fold}, unknown cases "
+            f"{sorted((chosen or set()) - names)[:5]}"
+        )
+    return (
+        tuple(case for case in dataset.cases if case.name not in chosen),
+        tuple(case for case in dataset.cases if case.name in chosen),
+    )
+
+
+def load_case(case: Case, classes: tuple[str, ...]) -> Volume:
+    """Reads and checks one case; intensities are normalized.
+
+    Intensity scales differ by orders of magnitude between scanners, so each
+    channel gets zero mean and unit variance over its own voxels.
+
+    Args:
+        case: The case to read.
+        classes: Names of the classes that labels may hold.
+
+    Raises:
+        DataError: If a file is not a readable NIfTI volume, image and label
+            do not lie on the same grid, voxels are not finite or all equal,
+            or labels lie outside `classes`. The message names the file.
+    """
+    image_file = _open(case.image)
+    shape = image_file.shape
+    if len(shape) not in (3, 4):
+        raise DataError(
+            f"{case.image}: a 3D volume, or 4D with channels last, is "
+            f"expected. Received: shape={shape}"
+        )
+    label = None
+    if case.label is not None:
+        label_file = _open(case.label)
+        if label_file.shape != shape[:3]:
+            raise DataError(
+                f"{case.label}: a label on the grid of its image "
+                f"{case.image.name}, {shape[:3]}, is expected. "
+                f"Received: shape={label_file.shape}"
+            )
+        if not np.allclose(label_file.affine, image_file.affine, atol=1e-3):
+            raise DataError(
+                f"{case.label}: the affine of its image {case.image.name} is "
+                f"expected, {image_file.affine.tolist()}. "
+                f"Received: affine={label_file.affine.tolist()}"
+            )
+        label = _labels(case.label, _voxels(case.label, label_file), classes)
+    image = _voxels(case.image, image_file)
+    image = image[..., None] if image.ndim == 3 else image
+    if not np.isfinite(image).all():
+        bad = np.count_nonzero(~np.isfinite(image))
+        raise DataError(
+            f"{case.image}: finite voxels are expected. "
+            f"Received: {bad} of {image.size} NaN or infinite"
+        )
+    deviation = image.std(axis=(0, 1, 2), dtype=np.float64)
+    if not (deviation > 0).all():
+        raise DataError(
+            f"{case.image}: an image whose voxels differ is expected. "
+            f"Received: a constant channel, value {float(image.flat[0])}"
+        )
+    mean = image.mean(axis=(0, 1, 2), dtype=np.float64)
+    image = ((image - mean) / deviation).astype(np.float32)
+    return Volume(case.name, image, label, image_file.affine, case.image)
+
+
+def save_label(
+    volume: Volume, label: np.ndarray | None, path: str | os.PathLike[str]
+) -> None:
+    """Writes a label as NIfTI on the grid of `volume`, whole or not at all.
+
+    Raises:
+        ValueError: If `label` is not of the volume's shape.
+    """
+    import nibabel
+
+    path = Path(path)
+    if label is None or label.shape != volume.image.shape[:3]:
+        raise ValueError(
+            f"`label` is expected to be of shape {volume.image.shape[:3]}. "
+            f"Received: label.shape={None if label is None else label.shape}"
+        )
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        nibabel.Nifti1Image(label.astype(np.uint8), volume.affine).to_filename(
+            temporary
+        )
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _open(path: Path) -> Any:
+    import nibabel
+
+    try:
+        file = nibabel.load(path)
+        shape = file.shape
+    except (nibabel.filebasedimages.ImageFileError, OSError, ValueError) as e:
+        raise _unreadable(path, e) from None
+    voxels = int(np.prod([int(size) for size in shape], dtype=object))
+    if (
+        not 0
+        < voxels
+        <= min(_MOST_VOXELS, _MOST_EXPANSION * path.stat().st_size)
+    ):
+        raise DataError(
+            f"{path}: a header whose size fits the file of "
+            f"{path.stat().st_size} bytes is expected. "
+            f"Received: shape={shape}"
+        )
+    return file
+
+
+def _voxels(path: Path, file: Any) -> np.ndarray:
+    try:
+        # Slope and intercept are applied by nibabel; float32 is half of
+        # what `get_fdata` would take.
+        return np.asarray(file.dataobj, dtype=np.float32)
+    except (EOFError, OSError, ValueError, zlib.error) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(
+        f"{path}: a complete NIfTI file is expected. Received: "
+        f"{type(error).__name__}: {str(error)[:150]}"
+    )
+
+
+def _labels(
+    path: Path, values: np.ndarray, classes: tuple[str, ...]
+) -> np.ndarray:
+    present = np.unique(values)
+    allowed = np.arange(len(classes))
+    outside = present[~np.isin(present, allowed)]
+    if outside.size:
+        raise DataError(
+            f"{path}: the labels {allowed.tolist()} ({', '.join(classes)}) "
+            f"are expected. Received: {outside[:5].tolist()}"
+        )
+    return values.astype(np.uint8)
