@@ -72,7 +72,7 @@ def patches(
         epoch = tf.cast(index // count, tf.int32)
         order = tf.random.experimental.index_shuffle(
             tf.cast(index % count, tf.int32),
-            seed=tf.stack([tf.cast(seed, tf.int32), epoch, 0x5EED]),
+            seed=tf.stack([tf.cast(seed, tf.int32), epoch]),
             max_index=count - 1,
         )
         extent = extents[order]

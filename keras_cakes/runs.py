@@ -1,0 +1,160 @@
+"""Run folders: what a command leaves behind, whole or not at all."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+class RunError(RuntimeError):
+    """A run cannot start, go on or be written; the message names the file."""
+
+
+def write_atomic(path: Path, writer: Callable[[Path], None]) -> None:
+    """Lets `writer` fill a file beside `path` and puts it there when done.
+
+    A reader finds the old file, or the new one, never a part of it.
+
+    Args:
+        path: The file to write; its folder is made.
+        writer: Called with a path of the same ending.
+
+    Raises:
+        RunError: If the file cannot be written, for example because the
+            disk is full. Nothing is left of the attempt.
+    """
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer(temporary)
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise RunError(
+            f"{path}: could not be written. Expected: a writable disk with "
+            f"room. Received: {error} ({_free(path)} free)"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _free(path: Path) -> str:
+    for folder in path.parents:
+        if folder.is_dir():
+            return f"{shutil.disk_usage(folder).free / 2**20:.0f} MiB"
+    return "unknown space"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file, whole or not at all."""
+    write_atomic(path, lambda p: _fill(p, text))
+
+
+def _fill(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Writes a JSON file, whole or not at all."""
+    write_text(path, json.dumps(document, indent=1) + "\n")
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes rows of equal columns as CSV, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Reads the rows of a CSV file."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+class RunFolder:
+    """The folder of one run, tied to the settings it was started with.
+
+    A step of the run is done when its last file exists; since files appear
+    whole, a run that was killed or ran out of disk goes on where it stopped.
+
+    Args:
+        path: The folder; it is made when missing.
+        settings: The settings of the run as plain JSON values.
+
+    Raises:
+        RunError: If the folder holds something else, or a run with other
+            settings.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], settings: dict[str, Any]):
+        self.path = Path(path)
+        file = self.path / "settings.json"
+        settings = json.loads(json.dumps(settings))
+        if file.is_file():
+            _check_settings(file, settings)
+        elif self.path.is_dir() and _foreign(self.path):
+            raise RunError(
+                f"{self.path}: an empty folder or that of a run is expected. "
+                f"Received: a folder with {_foreign(self.path)[:5]}"
+            )
+        else:
+            write_json(file, settings)
+        self.settings = settings
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keeps a second process out; a killed one leaves no lock behind.
+
+        Raises:
+            RunError: If another process works in the folder.
+        """
+        import fcntl
+
+        with open(self.path / ".lock", "w", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise RunError(
+                    f"{self.path}: one process at a time is expected. "
+                    "Received: another one works in this folder"
+                ) from None
+            yield
+
+
+def _foreign(path: Path) -> list[str]:
+    return sorted(p.name for p in path.iterdir() if p.name != ".lock")
+
+
+def _check_settings(file: Path, settings: dict[str, Any]) -> None:
+    try:
+        known = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(
+            f"{file}: the settings of a run are expected. Received: {error}"
+        ) from None
+    changed = [
+        f"{key}: {known.get(key)!r} in the run, {settings.get(key)!r} now"
+        for key in sorted({*known, *settings})
+        if known.get(key) != settings.get(key)
+    ]
+    if changed:
+        raise RunError(
+            f"{file}: the settings that the run was started with are "
+            "expected; use another folder for others. Received: "
+            + "; ".join(changed)
+        )

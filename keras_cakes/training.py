@@ -1,0 +1,151 @@
+"""Training that can be killed and goes on to the same result."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_cakes.losses import DiceCrossEntropy
+from keras_cakes.metrics import DiceScore
+from keras_cakes.runs import RunError
+from keras_cakes.runs import read_table
+from keras_cakes.runs import write_atomic
+from keras_cakes.runs import write_table
+
+
+def compile_segmentation(
+    model: keras.Model,
+    class_names: tuple[str, ...],
+    steps: int,
+    learning_rate: float = 0.05,
+) -> None:
+    """Compiles with the recipe of the segmentation runs.
+
+    SGD with Nesterov momentum 0.9 and a polynomial decay of power 0.9 to
+    zero (PAPER settings, but for a larger start that suits short runs), Dice
+    plus cross-entropy, and DSC per class as metric.
+
+    Args:
+        model: Network of logits.
+        class_names: Names of the classes, background first.
+        steps: Number of training steps that the decay spans.
+        learning_rate: Learning rate at the start.
+    """
+    schedule = keras.optimizers.schedules.PolynomialDecay(
+        learning_rate, steps, end_learning_rate=0.0, power=0.9
+    )
+    model.compile(
+        optimizer=keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True),
+        loss=DiceCrossEntropy(),
+        metrics=[DiceScore(class_names)],
+    )
+
+
+def fit_resumable(
+    model: keras.Model,
+    batches: Callable[[int, int], Any],
+    *,
+    steps: int,
+    steps_per_epoch: int,
+    folder: Path,
+    verbose: int | str = "auto",
+) -> keras.Model:
+    """Trains with `model.fit`, from the last checkpoint if there is one.
+
+    After each epoch (a chunk of steps) `checkpoint.keras` holds the weights,
+    the state of the optimizer and that of the search; `history.csv` holds
+    the metrics and `tensorboard/` the same as events. Data are a function of
+    the step, so with deterministic ops a run that was killed ends with the
+    same weights as one that was not.
+
+    Args:
+        model: A compiled model, as it is at the start of the run.
+        batches: Returns the data set of a first step and a number of steps.
+        steps: Number of training steps.
+        steps_per_epoch: Steps from one checkpoint to the next; it is
+            expected to divide `steps`.
+        folder: Where the files go.
+        verbose: As in `model.fit`.
+
+    Returns:
+        The trained model: `model`, or the one that a checkpoint held.
+
+    Raises:
+        ValueError: If `steps_per_epoch` does not divide `steps`.
+        RunError: If the checkpoint is damaged, the loss is not finite, or a
+            file cannot be written.
+    """
+    if steps_per_epoch < 1 or steps % steps_per_epoch:
+        raise ValueError(
+            "`steps_per_epoch` is expected to divide `steps`. Received: "
+            f"steps_per_epoch={steps_per_epoch}, steps={steps}"
+        )
+    checkpoint = folder / "checkpoint.keras"
+    if checkpoint.is_file():
+        model = _restore(checkpoint)
+    done = int(model.optimizer.iterations)
+    if done >= steps:
+        return model
+    model.fit(
+        batches(done, steps - done),
+        initial_epoch=done // steps_per_epoch,
+        epochs=steps // steps_per_epoch,
+        steps_per_epoch=steps_per_epoch,
+        verbose=verbose,
+        # The data come in their own order; Keras would warn otherwise.
+        shuffle=False,
+        callbacks=[
+            Recorder(checkpoint, folder / "history.csv"),
+            keras.callbacks.TensorBoard(
+                str(folder / "tensorboard"), write_graph=False
+            ),
+        ],
+    )
+    return model
+
+
+def _restore(checkpoint: Path) -> keras.Model:
+    try:
+        return keras.saving.load_model(checkpoint)
+    except Exception as error:
+        raise RunError(
+            f"{checkpoint}: a complete checkpoint is expected; delete the "
+            "file to train this part anew. Received: "
+            f"{type(error).__name__}: {str(error)[:200]}"
+        ) from error
+
+
+class Recorder(keras.callbacks.Callback):
+    """Writes checkpoint and history after each epoch, each file whole.
+
+    Args:
+        checkpoint: The `.keras` file.
+        history: The `.csv` file.
+    """
+
+    def __init__(self, checkpoint: Path, history: Path):
+        super().__init__()
+        self.checkpoint = checkpoint
+        self.history = history
+        self.rows: list[dict[str, Any]] = []
+
+    def on_train_begin(self, logs=None):
+        # A history may be one epoch ahead of the checkpoint it belongs to.
+        done = int(self.model.optimizer.iterations)
+        rows = read_table(self.history) if self.history.is_file() else []
+        self.rows = [row for row in rows if int(row["step"]) <= done]
+
+    def on_epoch_end(self, epoch, logs=None):
+        values = {name: float(value) for name, value in (logs or {}).items()}
+        if not np.isfinite(values["loss"]):
+            raise RunError(
+                f"{self.checkpoint.parent}: a finite loss is expected; a "
+                "smaller learning rate may help. Received: "
+                f"loss={values['loss']} in epoch {epoch + 1}"
+            )
+        step = int(self.model.optimizer.iterations)
+        self.rows.append({"epoch": epoch + 1, "step": step, **values})
+        write_table(self.history, self.rows)
+        write_atomic(self.checkpoint, self.model.save)
