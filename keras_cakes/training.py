@@ -24,7 +24,7 @@ def compile_segmentation(
     """Compiles with the recipe of the segmentation runs.
 
     SGD with Nesterov momentum 0.9 and a polynomial decay of power 0.9 to
-    zero (PAPER settings, but for a larger start that suits short runs), Dice
+    zero (the paper's, but for a larger start that suits short runs), Dice
     plus cross-entropy, and DSC per class as metric.
 
     Args:

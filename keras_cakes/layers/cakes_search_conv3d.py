@@ -179,6 +179,18 @@ class CakesSearchConv3D(SubKernelConv3D):
         one_hot = ops.one_hot(path, len(self.kernel_set), axis=0)
         self.draws.assign(self.draws + ops.cast(one_hot, "int32"))
 
+    def draw_counts(self):
+        """How often each candidate of each channel has been drawn.
+
+        An integer array of shape `(candidates, filters)`; zeros with the
+        cost priority, which runs all candidates and draws none.
+        """
+        if self.priority == "cost":
+            return ops.convert_to_numpy(
+                ops.zeros(self.path_weights.shape, "int32")
+            )
+        return ops.convert_to_numpy(self.draws)
+
     @property
     def kernel(self):
         """The full kernel of the arg-max path, before normalization."""

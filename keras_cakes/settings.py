@@ -1,0 +1,123 @@
+"""The settings of a segmentation run."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+PRIORITIES = ("performance", "cost")
+VARIANTS = (
+    "3d",
+    "2d",
+    "p3d",
+    "manual_1d",
+    "manual_2d",
+    "manual_1d2d3d",
+    *PRIORITIES,
+    "random",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmentationSettings:
+    """Everything that the result of a segmentation run depends on.
+
+    Args:
+        data: Folder in the layout of the MSD, or `"phantom"`.
+        fold: Fold whose cases are for validation.
+        cases: Number of cases used of each side; `None` for all.
+        patch_shape: `(depth, height, width)` in voxels.
+        batch_size: Patches per step.
+        width: Channels of the first level of the U-Net.
+        depth: Levels of the U-Net.
+        normalization: `"batch"` or `"instance"`.
+        steps: Training steps of each network.
+        search_steps: Training steps of each supernet.
+        steps_per_epoch: Steps from one checkpoint to the next.
+        learning_rate: Learning rate at the start.
+        kernel_set: Name of the kernel set that is searched.
+        draw: `"independent"` or `"balanced"` random paths.
+        lasso: Strength of the cost-priority lasso.
+        aggregation: `"auto"`, `"concat"` or `"sum"`; see `to_supernet`.
+        rule: `"channel"` or `"layer"`; see `derive`.
+        foreground: Share of patches placed around a foreground voxel.
+        flip: Axes that training flips.
+        rotate: Planes, such as `[[0, 2]]`, that training turns.
+        overlap: Overlap of the sliding window, from 0 to below 1.
+        seed: Start of all random numbers.
+        variants: The networks to compare.
+
+    Raises:
+        ValueError: If a setting is not as stated.
+    """
+
+    data: str = "phantom"
+    fold: int = 0
+    cases: int | None = None
+    patch_shape: tuple[int, ...] = (48, 64, 48)
+    batch_size: int = 2
+    width: int = 16
+    depth: int = 3
+    normalization: str = "batch"
+    steps: int = 600
+    search_steps: int = 600
+    steps_per_epoch: int = 50
+    learning_rate: float = 0.05
+    kernel_set: str = "1d2d3d"
+    draw: str = "independent"
+    lasso: float = 1e-4
+    aggregation: str = "auto"
+    rule: str = "channel"
+    foreground: float = 0.67
+    flip: tuple[int, ...] = (0, 1, 2)
+    rotate: tuple[tuple[int, int], ...] = ()
+    overlap: float = 0.5
+    seed: int = 0
+    variants: tuple[str, ...] = VARIANTS
+
+    def __post_init__(self):
+        positive = (
+            "batch_size",
+            "width",
+            "depth",
+            "steps",
+            "search_steps",
+            "steps_per_epoch",
+            "learning_rate",
+        )
+        for name in positive:
+            _expect(name, getattr(self, name) > 0, self, "to be positive")
+        _expect(
+            "cases",
+            self.cases is None or self.cases > 0,
+            self,
+            "to be positive or None",
+        )
+        for name in ("steps", "search_steps"):
+            steps = getattr(self, name)
+            _expect(
+                name,
+                steps % min(self.steps_per_epoch, steps) == 0,
+                self,
+                f"to be a multiple of steps_per_epoch={self.steps_per_epoch}",
+            )
+        _expect(
+            "variants",
+            self.variants and set(self.variants) <= set(VARIANTS),
+            self,
+            f"to name some of {VARIANTS}",
+        )
+        for name in ("foreground", "overlap"):
+            value = getattr(self, name)
+            _expect(name, 0 <= value <= 1, self, "to lie between 0 and 1")
+        if self.data != "phantom":
+            # The same folder under two names is the same run.
+            object.__setattr__(self, "data", str(Path(self.data).resolve()))
+
+
+def _expect(name: str, holds: Any, settings: Any, expected: str) -> None:
+    if not holds:
+        value = json.dumps(getattr(settings, name))
+        raise ValueError(
+            f"`{name}` is expected {expected}. Received: {name}={value}"
+        )
