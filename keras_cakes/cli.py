@@ -2,16 +2,17 @@
 
 import argparse
 import dataclasses
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_cakes import __version__
 from keras_cakes.runs import RunError
 from keras_cakes.settings import PRIORITIES
 from keras_cakes.settings import VARIANTS
 from keras_cakes.settings import SegmentationSettings
+from keras_cakes.settings import read_settings
 
 _STEPS = ("search", "derive", "train", "evaluate", "compare")
 
@@ -51,10 +52,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     standard error), 130 when interrupted from the keyboard.
     """
     options = _parser().parse_args(arguments)
-    # TensorFlow leaves oneDNN's kernels off on many CPUs, where they make
-    # 3D convolutions several times faster. Both are read at its import.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         options.run(options)
     except KeyboardInterrupt:
@@ -76,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="keras-cakes",
         description="Search, derive and train 3D networks of sub-kernels.",
     )
-    parser.add_argument("--version", action="version", version=_version())
+    parser.add_argument("--version", action="version", version=f"keras-cakes {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     demo = commands.add_parser(
@@ -109,12 +106,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _version() -> str:
-    from importlib.metadata import version
-
-    return f"keras-cakes {version('keras-cakes')}"
-
-
 def _add_common(parser: argparse.ArgumentParser, output: str | None) -> None:
     parser.add_argument(
         "--output",
@@ -134,7 +125,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     described = _descriptions()
     for field in dataclasses.fields(SegmentationSettings):
         flag = "--" + field.name.replace("_", "-")
-        kind: dict[str, Any] = {"default": field.default}
+        kind: dict[str, Any] = {"default": argparse.SUPPRESS}
         if field.name == "rotate":
             kind.update(type=_plane, nargs="*", metavar="PLANE")
         elif isinstance(field.default, tuple):
@@ -144,8 +135,6 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
             kind.update(type=int)
         else:
             kind.update(type=type(field.default))
-        if field.name == "data":
-            kind.update(required=True)
         parser.add_argument(
             flag,
             help=f"{described[field.name]} (default: {field.default})".replace(
@@ -183,14 +172,21 @@ def _run_demo(options: argparse.Namespace) -> None:
 
 
 def _run_segment(options: argparse.Namespace) -> None:
-    values = {
-        field.name: getattr(options, field.name)
-        for field in dataclasses.fields(SegmentationSettings)
-    }
-    values = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in values.items()
-    }
+    # A folder that holds a run knows its settings; flags may repeat them.
+    known = options.output / "settings.json"
+    values = read_settings(known) if known.is_file() else {}
+    for field in dataclasses.fields(SegmentationSettings):
+        if hasattr(options, field.name):
+            value = getattr(options, field.name)
+            values[field.name] = (
+                tuple(value) if isinstance(value, list) else value
+            )
+    if "data" not in values:
+        raise ValueError(
+            "`--data` is expected to start a run: a folder in the layout of "
+            "the Medical Segmentation Decathlon, or phantom. "
+            f"Received: no --data, and no run in {options.output}"
+        )
     _start(options, SegmentationSettings(**values), options.step)
 
 

@@ -115,6 +115,30 @@ class SegmentationSettings:
             object.__setattr__(self, "data", str(Path(self.data).resolve()))
 
 
+def read_settings(file: Path) -> dict[str, Any]:
+    """Reads what a run folder says of its settings.
+
+    Raises:
+        ValueError: If the file does not hold settings; it names the file.
+    """
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        names = {f.name for f in dataclasses.fields(SegmentationSettings)}
+        if set(values) - names:
+            raise ValueError(f"unknown settings {sorted(set(values) - names)}")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{file}: the settings of a run are expected. Received: {error}"
+        ) from None
+    return {name: _tuples(value) for name, value in values.items()}
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_tuples(item) for item in value)
+    return value
+
+
 def _expect(name: str, holds: Any, settings: Any, expected: str) -> None:
     if not holds:
         value = json.dumps(getattr(settings, name))
