@@ -73,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="keras-cakes",
         description="Search, derive and train 3D networks of sub-kernels.",
     )
-    parser.add_argument("--version", action="version", version=f"keras-cakes {__version__}")
+    parser.add_argument(
+        "--version", action="version", version=f"keras-cakes {__version__}"
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     demo = commands.add_parser(

@@ -1,0 +1,56 @@
+# `make demo` and `make test` need Python 3.11 or newer and nothing else:
+# whichever target runs first makes the one environment that all share.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?=
+
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: help demo test lint docs tutorials clean
+
+help:
+	@echo "make demo       search, train and compare on synthetic volumes"
+	@echo "make test       all tests, with coverage"
+	@echo "make lint       style and types"
+	@echo "make tutorials  run the notebooks"
+	@echo "make docs       build the site into site/"
+	@echo "make clean      remove the environment and what was built"
+
+# A changed project file refreshes the environment.
+$(READY): pyproject.toml Makefile
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is expected. Received: $$("$(PYTHON)" --version 2>&1)"; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[all]'
+	# Networks of others that the conversion is tested on. Their own pins ask
+	# for old releases of Keras that they no longer need.
+	$(BIN)/python -m pip install --quiet --no-deps \
+	  'classification-models-3D==1.1.0' 'segmentation-models-3D==1.1.1'
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/keras-cakes demo $(ARGS)
+
+test: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 10 \
+	  --cov --cov-report term --junit-xml build/tests.xml $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+tutorials: $(READY)
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 -W default \
+	  -p no:cacheprovider tutorials $(ARGS)
+
+docs: $(READY)
+	$(BIN)/mkdocs build --strict --quiet
+
+clean:
+	rm -rf $(VENV) build dist site .coverage .mypy_cache .pytest_cache \
+	  .ruff_cache

@@ -1,0 +1,31 @@
+"""Fixtures that every test may rely on."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import keras
+import pytest
+import tensorflow as tf
+
+# Tests run side by side, one per core.
+tf.config.threading.set_intra_op_parallelism_threads(1)
+tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def fresh_seed():
+    """Every test starts from the same random state."""
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(1)
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of real data sets, where it is known."""
+    folder = os.environ.get("KERAS_CAKES_DATA")
+    if not folder:
+        pytest.skip("KERAS_CAKES_DATA is not set")
+    return Path(folder)
