@@ -11,7 +11,6 @@ from keras_cakes import metrics
 from keras_cakes import models
 from keras_cakes.assignment import Assignment
 from keras_cakes.configuration import Configuration
-from keras_cakes.conversion import SearchSpecification
 from keras_cakes.conversion import replace
 from keras_cakes.conversion import replaceable_layers
 from keras_cakes.conversion import to_search_network
@@ -23,10 +22,11 @@ from keras_cakes.derivation import random_configuration
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
 from keras_cakes.regularizers import CostLasso
-from keras_cakes.search import Supernet
 from keras_cakes.search import to_supernet
+from keras_cakes.specification import SearchSpecification
 from keras_cakes.sub_kernels import SubKernel
 from keras_cakes.sub_kernels import kernel_set
+from keras_cakes.supernet import Supernet
 
 __version__ = "0.1.0"
 

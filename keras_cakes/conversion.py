@@ -1,7 +1,5 @@
 """Rewriting any functional model: to a search network, to a derived one."""
 
-import dataclasses
-from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,9 +11,8 @@ from keras_cakes.graph import as_functional
 from keras_cakes.graph import rewrite
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
-from keras_cakes.regularizers import CostLasso
+from keras_cakes.specification import SearchSpecification
 from keras_cakes.sub_kernels import kernel_set as resolve_kernel_set
-from keras_cakes.sub_kernels import relative_costs
 from keras_cakes.sub_kernels import uniform_counts
 
 # What a replacement takes over from the convolution it stands for.
@@ -42,58 +39,6 @@ _BIAS_ARGUMENTS = (
     "bias_regularizer",
     "bias_constraint",
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class SearchSpecification:
-    """What a search may choose, and how its candidates run.
-
-    Args:
-        kernel_set: Name of a kernel set or a sequence of sub-kernels.
-        priority: `"performance"` (one random path at a time) or `"cost"`
-            (all candidates, with a lasso on the path weights).
-        lasso: Float, strength of the lasso (the paper's lambda); used by
-            `priority="cost"`.
-        cost: What the lasso is weighted by: `"params"` or `"macs"` (equal
-            within a layer, since candidates share the output size), or a
-            mapping of sub-kernel to a positive cost of your own.
-        aggregation: How a cost-priority layer hands on its candidates.
-            `"concat"`: side by side, aggregated by the convolution that
-            follows; a layer whose consumer cannot widen (an addition, an
-            output) raises an error. `"sum"`: added per channel (Eq. 5).
-            `"auto"`: concatenated where the consumer can widen.
-        normalization: Normalization to put behind a convolution that has
-            none of its own: `"batch"`, `"instance"` or `None`.
-    """
-
-    kernel_set: Any = "1d2d3d"
-    priority: str = "performance"
-    lasso: float = 1e-4
-    cost: Any = "params"
-    aggregation: str = "auto"
-    normalization: str | None = "batch"
-
-    def lasso_of(self, kernel_size: Sequence[int]) -> CostLasso | None:
-        """The lasso on the path weights of a layer, if there is one."""
-        if self.priority != "cost":
-            return None
-        kernels = resolve_kernel_set(self.kernel_set, kernel_size)
-        if isinstance(self.cost, Mapping):
-            missing = [str(k) for k in kernels if str(k) not in self.cost]
-            if missing or not all(c > 0 for c in self.cost.values()):
-                raise ValueError(
-                    "`cost` is expected to give each sub-kernel a positive "
-                    f"number. Received: cost={self.cost}, without {missing}"
-                )
-            costs = [float(self.cost[str(kernel)]) for kernel in kernels]
-        elif self.cost in ("params", "macs"):
-            costs = [float(kernel.taps) for kernel in kernels]
-        else:
-            raise ValueError(
-                "`cost` is expected to be 'params', 'macs' or a mapping of "
-                f"sub-kernel to cost. Received: cost={self.cost!r}"
-            )
-        return CostLasso(relative_costs(costs), self.lasso)
 
 
 def replaceable_layers(

@@ -10,9 +10,9 @@ from keras_cakes.conversion import replaceable_layers
 from keras_cakes.cost import count_cost
 from keras_cakes.cost import output_positions
 from keras_cakes.graph import as_functional
-from keras_cakes.search import Supernet
 from keras_cakes.sub_kernels import SubKernel
 from keras_cakes.sub_kernels import kernel_set as resolve_kernel_set
+from keras_cakes.supernet import Supernet
 
 RULES = ("channel", "layer")
 
@@ -63,7 +63,7 @@ def derive(supernet: Supernet, rule: str = "channel") -> Configuration:
         raise ValueError(
             f"`rule` is expected to be one of {RULES}. Received: rule={rule!r}"
         )
-    assignments = {}
+    assignments: dict[str, Any] = {}
     for name, (kernels, weights) in path_weights(supernet).items():
         if not np.isfinite(weights).all():
             raise ValueError(

@@ -19,9 +19,12 @@ class LabelledVolume(Protocol):
     height, width)`.
     """
 
-    name: str
-    image: np.ndarray
-    label: Any
+    @property
+    def name(self) -> str: ...
+    @property
+    def image(self) -> np.ndarray: ...
+    @property
+    def label(self) -> Any: ...
 
 
 def predict_volume(
@@ -69,7 +72,7 @@ def predict_volume(
     after = np.maximum(window - size, 0) - before
     widths = [*zip(before, after, strict=True), (0, 0)]
     padded = np.pad(image, widths)
-    total: np.ndarray | None = None
+    total: Any = None
     starts = list(
         itertools.product(
             *(

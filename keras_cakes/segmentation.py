@@ -1,9 +1,7 @@
 """The steps of a segmentation run: search, derive, train, evaluate."""
 
 import dataclasses
-import functools
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +13,6 @@ from keras_cakes.conversion import replaceable_layers
 from keras_cakes.cost import count_cost
 from keras_cakes.cost import measure_forward
 from keras_cakes.data.patches import patches
-from keras_cakes.data.phantom import PHANTOM_CLASSES
-from keras_cakes.data.phantom import phantom_volumes
-from keras_cakes.data.volumes import Volume
-from keras_cakes.data.volumes import load_case
-from keras_cakes.data.volumes import read_fold
-from keras_cakes.data.volumes import read_msd
 from keras_cakes.derivation import derive
 from keras_cakes.derivation import path_weights
 from keras_cakes.derivation import random_configuration
@@ -32,11 +24,12 @@ from keras_cakes.runs import write_atomic
 from keras_cakes.runs import write_json
 from keras_cakes.runs import write_table
 from keras_cakes.runs import write_text
-from keras_cakes.search import Supernet
 from keras_cakes.search import to_supernet
+from keras_cakes.segmentation_data import load_segmentation_data
 from keras_cakes.settings import PRIORITIES
 from keras_cakes.settings import VARIANTS
 from keras_cakes.settings import SegmentationSettings
+from keras_cakes.supernet import Supernet
 from keras_cakes.training import compile_segmentation
 from keras_cakes.training import fit_resumable
 
@@ -50,23 +43,6 @@ _CONVOLUTIONS: dict[str, Any] = {
     "manual_2d": ("1x3x3", "3x1x3", "3x3x1"),
     "manual_1d2d3d": "1d2d3d",
 }
-
-_PHANTOM_CASES = {"training": 24, "validation": 8}
-
-
-@dataclasses.dataclass(frozen=True)
-class SegmentationData:
-    """Volumes in memory.
-
-    Args:
-        training: Training volumes.
-        validation: Validation volumes.
-        classes: Names of the classes, background first.
-    """
-
-    training: list[Volume]
-    validation: list[Volume]
-    classes: tuple[str, ...]
 
 
 class SegmentationRun:
@@ -90,7 +66,7 @@ class SegmentationRun:
         self.settings = settings
         self.verbose = verbose
         # Bad data are found before the folder exists.
-        self.data = _load(settings)
+        self.data = load_segmentation_data(settings)
         self.folder = RunFolder(folder, dataclasses.asdict(settings))
 
     def search(self, priority: str) -> Path:
@@ -278,27 +254,6 @@ def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
             f"`{name}` is expected to be one of {allowed}. "
             f"Received: {name}={value!r}"
         )
-
-
-def _load(settings: SegmentationSettings) -> SegmentationData:
-    if settings.data == "phantom":
-        make: Callable[..., list[Volume]] = functools.partial(
-            phantom_volumes, shape=settings.patch_shape
-        )
-        training = make(_PHANTOM_CASES["training"], seed=settings.seed)
-        validation = make(_PHANTOM_CASES["validation"], seed=settings.seed + 1)
-        classes = PHANTOM_CLASSES
-    else:
-        dataset = read_msd(settings.data)
-        classes = dataset.classes
-        split = read_fold(settings.data, dataset, settings.fold)
-        training, validation = (
-            [load_case(case, classes) for case in part[: settings.cases]]
-            for part in split
-        )
-    return SegmentationData(
-        training[: settings.cases], validation[: settings.cases], classes
-    )
 
 
 def _path_weight_rows(supernet: Supernet) -> list[dict[str, Any]]:

@@ -14,12 +14,12 @@ FLOORS = [
     ["assignment"],
     ["configuration"],
     ["layers", "regularizers", "losses", "metrics", "data"],
-    ["graph", "cost", "evaluation", "plotting"],
+    ["specification", "graph", "cost", "evaluation", "plotting"],
     ["conversion"],
-    ["models", "search"],
-    ["derivation"],
+    ["models", "supernet"],
+    ["search", "derivation"],
     ["runs", "settings"],
-    ["training"],
+    ["training", "segmentation_data"],
     ["segmentation"],
     ["report"],
     ["cli"],
@@ -89,7 +89,7 @@ def test_heavy_packages_are_imported_where_used(path):
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_rooms_are_small(path):
     lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= 340, f"{path}: {lines} lines, perhaps two nouns"
+    assert lines <= 300, f"{path}: {lines} lines, perhaps two nouns"
     assert path.name != "utils.py"
 
 

@@ -150,7 +150,7 @@ def _stack(volumes: Sequence[Volume], patch_shape: tuple[int, ...]) -> Any:
     images = np.zeros((*shape, volumes[0].image.shape[-1]), np.float32)
     labels = np.zeros(shape, np.uint8)
     for index, volume in enumerate(volumes):
-        window = tuple(
+        window: Any = tuple(
             slice(before := max(patch - size, 0) // 2, before + size)
             for patch, size in zip(
                 patch_shape, volume.image.shape, strict=False

@@ -5,7 +5,6 @@ kernel with each sub-kernel at its centre and zeros elsewhere, for every
 stride, padding, dilation and data format. Only the time differs.
 """
 
-from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
@@ -103,7 +102,8 @@ def convolve_sub_kernel(
             strict=True,
         )
     ]
-    if None in margins:
+    known = [margin for margin in margins if margin is not None]
+    if len(known) < len(margins):
         # The margin depends on a size that only the batch will tell.
         return geometry.convolve(
             inputs, embed(kernel, sub_kernel, geometry.kernel_size)
@@ -119,7 +119,7 @@ def convolve_sub_kernel(
         )
     ):
         return geometry.convolve(inputs, kernel)
-    inputs = _pad_or_crop(inputs, margins, geometry.data_format)
+    inputs = _pad_or_crop(inputs, known, geometry.data_format)
     return geometry.convolve(inputs, kernel, padding="valid")
 
 
@@ -161,9 +161,8 @@ def _margins(
 
 
 def _pad_or_crop(
-    inputs: Any, margins: Iterable[tuple[int, int]], data_format: str
+    inputs: Any, margins: Sequence[tuple[int, int]], data_format: str
 ) -> Any:
-    margins = list(margins)
     window = [
         slice(max(-before, 0), -max(-after, 0) or None)
         for before, after in margins

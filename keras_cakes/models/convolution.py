@@ -6,11 +6,11 @@ from typing import Any
 import keras
 
 from keras_cakes.configuration import Configuration
-from keras_cakes.conversion import SearchSpecification
 from keras_cakes.conversion import replace
 from keras_cakes.conversion import replaceable_layers
 from keras_cakes.conversion import to_search_network
 from keras_cakes.conversion import uniform_configuration
+from keras_cakes.specification import SearchSpecification
 
 # Takes (inputs, filters, kernel_size, name) and returns the output tensor.
 ApplyConvolution = Callable[[Any, int, Any, str], Any]

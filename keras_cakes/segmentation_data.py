@@ -1,0 +1,54 @@
+"""The volumes of a segmentation run."""
+
+import dataclasses
+
+from keras_cakes.data.msd import read_fold
+from keras_cakes.data.msd import read_msd
+from keras_cakes.data.phantom import PHANTOM_CLASSES
+from keras_cakes.data.phantom import phantom_volumes
+from keras_cakes.data.volumes import Volume
+from keras_cakes.data.volumes import load_case
+from keras_cakes.settings import SegmentationSettings
+
+_TRAINING_PHANTOMS = 24
+_VALIDATION_PHANTOMS = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmentationData:
+    """Volumes in memory.
+
+    Args:
+        training: Training volumes.
+        validation: Validation volumes.
+        classes: Names of the classes, background first.
+    """
+
+    training: list[Volume]
+    validation: list[Volume]
+    classes: tuple[str, ...]
+
+
+def load_segmentation_data(
+    settings: SegmentationSettings,
+) -> SegmentationData:
+    """Reads, or makes, the volumes that the settings name.
+
+    Raises:
+        DataError: If a file is not what it should be.
+    """
+    if settings.data == "phantom":
+        shape, seed = settings.patch_shape, settings.seed
+        training = phantom_volumes(_TRAINING_PHANTOMS, shape, seed)
+        validation = phantom_volumes(_VALIDATION_PHANTOMS, shape, seed + 1)
+        classes: tuple[str, ...] = PHANTOM_CLASSES
+    else:
+        dataset = read_msd(settings.data)
+        classes = dataset.classes
+        training, validation = (
+            [load_case(case, classes) for case in part[: settings.cases]]
+            for part in read_fold(settings.data, dataset, settings.fold)
+        )
+    return SegmentationData(
+        training[: settings.cases], validation[: settings.cases], classes
+    )
