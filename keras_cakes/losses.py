@@ -22,8 +22,14 @@ class DiceCrossEntropy(keras.losses.Loss):
 
     Call arguments:
         y_true: Integer labels of shape `(batch, depth, height, width)`, from
-            0 (background) to `classes - 1`.
+            0 (background) to `classes - 1`. Another label makes the loss of
+            its sample NaN.
         y_pred: Logits of shape `(batch, depth, height, width, classes)`.
+        sample_weight: Optional weights of shape `(batch,)`.
+
+    Raises:
+        ValueError: If a weight is negative, or in the call if the shapes do
+            not fit.
 
     Reference:
 
@@ -47,36 +53,43 @@ class DiceCrossEntropy(keras.losses.Loss):
         **kwargs,
     ):
         super().__init__(name=name, **kwargs)
+        for argument, value in (
+            ("smooth", smooth),
+            ("dice_weight", dice_weight),
+            ("cross_entropy_weight", cross_entropy_weight),
+        ):
+            if not value >= 0.0:
+                raise ValueError(
+                    f"`{argument}` is expected to be at least 0. "
+                    f"Received: {argument}={value}"
+                )
         self.smooth = smooth
         self.dice_weight = dice_weight
         self.cross_entropy_weight = cross_entropy_weight
 
     def call(self, y_true, y_pred):
-        if len(y_pred.shape) != len(y_true.shape) + 1 or y_pred.shape[-1] < 2:
-            raise ValueError(
-                "`y_pred` is expected to be logits of shape `y_true.shape + "
-                "(classes,)` with at least two classes. Received: "
-                f"y_true.shape={tuple(y_true.shape)}, "
-                f"y_pred.shape={tuple(y_pred.shape)}"
-            )
-        logits = ops.cast(y_pred, "float32")
-        truth = ops.one_hot(
-            ops.cast(y_true, "int32"), y_pred.shape[-1], dtype="float32"
-        )
+        _check_shapes(tuple(y_true.shape), tuple(y_pred.shape))
+        classes = y_pred.shape[-1]
         voxels = tuple(range(1, len(y_true.shape)))
+        # Half precision overflows within one patch.
+        log_probabilities = ops.log_softmax(ops.cast(y_pred, "float32"))
+        labels = ops.cast(y_true, "int32")
+        truth = ops.one_hot(labels, classes, dtype="float32")
         cross_entropy = ops.mean(
-            ops.categorical_crossentropy(truth, logits, from_logits=True),
-            axis=voxels,
+            -ops.sum(truth * log_probabilities, axis=-1), axis=voxels
         )
-        foreground = ops.softmax(logits)[..., 1:]
-        truth = truth[..., 1:]
-        overlap = ops.sum(foreground * truth, axis=voxels)
-        sizes = ops.sum(foreground + truth, axis=voxels)
+        predicted, truth = ops.exp(log_probabilities)[..., 1:], truth[..., 1:]
+        overlap = ops.sum(predicted * truth, axis=voxels)
+        sizes = ops.sum(predicted + truth, axis=voxels)
         dice = (2.0 * overlap + self.smooth) / (sizes + self.smooth)
-        return (
+        loss = (
             self.dice_weight * ops.mean(1.0 - dice, axis=-1)
             + self.cross_entropy_weight * cross_entropy
         )
+        # One-hot encoding drops unknown labels; training on what is left
+        # would look right.
+        known = ops.all((labels >= 0) & (labels < classes), axis=voxels)
+        return ops.where(known, loss, float("nan"))
 
     def get_config(self):
         return {
@@ -85,3 +98,21 @@ class DiceCrossEntropy(keras.losses.Loss):
             "dice_weight": self.dice_weight,
             "cross_entropy_weight": self.cross_entropy_weight,
         }
+
+
+def _check_shapes(y_true, y_pred):
+    fits = (
+        len(y_true) > 1
+        and len(y_pred) == len(y_true) + 1
+        and (y_pred[-1] or 0) > 1
+        and all(
+            size is None or other is None or size == other
+            for size, other in zip(y_true, y_pred, strict=False)
+        )
+    )
+    if not fits:
+        raise ValueError(
+            "`y_pred` is expected to be logits of shape `y_true.shape + "
+            "(classes,)` with at least two classes. Received: "
+            f"y_true.shape={y_true}, y_pred.shape={y_pred}"
+        )

@@ -13,14 +13,21 @@ class DiceScore(keras.metrics.Metric):
     is absent from both has DSC 1. Voxels are counted as integers.
 
     Args:
-        class_names: Names of the classes, background first.
+        class_names: Names of the classes, background first; no name twice.
         name: Name of the mean; classes are called `{name}_{class}`.
         dtype: Dtype of the state.
 
     Call arguments:
-        y_true: Integer labels of shape `(batch, depth, height, width)`.
+        y_true: Integer labels of shape `(batch, depth, height, width)`, from
+            0 (background) to `classes - 1`. Another label makes the score
+            NaN.
         y_pred: Logits or probabilities of shape `(batch, depth, height,
             width, classes)`.
+        sample_weight: Optional weights of shape `(batch,)`.
+
+    Raises:
+        ValueError: If `class_names` are not as stated, or in the call if the
+            shapes do not fit.
 
     Example:
 
@@ -33,14 +40,16 @@ class DiceScore(keras.metrics.Metric):
 
     def __init__(self, class_names, name="dice", dtype=None):
         super().__init__(name=name, dtype=dtype)
-        if len(class_names) < 2:
+        names = [] if isinstance(class_names, str) else list(class_names)
+        if len(names) < 2 or len(set(names)) != len(names):
             raise ValueError(
                 "`class_names` is expected to name the background and at "
-                f"least one class. Received: class_names={class_names}"
+                "least one class, each once. "
+                f"Received: class_names={class_names!r}"
             )
-        self.class_names = list(class_names)
+        self.class_names = names
         self.total = self.add_variable(
-            shape=(len(class_names) - 1,), initializer="zeros", name="total"
+            shape=(len(names) - 1,), initializer="zeros", name="total"
         )
         self.samples = self.add_variable(
             shape=(), initializer="zeros", name="samples"
@@ -48,18 +57,17 @@ class DiceScore(keras.metrics.Metric):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         classes = len(self.class_names)
-        if y_pred.shape[-1] != classes:
-            raise ValueError(
-                f"`y_pred` is expected to have {classes} classes on its last "
-                f"axis. Received: y_pred.shape={tuple(y_pred.shape)}"
-            )
+        y_true = ops.convert_to_tensor(y_true)
+        y_pred = ops.convert_to_tensor(y_pred)
+        self._check_shapes(tuple(y_true.shape), tuple(y_pred.shape))
+        labels = ops.cast(y_true, "int32")
+        voxels = tuple(range(1, len(labels.shape)))
+        # Counts are integers: a float32 sum over a volume depends on its
+        # order and stops at 2**24.
+        truth = ops.one_hot(labels, classes, dtype="int32")[..., 1:]
         predicted = ops.one_hot(
             ops.argmax(y_pred, axis=-1), classes, dtype="int32"
         )[..., 1:]
-        truth = ops.one_hot(ops.cast(y_true, "int32"), classes, dtype="int32")[
-            ..., 1:
-        ]
-        voxels = tuple(range(1, len(truth.shape) - 1))
         overlap = ops.sum(predicted * truth, axis=voxels)
         sizes = ops.sum(predicted + truth, axis=voxels)
         dice = ops.where(
@@ -69,9 +77,16 @@ class DiceScore(keras.metrics.Metric):
             * ops.cast(overlap, "float32")
             / ops.cast(ops.maximum(sizes, 1), "float32"),
         )
+        known = ops.all((labels >= 0) & (labels < classes), axis=voxels)
+        dice = ops.where(known[:, None], dice, float("nan"))
         weight = ops.ones((ops.shape(dice)[0],), "float32")
         if sample_weight is not None:
-            weight = ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
+            weight = ops.cast(sample_weight, "float32")
+            if len(weight.shape) != 1:
+                raise ValueError(
+                    "`sample_weight` is expected to be of shape (batch,). "
+                    f"Received: sample_weight.shape={tuple(weight.shape)}"
+                )
         total = ops.sum(dice * weight[:, None], axis=0)
         self.total.assign_add(ops.cast(total, self.dtype))
         self.samples.assign_add(ops.cast(ops.sum(weight), self.dtype))
@@ -85,4 +100,13 @@ class DiceScore(keras.metrics.Metric):
         return {self.name: ops.mean(dice), **classes}
 
     def get_config(self):
-        return {**super().get_config(), "class_names": self.class_names}
+        return {**super().get_config(), "class_names": list(self.class_names)}
+
+    def _check_shapes(self, y_true, y_pred):
+        classes = len(self.class_names)
+        if len(y_pred) != len(y_true) + 1 or y_pred[-1] != classes:
+            raise ValueError(
+                "`y_pred` is expected to be of shape `y_true.shape + "
+                f"({classes},)`. Received: y_true.shape={y_true}, "
+                f"y_pred.shape={y_pred}"
+            )

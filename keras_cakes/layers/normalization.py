@@ -81,9 +81,11 @@ class PathNormalization(keras.layers.Layer):
 
         Args:
             inputs: Feature map with one channel per filter.
-            chosen: Float32 one-hot choice of shape `(candidates, filters)`.
+            chosen: One-hot choice of shape `(candidates, filters)`.
             training: Whether batch statistics are used and moved.
         """
+        # A layer casts its float arguments to the compute dtype.
+        chosen = ops.cast(chosen, "float32")
         gamma = ops.sum(self.gamma * chosen, axis=0)
         beta = ops.sum(self.beta * chosen, axis=0)
         if self.normalization == "batch" and not training:

@@ -1,0 +1,297 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import HealthCheck
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from keras_cakes.layers import CakesConv3D
+from tests.layer_contract import check_layer
+from tests.reference import conv3d
+from tests.reference import embedded_kernel
+
+
+@st.composite
+def convolutions(draw):
+    """Arguments and input sizes of any layer that `Conv3D` would take."""
+    full = draw(st.tuples(*[st.integers(1, 7)] * 3))
+    strided = draw(st.booleans())
+    dilation = 1 if strided else draw(st.integers(1, 3))
+    strides = draw(st.tuples(*[st.integers(1, 3)] * 3)) if strided else 1
+    padding = draw(st.sampled_from(["same", "valid"]))
+    least = [(k - 1) * dilation + 1 if padding == "valid" else 2 for k in full]
+    sizes = [n + draw(st.integers(0, 4)) for n in least]
+    allowed = [[s for s in range(1, k + 1) if s % 2 or s == k] for k in full]
+    filters = draw(st.integers(1, 5))
+    channels = [
+        "x".join(str(draw(st.sampled_from(a))) for a in allowed)
+        for _ in range(filters)
+    ]
+    arguments = {
+        "filters": filters,
+        "kernel_size": full,
+        "strides": strides,
+        "padding": padding,
+        "dilation_rate": dilation,
+        "sub_kernels": channels,
+    }
+    return arguments, sizes, draw(st.booleans())
+
+
+def _embedded(layer, arguments, shape):
+    arguments = {k: v for k, v in arguments.items() if k != "sub_kernels"}
+    reference = keras.layers.Conv3D(**arguments)
+    reference.build(shape)
+    reference.set_weights([embedded_kernel(layer), np.array(layer.bias)])
+    return reference
+
+
+@settings(
+    max_examples=250,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(convolutions())
+def test_equals_the_embedded_conv3d_with_gradients(case):
+    arguments, sizes, separate = case
+    layer = CakesConv3D(**arguments, bias_initializer="normal")
+    shape = (2, *sizes, 3)
+    layer.build(shape)
+    layer._separate = separate  # both plans, whatever the rule would choose
+    reference = _embedded(layer, arguments, shape)
+    inputs = tf.random.stateless_normal(shape, (1, 2))
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(inputs)
+        outputs, expected = layer(inputs), reference(inputs)
+        weights = tf.random.stateless_normal(outputs.shape, (3, 4))
+        loss = tf.reduce_sum(outputs * weights)
+        expected_loss = tf.reduce_sum(expected * weights)
+    assert outputs.shape == layer.compute_output_shape(shape)
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)
+    np.testing.assert_allclose(
+        tape.gradient(loss, inputs),
+        tape.gradient(expected_loss, inputs),
+        atol=1e-5,
+    )
+    # The gradient of each sub-kernel is that part of the full one.
+    gradients = tape.gradient(loss, layer.sub_kernel_weights)
+    layer.set_weights([*map(np.array, gradients), np.array(layer.bias)])
+    full = tape.gradient(expected_loss, reference.kernel).numpy()
+    inside = embedded_kernel(layer) != 0
+    scale = max(1.0, np.abs(full).max())
+    np.testing.assert_allclose(
+        embedded_kernel(layer) / scale, full * inside / scale, atol=1e-5
+    )
+
+
+def test_equals_numpy():
+    layer = CakesConv3D(3, 3, sub_kernels=["1x1x3", "3x3x3", "1x3x3"])
+    image = np.random.default_rng(0).normal(size=(5, 4, 6, 2))
+    outputs = layer(image[None].astype("float32"))
+    np.testing.assert_allclose(
+        outputs[0], conv3d(image, embedded_kernel(layer)), atol=1e-5
+    )
+
+
+def test_strided_centre_differs_from_a_one_wide_convolution():
+    # With "same" and stride 2 on an even size, a full kernel of 3 is padded
+    # at the end only, so its centre lies on voxels 1, 3, ...
+    layer = CakesConv3D(
+        1, 3, strides=2, padding="same", sub_kernels="1x1x1", use_bias=False
+    )
+    layer.build((1, 4, 4, 4, 1))
+    layer.set_weights([np.ones((1, 1, 1, 1, 1))])
+    image = np.arange(64.0).reshape(1, 4, 4, 4, 1)
+    np.testing.assert_array_equal(
+        np.array(layer(image))[0, ..., 0], image[0, 1::2, 1::2, 1::2, 0]
+    )
+
+
+@pytest.mark.parametrize(
+    "sub_kernels",
+    [
+        {"3x3x3": 2, "1x3x3": 3, "1x1x3": 0},
+        "1d2d3d",
+        "1x3x3",
+        ["1x3x3", "3x3x3", "1x3x3", "3x1x1", "1x1x1"],
+    ],
+)
+@pytest.mark.parametrize("strides", [1, 2])
+def test_contract(sub_kernels, strides, tmp_path):
+    filters = 7 if sub_kernels == "1d2d3d" else 5
+    arguments = {
+        "filters": filters,
+        "kernel_size": 3,
+        "strides": strides,
+        "padding": "same",
+        "sub_kernels": sub_kernels,
+        "activation": "relu",
+        "kernel_initializer": "he_normal",
+    }
+    layer = check_layer(CakesConv3D, arguments, (2, 4, 5, 6, 3), tmp_path)
+    assert len(layer.weights) == len(layer.assignment.kernels) + 1
+
+
+def test_every_argument_survives_the_configuration():
+    arguments = {
+        "filters": 4,
+        "kernel_size": (3, 5, 3),
+        "strides": (1, 1, 1),
+        "padding": "same",
+        "data_format": "channels_first",
+        "dilation_rate": (2, 1, 1),
+        "groups": 2,
+        "activation": "tanh",
+        "use_bias": False,
+        "kernel_regularizer": keras.regularizers.L2(0.1),
+        "bias_regularizer": keras.regularizers.L1(0.1),
+        "activity_regularizer": keras.regularizers.L1(0.2),
+        "kernel_constraint": keras.constraints.NonNeg(),
+        "bias_constraint": keras.constraints.NonNeg(),
+        "name": "mixed",
+        "sub_kernels": ["1x5x3", "3x5x3", "3x1x1", "3x1x1"],
+    }
+    layer = CakesConv3D(**arguments)
+    again = CakesConv3D.from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+    assert again.assignment.channels == tuple(arguments["sub_kernels"])
+    assert again.groups == 2
+    assert again.data_format == "channels_first"
+
+
+@pytest.mark.parametrize("separate", [True, False])
+def test_channels_first(separate):
+    arguments = {"filters": 4, "kernel_size": 3, "strides": 2}
+    kernels = ["1x3x3", "3x1x1", "3x3x3", "1x3x3"]
+    last = CakesConv3D(**arguments, sub_kernels=kernels, padding="same")
+    first = CakesConv3D(
+        **arguments,
+        sub_kernels=kernels,
+        padding="same",
+        data_format="channels_first",
+    )
+    image = np.random.default_rng(0).normal(size=(2, 6, 5, 4, 3))
+    last.build(image.shape)
+    first.build((2, 3, 6, 5, 4))
+    first.set_weights(last.get_weights())
+    first._separate = separate
+    np.testing.assert_allclose(
+        np.moveaxis(first(np.moveaxis(image, -1, 1)), 1, -1),
+        last(image),
+        atol=1e-5,
+    )
+
+
+def test_groups():
+    arguments = {"filters": 4, "kernel_size": 3, "groups": 2}
+    layer = CakesConv3D(
+        **arguments, sub_kernels=["1x3x3", "3x1x1", "3x3x3", "1x3x3"]
+    )
+    image = np.random.default_rng(0).normal(size=(1, 4, 4, 4, 6))
+    layer.build(image.shape)
+    reference = _embedded(layer, arguments, image.shape)
+    np.testing.assert_allclose(layer(image), reference(image), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("policy", "tolerance"), [("mixed_float16", 1e-2), ("mixed_bfloat16", 0.1)]
+)
+def test_half_precision(policy, tolerance):
+    arguments = {"filters": 4, "kernel_size": 3, "padding": "same"}
+    layer = CakesConv3D(
+        **arguments, sub_kernels={"3x3x3": 2, "1x3x3": 2}, dtype=policy
+    )
+    image = np.random.default_rng(0).normal(size=(1, 4, 4, 4, 2))
+    outputs = layer(image)
+    assert outputs.dtype == policy.removeprefix("mixed_")
+    reference = _embedded(layer, arguments, image.shape)
+    np.testing.assert_allclose(
+        tf.cast(outputs, "float32"), reference(image), atol=tolerance
+    )
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("strides", [1, 2])
+def test_unknown_sizes(padding, strides):
+    layer = CakesConv3D(
+        4, 3, strides=strides, padding=padding, sub_kernels="1d"
+    )
+    layer._separate = True
+    image = keras.Input((None, None, None, 2))
+    model = keras.Model(image, layer(image))
+    layer._separate = True
+    for size in (5, 6):
+        inputs = np.random.default_rng(0).normal(size=(1, size, 5, 6, 2))
+        reference = keras.layers.Conv3D(4, 3, strides=strides, padding=padding)
+        reference.build(inputs.shape)
+        reference.set_weights([embedded_kernel(layer), np.array(layer.bias)])
+        np.testing.assert_allclose(model(inputs), reference(inputs), atol=1e-5)
+
+
+def test_each_sub_kernel_starts_with_its_own_fan_and_values():
+    layer = CakesConv3D(
+        64,
+        3,
+        sub_kernels={"3x3x3": 16, "1x3x3": 16, "3x1x1": 16, "1x1x3": 16},
+        kernel_initializer="he_normal",
+    )
+    layer.build((None, 8, 8, 8, 32))
+    deviations = [float(np.std(w)) for w in layer.sub_kernel_weights]
+    expected = [np.sqrt(2 / (taps * 32)) for taps in (27, 9, 3, 3)]
+    assert deviations == pytest.approx(expected, rel=0.05)
+    line, other = layer.sub_kernel_weights[2:]
+    assert not np.allclose(np.ravel(line), np.ravel(other))
+
+
+def test_seeded_initializer_gives_distinct_repeatable_kernels():
+    def kernels():
+        layer = CakesConv3D(
+            6,
+            3,
+            sub_kernels="1d",
+            kernel_initializer=keras.initializers.HeNormal(seed=3),
+        )
+        layer.build((None, 4, 4, 4, 2))
+        return [np.ravel(w) for w in layer.sub_kernel_weights]
+
+    first, second = kernels(), kernels()
+    np.testing.assert_array_equal(first, second)
+    assert not np.allclose(first[0], first[1])
+    layer = CakesConv3D(
+        6, 3, sub_kernels="1d", kernel_initializer=lambda shape, dtype: 0.5
+    )
+    assert callable(layer.kernel_initializer)
+
+
+def test_wide_layers_run_separately_and_narrow_ones_embedded():
+    wide = CakesConv3D(256, 3, sub_kernels="1d2d3d")
+    narrow = CakesConv3D(16, 3, sub_kernels="1d2d3d")
+    plane = CakesConv3D(16, 3, sub_kernels="1x3x3")
+    for layer in (wide, narrow, plane):
+        layer.build((None, 8, 8, 8, 4))
+    assert (wide._separate, narrow._separate) == (True, False)
+    assert plane._separate
+
+
+def test_messages():
+    with pytest.raises(ValueError, match="add up to `filters`.*filters=4"):
+        CakesConv3D(4, 3, sub_kernels={"3x3x3": 3})
+    with pytest.raises(ValueError, match="no larger than the full kernel"):
+        CakesConv3D(4, 3, sub_kernels="5x1x1")
+    with pytest.raises(ValueError, match="LoRA is expected.*lora_rank=2"):
+        CakesConv3D(4, 3, lora_rank=2)
+    with pytest.raises(ValueError, match="strides > 1"):
+        CakesConv3D(4, 3, strides=2, dilation_rate=2)
+    layer = CakesConv3D(4, 3, groups=2, name="grouped")
+    with pytest.raises(AttributeError, match="built before `kernel`"):
+        layer.kernel  # noqa: B018
+    with pytest.raises(ValueError, match="divisible by `groups`.*'grouped'"):
+        layer.build((None, 4, 4, 4, 3))
+    with pytest.raises(ValueError, match="LoRA is expected"):
+        layer.enable_lora(2)
+    layer = CakesConv3D(4, 3)
+    with pytest.raises(ValueError, match="be known"):
+        layer.build((None, 4, 4, 4, None))

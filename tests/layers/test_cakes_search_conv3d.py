@@ -1,0 +1,257 @@
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_cakes.layers import CakesSearchConv3D
+from keras_cakes.layers.normalization import PathNormalization
+from keras_cakes.regularizers import CostLasso
+from tests.layer_contract import check_layer
+
+SHAPE = (2, 4, 5, 6, 3)
+PATH = np.array([0, 1, 2, 3, 4, 5, 6, 1])
+
+
+def _image(seed=0, shape=SHAPE):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def _layer(**arguments):
+    layer = CakesSearchConv3D(8, 3, padding="same", **arguments)
+    layer.build(SHAPE)
+    return layer
+
+
+def _candidate_outputs(layer, image):
+    """The output of every candidate by Keras' own convolution."""
+    outputs = []
+    for weights, kernel in zip(layer.candidates, layer.kernel_set, strict=True):
+        plain = keras.layers.Conv3D(
+            layer.filters, tuple(kernel), padding="same", use_bias=False
+        )
+        plain.build(image.shape)
+        plain.set_weights([np.array(weights)])
+        outputs.append(np.array(plain(image)))
+    return np.stack(outputs)
+
+
+def _randomize(layer, seed=0):
+    generator = np.random.default_rng(seed)
+    normalization = layer.path_normalization
+    shape = normalization.gamma.shape
+    normalization.gamma.assign(generator.uniform(-2, 2, shape))
+    normalization.beta.assign(generator.normal(size=shape))
+
+
+@pytest.mark.parametrize(
+    ("priority", "aggregation", "normalization"),
+    [
+        *itertools.product(["performance"], ["sum"], ["batch", "instance"]),
+        *itertools.product(
+            ["cost"], ["sum", "concat"], ["batch", "instance", None]
+        ),
+    ],
+)
+def test_contract(priority, aggregation, normalization, tmp_path):
+    arguments = {
+        "filters": 4,
+        "kernel_size": 3,
+        "strides": 2,
+        "padding": "same",
+        "kernel_set": ["3x3x3", "1x3x3", "3x1x1"],
+        "priority": priority,
+        "aggregation": aggregation,
+        "normalization": normalization,
+        "momentum": 0.8,
+        "epsilon": 1e-4,
+        "activation": "relu",
+    }
+    check_layer(CakesSearchConv3D, arguments, SHAPE, tmp_path)
+
+
+def test_regularizer_survives_saving(tmp_path):
+    image = keras.Input(SHAPE[1:])
+    layer = CakesSearchConv3D(
+        4, 3, kernel_set="1d", gamma_regularizer=CostLasso([1, 1, 1], 0.5)
+    )
+    model = keras.Model(image, layer(image))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert float(loaded.losses[0]) == pytest.approx(0.5 * 3 * 4)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_performance_path_equals_the_chosen_candidates(training):
+    layer = _layer(priority="performance", momentum=0.9, epsilon=1e-5)
+    _randomize(layer)
+    image = _image()
+    parts = _candidate_outputs(layer, image)
+    normalization = layer.path_normalization
+    gamma = np.array(normalization.gamma)
+    path = PATH if training else np.abs(gamma).argmax(axis=0)
+    layer.assign_path(PATH)
+    outputs = np.array(layer(image, training=training))
+    for channel, index in enumerate(path):
+        values = parts[index][..., channel]
+        mean, variance = (
+            (values.mean(), values.var()) if training else (0.0, 1.0)
+        )
+        expected = (values - mean) / np.sqrt(variance + 1e-5)
+        expected = expected * gamma[index, channel]
+        expected += float(normalization.beta[index, channel])
+        np.testing.assert_allclose(outputs[..., channel], expected, atol=2e-5)
+
+
+def test_undrawn_paths_have_zero_gradient_and_keep_their_statistics():
+    layer = _layer(priority="performance", momentum=0.9)
+    _randomize(layer)
+    layer.assign_path(PATH)
+    image = _image()
+    with tf.GradientTape() as tape:
+        outputs = layer(image, training=True)
+        loss = tf.reduce_sum(outputs**2 * tf.range(1.0, 9.0))
+    gradients = tape.gradient(loss, layer.trainable_weights)
+    drawn = np.arange(7)[:, None] == PATH
+    kernels, (gamma, beta) = gradients[:7], gradients[7:]
+    for index, gradient in enumerate(kernels):
+        gradient = np.array(gradient)
+        assert (gradient[..., ~drawn[index]] == 0.0).all()
+        for channel in np.flatnonzero(drawn[index]):
+            assert (gradient[..., channel] != 0.0).any()
+    for gradient in (gamma, beta):
+        assert (np.array(gradient)[~drawn] == 0.0).all()
+        assert (np.array(gradient)[drawn] != 0.0).all()
+    mean = np.array(layer.path_normalization.moving_mean)
+    variance = np.array(layer.path_normalization.moving_variance)
+    assert (mean[~drawn] == 0.0).all()
+    assert (variance[~drawn] == 1.0).all()
+    parts = _candidate_outputs(layer, image)
+    for channel, index in enumerate(PATH):
+        values = parts[index][..., channel]
+        assert mean[index, channel] == pytest.approx(
+            0.1 * values.mean(), abs=1e-5
+        )
+        assert variance[index, channel] == pytest.approx(
+            0.9 + 0.1 * values.var(), rel=1e-4
+        )
+
+
+@pytest.mark.parametrize("normalization", ["batch", "instance", None])
+@pytest.mark.parametrize("training", [True, False])
+def test_cost_priority_concatenates_or_sums(normalization, training):
+    concat = _layer(priority="cost", normalization=normalization, epsilon=1e-5)
+    total = _layer(
+        priority="cost",
+        aggregation="sum",
+        normalization=normalization,
+        epsilon=1e-5,
+    )
+    _randomize(concat)
+    total.set_weights(concat.get_weights())
+    image = _image()
+    parts = _candidate_outputs(concat, image)
+    axes = {"batch": (1, 2, 3, 4), "instance": (2, 3, 4), None: ()}
+    use_moving = normalization == "batch" and not training
+    if normalization is not None and not use_moving:
+        mean = parts.mean(axes[normalization], keepdims=True)
+        variance = parts.var(axes[normalization], keepdims=True)
+        parts = (parts - mean) / np.sqrt(variance + 1e-5)
+    elif use_moving:
+        parts = parts / np.sqrt(1 + 1e-5)
+    shape = (7, 1, 1, 1, 1, 8)
+    gamma = np.array(concat.path_normalization.gamma).reshape(shape)
+    beta = np.array(concat.path_normalization.beta).reshape(shape)
+    parts = parts * gamma + beta
+    np.testing.assert_allclose(
+        concat(image, training=training),
+        np.concatenate(list(parts), axis=-1),
+        atol=2e-5,
+    )
+    np.testing.assert_allclose(
+        total(image, training=training), parts.sum(axis=0), atol=1e-4
+    )
+
+
+def test_instance_normalization_of_a_drawn_path_is_per_sample():
+    layer = _layer(priority="performance", normalization="instance")
+    layer.assign_path(PATH)
+    image = _image()
+    whole = layer(image, training=True)
+    np.testing.assert_allclose(
+        whole[:1], layer(image[:1], training=True), atol=1e-5
+    )
+
+
+def test_draws_are_counted():
+    layer = _layer(priority="performance")
+    for _ in range(3):
+        layer.assign_path(PATH)
+    expected = 3 * (np.arange(7)[:, None] == PATH)
+    np.testing.assert_array_equal(layer.draw_counts(), expected)
+    assert not _layer(priority="cost").draw_counts().any()
+
+
+def test_kernel_is_that_of_the_best_path():
+    layer = _layer(priority="performance")
+    gamma = np.ones((7, 8))
+    gamma[6] = -2.0
+    layer.path_normalization.gamma.assign(gamma)
+    kernel = np.array(layer.kernel)
+    assert kernel.shape == (3, 3, 3, 3, 8)
+    np.testing.assert_array_equal(
+        kernel[1:2, 1:2, :], np.array(layer.candidates[6])
+    )
+    assert (kernel[0] == 0).all()
+
+
+def test_channels_first():
+    arguments = {"kernel_set": "1d", "priority": "performance"}
+    last = CakesSearchConv3D(4, 3, **arguments)
+    first = CakesSearchConv3D(4, 3, data_format="channels_first", **arguments)
+    image = _image()
+    last.build(image.shape)
+    swapped = np.moveaxis(image, -1, 1)
+    first.build(swapped.shape)
+    first.set_weights(last.get_weights())
+    np.testing.assert_allclose(
+        np.moveaxis(first(swapped, training=True), 1, -1),
+        last(image, training=True),
+        atol=1e-4,
+    )
+
+
+def test_half_precision_keeps_the_scales_wide():
+    layer = CakesSearchConv3D(4, 3, dtype="mixed_float16")
+    image = 100.0 * _image()
+    outputs = layer(image, training=True)
+    assert outputs.dtype == "float16"
+    assert np.isfinite(np.array(outputs)).all()
+    assert layer.path_normalization.gamma.dtype == "float32"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"priority": "speed"}, "`priority` is expected.*priority='speed'"),
+        ({"aggregation": "mean"}, "`aggregation` is expected.*'mean'"),
+        ({"normalization": "layer"}, "`normalization` is expected.*'layer'"),
+        ({"kernel_set": "4d"}, "`kernel_set` is expected"),
+        ({"use_bias": True}, "`use_bias` is expected to be False"),
+    ],
+)
+def test_messages(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        CakesSearchConv3D(4, 3, **arguments)
+
+
+def test_normalization_configuration_and_backend(monkeypatch):
+    layer = PathNormalization("instance", momentum=0.5, axis=1)
+    again = PathNormalization.from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+    assert layer.compute_output_shape((2, 3)) == (2, 3)
+    assert not layer._is_synchronized()
+    assert PathNormalization(synchronized=True)._is_synchronized()
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    assert not layer._is_synchronized()
