@@ -112,15 +112,15 @@ def patches(
 def _augmentations(
     patch_shape: tuple[int, ...], flip: Any, rotate: Any
 ) -> tuple[list[int], list[tuple[int, int]]]:
-    pairs = [(0, 1), (0, 2), (1, 2)]
-    square = [p for p in pairs if patch_shape[p[0]] == patch_shape[p[1]]]
-    axes = list(range(3)) if flip is True else list(flip or ())
-    planes = square if rotate is True else [tuple(p) for p in rotate or ()]
     if len(patch_shape) != 3 or min(patch_shape) < 1:
         raise ValueError(
             "`patch_shape` is expected to be three positive sizes. "
             f"Received: patch_shape={patch_shape}"
         )
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    square = [p for p in pairs if patch_shape[p[0]] == patch_shape[p[1]]]
+    axes = list(range(3)) if flip is True else list(flip or ())
+    planes = square if rotate is True else [tuple(p) for p in rotate or ()]
     if not set(axes) <= {0, 1, 2}:
         raise ValueError(
             "`flip` is expected to name axes of 0, 1 and 2. "

@@ -15,7 +15,8 @@ def _unet(**arguments):
 
 
 @pytest.mark.parametrize(
-    ("depth", "normalization"), list(itertools.product([1, 3], ["batch", "instance"]))
+    ("depth", "normalization"),
+    list(itertools.product([1, 3], ["batch", "instance"])),
 )
 def test_shapes_and_names(depth, normalization):
     model = _unet(classes=5, depth=depth, normalization=normalization)

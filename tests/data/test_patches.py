@@ -1,0 +1,157 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from keras_cakes.data import Volume
+from keras_cakes.data import patches
+from keras_cakes.data import phantom_volumes
+
+
+def _volume(shape, name="a", channels=1):
+    """Every voxel has its own brightness; the label is its class."""
+    image = np.arange(np.prod(shape), dtype="float32").reshape(shape) + 1
+    label = (image % 3).astype("uint8")
+    image = np.repeat(image[..., None], channels, axis=-1)
+    return Volume(name, image, label, np.eye(4), name)
+
+
+def _take(*arguments, **keywords):
+    dataset = patches(*arguments, seed=3, **keywords)
+    return [(x.numpy(), y.numpy()) for x, y in dataset]
+
+
+def test_shapes_and_types():
+    volumes = [_volume((9, 8, 7), channels=2), _volume((6, 10, 8), channels=2)]
+    dataset = patches(volumes, (4, 5, 6), 3, seed=0, steps=2)
+    image, label = dataset.element_spec
+    assert (image.shape, label.shape) == ((3, 4, 5, 6, 2), (3, 4, 5, 6))
+    assert (image.dtype, label.dtype) == ("float32", "int32")
+    assert len(list(dataset)) == 2
+
+
+@pytest.mark.parametrize("flip", [True, False])
+@pytest.mark.parametrize("rotate", [True, False])
+def test_image_and_label_stay_together(flip, rotate):
+    volumes = [_volume((9, 8, 7)), _volume((4, 10, 12))]
+    for image, label in _take(
+        volumes, (6, 6, 6), 2, steps=6, flip=flip, rotate=rotate
+    ):
+        inside = image[..., 0] > 0
+        np.testing.assert_array_equal(
+            label[inside], (image[..., 0][inside] % 3).astype(int)
+        )
+        assert (label[~inside] == 0).all()
+
+
+def test_resumed_data_are_the_same():
+    volumes = phantom_volumes(5, (16, 16, 16))
+    whole = _take(volumes, (8, 8, 8), 2, steps=9)
+    rest = _take(volumes, (8, 8, 8), 2, start_step=4, steps=5)
+    for (a, b), (c, d) in zip(whole[4:], rest, strict=True):
+        np.testing.assert_array_equal(a, c)
+        np.testing.assert_array_equal(b, d)
+
+
+def test_every_volume_is_visited_once_an_epoch_in_changing_order():
+    volumes = []
+    for number in range(6):
+        image = np.full((4, 4, 4, 1), number, "float32")
+        label = np.ones((4, 4, 4), "uint8")
+        volumes.append(Volume(str(number), image, label, np.eye(4), "x"))
+    order = [int(x.mean()) for x, _ in _take(volumes, (4, 4, 4), 1, steps=18)]
+    epochs = [order[i : i + 6] for i in (0, 6, 12)]
+    assert all(sorted(epoch) == list(range(6)) for epoch in epochs)
+    assert epochs[0] != epochs[1] or epochs[1] != epochs[2]
+
+
+def test_foreground_is_favoured():
+    image = np.zeros((32, 32, 32, 1), "float32")
+    label = np.zeros((32, 32, 32), "uint8")
+    label[3, 4, 5] = 2
+    label[28:, 28:, 28:] = 1
+    volume = Volume("a", image, label, np.eye(4), "a")
+
+    def found(share):
+        batches = _take([volume], (6, 6, 6), 8, steps=25, foreground=share)
+        labels = np.concatenate([y for _, y in batches])
+        return [(labels == c).any(axis=(1, 2, 3)).mean() for c in (1, 2)]
+
+    one, two = found(1.0)
+    # Both classes are as likely, whatever their size.
+    assert one == pytest.approx(0.5, abs=0.12)
+    assert two == pytest.approx(0.5, abs=0.12)
+    assert found(0.0)[1] < 0.1
+
+
+def test_volumes_without_foreground():
+    volume = Volume(
+        "a",
+        np.ones((6, 6, 6, 1), "float32"),
+        np.zeros((6, 6, 6), "uint8"),
+        np.eye(4),
+        "a",
+    )
+    ((image, label),) = _take([volume], (4, 4, 4), 2, steps=1)
+    assert (image == 1).all() and (label == 0).all()
+
+
+def test_small_volumes_are_centred():
+    volume = _volume((4, 6, 6))
+    ((image, _),) = _take(
+        [volume], (9, 6, 6), 1, steps=1, flip=False, rotate=False
+    )
+    np.testing.assert_array_equal(image[0, 2:6], volume.image)
+    assert (image[0, :2] == 0).all() and (image[0, 6:] == 0).all()
+
+
+def _variants(**keywords):
+    volume = _volume((4, 4, 4))
+    batches = _take([volume], (4, 4, 4), 1, steps=400, **keywords)
+    return {x.tobytes() for x, _ in batches}
+
+
+@pytest.mark.parametrize("axes", [(), (0,), (1, 2), (0, 1, 2)])
+def test_flips(axes):
+    image = _volume((4, 4, 4)).image
+    expected = {
+        np.flip(image, some).copy().tobytes()
+        for n in range(len(axes) + 1)
+        for some in itertools.combinations(axes, n)
+    }
+    assert _variants(flip=axes, rotate=False) == expected
+
+
+@pytest.mark.parametrize("plane", [(0, 1), (0, 2), (1, 2)])
+def test_rotations(plane):
+    image = _volume((4, 4, 4)).image
+    expected = {
+        np.rot90(image, turns, plane).copy().tobytes() for turns in range(4)
+    }
+    assert _variants(flip=False, rotate=[plane]) == expected
+
+
+def test_all_turns_and_flips_reach_the_whole_group():
+    assert len(_variants()) == 48
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"patch_shape": (4, 4)}, "`patch_shape` is expected"),
+        ({"patch_shape": (4, 4, 0)}, "`patch_shape` is expected"),
+        ({"flip": [3]}, "`flip` is expected"),
+        ({"rotate": [(0, 1)], "patch_shape": (4, 5, 4)}, "`rotate` is expect"),
+        ({"volumes": []}, "`volumes` is expected.*0 volumes"),
+    ],
+)
+def test_messages(keywords, message):
+    arguments = {
+        "volumes": [_volume((4, 4, 4))],
+        "patch_shape": (4, 4, 4),
+        "batch_size": 1,
+        "seed": 0,
+        **keywords,
+    }
+    with pytest.raises(ValueError, match=message):
+        patches(**arguments)

@@ -1,0 +1,228 @@
+import gzip
+import json
+
+import nibabel
+import numpy as np
+import pytest
+
+from keras_cakes.data import Case
+from keras_cakes.data import DataError
+from keras_cakes.data import load_case
+from keras_cakes.data import read_fold
+from keras_cakes.data import read_msd
+from keras_cakes.data import save_label
+from keras_cakes.data.phantom import write_msd
+
+CLASSES = ("background", "rising", "falling")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_msd(tmp_path / "msd", 6, (16, 17, 18), seed=1)
+    return tmp_path / "msd"
+
+
+def _edit(folder, **changes):
+    path = folder / "dataset.json"
+    document = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps(document))
+
+
+def _write(path, array, affine=None):
+    affine = np.eye(4) if affine is None else affine
+    nibabel.Nifti1Image(array, affine).to_filename(path)
+
+
+def test_msd_folder(folder):
+    dataset = read_msd(folder)
+    assert dataset.name == "phantom"
+    assert dataset.classes == CLASSES
+    assert [case.name for case in dataset.cases][:2] == [
+        "phantom_000",
+        "phantom_001",
+    ]
+    volume = load_case(dataset.cases[0], dataset.classes)
+    assert volume.image.shape == (16, 17, 18, 1)
+    assert volume.image.dtype == np.float32
+    assert volume.label.dtype == np.uint8
+    assert abs(volume.image.mean()) < 1e-4
+    assert volume.image.std() == pytest.approx(1.0, abs=1e-4)
+    assert volume.source == dataset.cases[0].image
+
+
+def test_scale_of_the_file_is_honoured_and_channels_are_kept(tmp_path):
+    values = np.random.default_rng(0).integers(0, 9, (4, 5, 6, 2))
+    image = nibabel.Nifti1Image(values.astype(np.int16), np.eye(4))
+    image.header.set_slope_inter(2.0, -1000.0)
+    image.to_filename(tmp_path / "a.nii.gz")
+    volume = load_case(Case("a", tmp_path / "a.nii.gz", None), CLASSES)
+    expected = values - values.mean(axis=(0, 1, 2))
+    expected = expected / values.std(axis=(0, 1, 2))
+    np.testing.assert_allclose(volume.image, expected, atol=1e-4)
+    assert volume.label is None
+
+
+def test_label_round_trip_on_the_original_grid(folder, tmp_path):
+    affine = np.array(
+        [[0.0, 2, 0, 5], [-1.5, 0, 0, 6], [0, 0, 3, 7], [0, 0, 0, 1]]
+    )
+    image = np.random.default_rng(0).normal(size=(4, 5, 6))
+    _write(tmp_path / "a.nii.gz", image, affine)
+    volume = load_case(Case("a", tmp_path / "a.nii.gz", None), CLASSES)
+    label = np.random.default_rng(1).integers(0, 3, (4, 5, 6))
+    save_label(volume, label, tmp_path / "out.nii.gz")
+    written = nibabel.load(tmp_path / "out.nii.gz")
+    np.testing.assert_array_equal(np.asarray(written.dataobj), label)
+    np.testing.assert_array_equal(written.affine, affine)
+    assert not list(tmp_path.glob(".*out*"))
+    for bad in (label[1:], None):
+        with pytest.raises(ValueError, match="`label` is expected to be"):
+            save_label(volume, bad, tmp_path / "bad.nii.gz")
+
+
+def test_folds_without_splits_cover_every_case_once(folder):
+    dataset = read_msd(folder)
+    seen = []
+    for fold in range(5):
+        training, validation = read_fold(folder, dataset, fold)
+        assert len(training) + len(validation) == 6
+        seen += [case.name for case in validation]
+    assert sorted(seen) == [case.name for case in dataset.cases]
+
+
+def test_folds_of_the_split_file(folder):
+    dataset = read_msd(folder)
+    splits = {"folds": {"0": ["phantom_003"], "1": ["absent"]}}
+    (folder / "splits.json").write_text(json.dumps(splits))
+    _, validation = read_fold(folder, dataset, 0)
+    assert [case.name for case in validation] == ["phantom_003"]
+    for fold in (1, 2):
+        with pytest.raises(DataError, match="splits.json: a fold of"):
+            read_fold(folder, dataset, fold)
+    (folder / "splits.json").write_text("{}")
+    with pytest.raises(DataError, match="JSON with `folds`"):
+        read_fold(folder, dataset, 0)
+
+
+def test_missing_folder_and_list(tmp_path):
+    with pytest.raises(DataError, match="absent: .*no such folder"):
+        read_msd(tmp_path / "absent")
+    with pytest.raises(DataError, match="dataset.json: .*holds nothing"):
+        read_msd(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "JSONDecodeError"),
+        ("[]", "TypeError"),
+        ("[" * 100_000, "RecursionError|JSONDecodeError"),
+        ("{}", "KeyError"),
+        ('{"labels": {"a": "b"}, "training": []}', "ValueError"),
+        ('{"labels": {"0": "b"}, "training": []}', "0 cases"),
+        ('{"labels": {"0": "b"}, "training": [1]}', "TypeError"),
+    ],
+)
+def test_damaged_list(tmp_path, text, message):
+    (tmp_path / "dataset.json").write_text(text)
+    with pytest.raises(DataError, match=message) as info:
+        read_msd(tmp_path)
+    assert "dataset.json" in str(info.value)
+
+
+def test_list_and_files_disagree(folder):
+    entries = json.loads((folder / "dataset.json").read_text())["training"]
+    _edit(folder, labels={"0": "background", "2": "b"})
+    with pytest.raises(DataError, match="labels numbered from 0"):
+        read_msd(folder)
+    _edit(folder, labels={"0": "background", "1": "b"})
+    _edit(folder, training=entries[:1] * 2)
+    with pytest.raises(DataError, match="each case is expected once"):
+        read_msd(folder)
+    outside = {**entries[0], "label": "../secret.nii.gz"}
+    _edit(folder, training=[outside])
+    with pytest.raises(DataError, match="inside the folder.*secret"):
+        read_msd(folder)
+    (folder / entries[0]["label"]).unlink()
+    _edit(folder, training=entries)
+    with pytest.raises(DataError, match="labelsTr.*the label that"):
+        read_msd(folder)
+    (folder / entries[0]["image"]).unlink()
+    with pytest.raises(DataError, match="imagesTr.*the image that"):
+        read_msd(folder)
+
+
+def test_damaged_cases(tmp_path):
+    image, label = tmp_path / "image.nii.gz", tmp_path / "label.nii.gz"
+    case = Case("a", image, label)
+    good = np.random.default_rng(0).normal(size=(6, 7, 8)).astype("float32")
+    truth = np.zeros((6, 7, 8), "uint8")
+
+    def check(message, path=image):
+        with pytest.raises(DataError, match=message) as info:
+            load_case(case, CLASSES)
+        assert str(info.value).startswith(str(path))
+        assert "expected" in str(info.value)
+        assert "Received" in str(info.value)
+
+    _write(label, truth)
+    image.write_bytes(b"not an image")
+    check("complete NIfTI file")
+    image.write_bytes(gzip.compress(b"x" * 5000))
+    check("complete NIfTI file")
+    _write(image, good)
+    image.write_bytes(image.read_bytes()[:-200])
+    check("complete NIfTI file")
+    _write(image, good[0])
+    check("3D volume")
+    _write(image, np.full_like(good, np.nan))
+    check("336 of 336 NaN")
+    _write(image, np.full_like(good, 4.0))
+    check("constant channel, value 4.0")
+    _write(image, good)
+    _write(label, truth[1:])
+    check("on the grid of its image", label)
+    _write(label, truth, np.diag([2.0, 1, 1, 1]))
+    check("the affine of its image", label)
+    for value in (3, 0.5, np.nan):
+        _write(label, np.full((6, 7, 8), value, "float32"))
+        check(r"the labels \[0, 1, 2\]", label)
+
+
+def test_a_lying_header_is_refused_before_it_is_believed(tmp_path):
+    path = tmp_path / "image.nii"
+    _write(path, np.zeros((4, 4, 4), "uint8"))
+    content = bytearray(path.read_bytes())
+    content[42:48] = np.array([30000, 30000, 30000], "<i2").tobytes()
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="header whose size fits the file"):
+        load_case(Case("a", path, None), CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("listing", "message"),
+    [
+        ("dataset_as_found.json", "no such file"),
+        ("dataset_shape_mismatch.json", "label.*on the grid of its image"),
+        ("dataset_wrong_organ.json", "281.*on the grid of its image"),
+        ("dataset_not_nifti.json", "DS_Store.*complete NIfTI"),
+    ],
+)
+def test_real_bad_files(real_data, listing, message):
+    with pytest.raises(DataError, match=message):
+        dataset = read_msd(real_data / "bad", listing)
+        for case in dataset.cases:
+            load_case(case, dataset.classes)
+
+
+def test_real_cases(real_data):
+    folder = real_data / "Task04_Hippocampus"
+    dataset = read_msd(folder)
+    training, validation = read_fold(folder, dataset, 0)
+    assert (len(training), len(validation)) == (160, 40)
+    # One float32 label, one uint8 image, one of large numbers.
+    chosen = [case for case in dataset.cases if case.name.endswith("243")]
+    for case in [*chosen, *dataset.cases[:5]]:
+        volume = load_case(case, dataset.classes)
+        assert set(np.unique(volume.label)) == {0, 1, 2}
+        assert volume.label.shape == volume.image.shape[:3]

@@ -1,0 +1,100 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from keras_cakes import evaluation
+from keras_cakes.runs import write_table
+
+
+def _pointwise(channels=1, classes=3):
+    image = keras.Input((None, None, None, channels))
+    return keras.Model(image, keras.layers.Conv3D(classes, 1)(image))
+
+
+@pytest.mark.parametrize(
+    "shape", [(9, 11, 7), (4, 4, 4), (3, 12, 5), (1, 1, 1), (8, 4, 6)]
+)
+@pytest.mark.parametrize("overlap", [0.0, 0.5, 0.75])
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_pointwise_network_gives_the_direct_pass(shape, overlap, batch_size):
+    model = _pointwise()
+    image = np.random.default_rng(0).normal(size=(*shape, 1))
+    labels = evaluation.predict_volume(
+        model, image, (4, 4, 4), overlap, batch_size
+    )
+    direct = np.array(model(image[None]))[0].argmax(-1)
+    assert labels.dtype == np.uint8
+    np.testing.assert_array_equal(labels, direct)
+
+
+def test_one_window_is_the_direct_pass():
+    image = keras.Input((6, 6, 6, 2))
+    x = keras.layers.Conv3D(3, 3, padding="same")(image)
+    model = keras.Model(image, x)
+    volume = np.random.default_rng(0).normal(size=(6, 6, 6, 2))
+    np.testing.assert_array_equal(
+        evaluation.predict_volume(model, volume, (6, 6, 6)),
+        np.array(model(volume[None]))[0].argmax(-1),
+    )
+
+
+def test_small_volumes_are_centred_as_in_training():
+    # A network that labels by place: 1 in the first half of the window.
+    image = keras.Input((8, 4, 4, 1))
+    place = np.zeros((1, 8, 4, 4, 2), "float32")
+    place[:, :4, ..., 1] = 1.0
+    place[:, 4:, ..., 0] = 1.0
+    model = keras.Model(
+        image, keras.layers.Lambda(lambda x: 0.0 * x + place)(image)
+    )
+    labels = evaluation.predict_volume(model, np.ones((4, 4, 4, 1)), (8, 4, 4))
+    np.testing.assert_array_equal(labels[:, 0, 0], [1, 1, 0, 0])
+
+
+def test_dice_known_answers():
+    prediction = np.array([1, 1, 1, 1, 0, 0, 2])
+    label = np.array([0, 0, 1, 1, 1, 1, 0])
+    np.testing.assert_array_equal(
+        evaluation.dice(prediction, label, 4), [0.5, 0.0, 1.0]
+    )
+    assert evaluation.dice(label, label, 2) == [1.0]
+
+
+@dataclasses.dataclass
+class _Volume:
+    name: str
+    image: np.ndarray
+    label: np.ndarray
+
+
+def test_scores_per_case(tmp_path):
+    model = _pointwise(classes=2)
+    volumes = []
+    for name in ("a", "b"):
+        image = np.random.default_rng(len(volumes)).normal(size=(5, 4, 6, 1))
+        label = np.array(model(image[None]))[0].argmax(-1)
+        volumes.append(_Volume(name, image, label))
+    volumes[1].label = 1 - volumes[1].label
+    rows = evaluation.score_cases(
+        model, volumes, ["background", "liver"], (4, 4, 4)
+    )
+    assert rows == [
+        {"case": "a", "liver": 1.0, "mean": 1.0},
+        {"case": "b", "liver": 0.0, "mean": 0.0},
+    ]
+    assert evaluation.summarize(rows)["liver"] == {
+        "mean": 0.5,
+        "min": 0.0,
+        "max": 1.0,
+    }
+    write_table(tmp_path / "scores.csv", rows)
+    assert evaluation.read_scores(tmp_path / "scores.csv") == rows
+
+
+def test_messages():
+    with pytest.raises(ValueError, match="`image` is expected"):
+        evaluation.predict_volume(None, np.zeros((4, 4, 4)), (4, 4, 4))
+    with pytest.raises(ValueError, match="`overlap` is expected.*1.0"):
+        evaluation.predict_volume(None, np.zeros((4, 4, 4, 1)), (4,) * 3, 1.0)

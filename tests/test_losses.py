@@ -1,0 +1,68 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_cakes.losses import DiceCrossEntropy
+
+
+def _numpy(label, logits, smooth=1e-5):
+    weights = np.exp(logits - logits.max(-1, keepdims=True))
+    weights /= weights.sum(-1, keepdims=True)
+    truth = np.eye(logits.shape[-1])[label]
+    voxels = (1, 2, 3)
+    entropy = -np.log((weights * truth).sum(-1)).mean(voxels)
+    overlap = (weights * truth).sum(voxels)[:, 1:]
+    sizes = (weights + truth).sum(voxels)[:, 1:]
+    dice = (2 * overlap + smooth) / (sizes + smooth)
+    return (1 - dice).mean(-1), entropy
+
+
+def _case(samples=3):
+    generator = np.random.default_rng(0)
+    label = generator.integers(0, 3, (samples, 4, 5, 6))
+    return label, generator.normal(size=(samples, 4, 5, 6, 3))
+
+
+def test_equals_numpy():
+    label, logits = _case()
+    dice, entropy = _numpy(label, logits)
+    loss = DiceCrossEntropy(reduction=None)
+    np.testing.assert_allclose(loss(label, logits), dice + entropy, rtol=1e-5)
+    weighted = DiceCrossEntropy(dice_weight=0.5, cross_entropy_weight=2.0)
+    assert float(weighted(label, logits)) == pytest.approx(
+        float((0.5 * dice + 2.0 * entropy).mean()), rel=1e-5
+    )
+    sample_weight = np.array([0.0, 1.0, 3.0])
+    weighted = DiceCrossEntropy(reduction="sum")
+    assert float(
+        weighted(label, logits, sample_weight=sample_weight)
+    ) == pytest.approx(float(sample_weight @ (dice + entropy)), rel=1e-5)
+
+
+def test_is_a_mean_over_samples():
+    label, logits = _case(4)
+    loss = DiceCrossEntropy()
+    halves = [
+        float(loss(label[part], logits[part]))
+        for part in (slice(0, 2), slice(2, 4))
+    ]
+    assert float(loss(label, logits)) == pytest.approx(np.mean(halves))
+
+
+def test_half_precision_logits_are_summed_wide():
+    label = np.ones((1, 48, 48, 48), "int32")
+    logits = np.zeros((1, 48, 48, 48, 2), "float16")
+    assert np.isfinite(float(DiceCrossEntropy()(label, logits)))
+
+
+def test_configuration_round_trip():
+    loss = DiceCrossEntropy(smooth=0.1, dice_weight=0.3, name="mine")
+    config = keras.losses.serialize(loss)
+    again = keras.losses.deserialize(config)
+    assert again.get_config() == loss.get_config()
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 4, 4), (1, 4, 4, 3), (1, 4, 4, 4, 1)])
+def test_message(shape):
+    with pytest.raises(ValueError, match="`y_pred` is expected to be logits"):
+        DiceCrossEntropy().call(np.zeros((1, 4, 4, 4)), np.zeros(shape))
