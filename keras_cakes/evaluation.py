@@ -271,22 +271,6 @@ def summarize(
     return summary
 
 
-def write_scores(
-    path: str | os.PathLike[str], scores: Sequence[Mapping[str, Any]]
-) -> None:
-    """Writes a table of scores per case as CSV, whole or not at all."""
-    temporary = f"{os.fspath(path)}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(scores[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(scores)
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
-
-
 def read_scores(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """Reads a table of scores per case, as `score_cases` returns it.
 

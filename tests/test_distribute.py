@@ -1,0 +1,73 @@
+"""Two replicas draw, count and learn as one device does."""
+
+import subprocess
+import sys
+
+import pytest
+
+# The devices of a process cannot change, so each case has its own process.
+PROGRAM = """
+import sys
+import numpy as np
+import tensorflow as tf
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2,
+)
+import keras
+import keras_cakes as kc
+
+priority = sys.argv[1]
+generator = np.random.default_rng(0)
+image = generator.normal(size=(12, 8, 8, 8, 1)).astype("float32")
+label = generator.integers(0, 3, (12, 8, 8, 8))
+
+
+def train(strategy):
+    keras.utils.set_random_seed(0)
+    with strategy.scope():
+        model = kc.models.unet3d((8, 8, 8, 1), width=4, depth=2)
+        supernet = kc.to_supernet(model, priority=priority, lasso=1e-2)
+        supernet.compile(
+            keras.optimizers.SGD(0.05, momentum=0.9),
+            kc.losses.DiceCrossEntropy(),
+        )
+        data = tf.data.Dataset.from_tensor_slices((image, label)).batch(4)
+        options = tf.data.Options()
+        options.experimental_distribute.auto_shard_policy = (
+            tf.data.experimental.AutoShardPolicy.OFF
+        )
+        history = supernet.fit(
+            data.with_options(options), epochs=1, verbose=0, shuffle=False
+        ).history
+    return supernet, history
+
+
+one, one_history = train(tf.distribute.OneDeviceStrategy("CPU:0"))
+two, two_history = train(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
+for a, b in zip(one.variables, two.variables, strict=True):
+    copies = [copy.numpy() for copy in b.value.values]
+    assert len(copies) == 2, b.path
+    np.testing.assert_array_equal(copies[0], copies[1], err_msg=b.path)
+    if "loss" not in b.path and "penalty" not in b.path:
+        np.testing.assert_allclose(
+            a.numpy(), copies[0], atol=1e-5, rtol=1e-4, err_msg=b.path
+        )
+for name in ("loss", "penalty", "data_loss", "expected_macs"):
+    np.testing.assert_allclose(
+        one_history[name], two_history[name], rtol=1e-4, err_msg=name
+    )
+print("equal")
+"""
+
+
+@pytest.mark.parametrize("priority", ["performance", "cost"])
+def test_two_replicas_equal_one_device(priority):
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM, priority],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert "equal" in result.stdout, result.stderr[-3000:]

@@ -1,0 +1,210 @@
+"""Runs of the command, from settings to report, in this process."""
+
+import csv
+import dataclasses
+import json
+
+import pytest
+import tensorflow as tf
+
+from keras_cakes import cli
+from keras_cakes.configuration import Configuration
+from keras_cakes.data.phantom import write_msd
+from keras_cakes.runs import RunError
+from keras_cakes.segmentation import SegmentationRun
+from keras_cakes.segmentation import searches_behind
+from keras_cakes.settings import VARIANTS
+from keras_cakes.settings import SegmentationSettings
+from keras_cakes.settings import read_settings
+
+TINY = {
+    "patch_shape": (16, 16, 16),
+    "width": 4,
+    "depth": 1,
+    "cases": 2,
+    "steps": 2,
+    "search_steps": 2,
+    "steps_per_epoch": 1,
+}
+FLAGS = [
+    *("--patch-shape", "16", "16", "16", "--width", "4", "--depth", "1"),
+    *("--cases", "2", "--steps", "2", "--search-steps", "2"),
+    *("--steps-per-epoch", "1"),
+]
+
+
+@pytest.fixture(autouse=True)
+def no_determinism(monkeypatch):
+    # It is a switch of the whole process, which other tests share.
+    monkeypatch.setattr(
+        tf.config.experimental, "enable_op_determinism", lambda: None
+    )
+
+
+def test_every_variant_of_the_phantom(tmp_path, capsys):
+    folder = tmp_path / "run"
+    command = ["segment", "compare", "--output", str(folder)]
+    settings = ["--data", "phantom", "--variants", *VARIANTS, *FLAGS]
+    assert cli.main([*command, *settings]) == 0
+    assert "manual_1d2d3d" in capsys.readouterr().out
+    report = (folder / "report.md").read_text()
+    for variant in VARIANTS:
+        assert f"| {variant} |" in report
+        network = folder / "networks" / variant
+        files = {path.name for path in network.iterdir()}
+        expected = {"network.keras", "history.csv", "scores.csv", "cost.json"}
+        assert expected <= files
+        assert "checkpoint.keras" not in files
+    assert "equal MACs" in report
+    figures = {path.name for path in (folder / "figures").iterdir()}
+    assert all(f"figures/{name}" in report for name in figures)
+    assert len(figures) == 7
+    for priority in ("performance", "cost"):
+        found = folder / "search" / priority / "configuration.json"
+        assert sum(Configuration.load(found).counts.values()) == 8
+    with open(folder / "comparison.csv", newline="") as file:
+        rows = {row["name"]: row for row in csv.DictReader(file)}
+    assert float(rows["3d"]["macs_share"]) == 1.0
+    assert float(rows["2d"]["macs_share"]) == pytest.approx(1 / 3)
+    assert float(rows["manual_1d"]["macs_share"]) == pytest.approx(1 / 9)
+    assert float(rows["random"]["macs"]) == pytest.approx(
+        float(rows["performance"]["macs"]), rel=0.05
+    )
+    # A second start finds everything done, and needs no flags.
+    network = folder / "networks" / "3d" / "network.keras"
+    before = network.stat().st_mtime_ns
+    assert cli.main(command) == 0
+    assert network.stat().st_mtime_ns == before
+
+
+def test_steps_one_by_one_on_an_msd_folder(tmp_path, capsys):
+    write_msd(tmp_path / "msd", 6, (16, 16, 16))
+    output = ["--output", str(tmp_path / "run")]
+
+    def run(step, *flags):
+        code = cli.main(["segment", step, *output, *flags])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    data = ["--data", str(tmp_path / "msd"), "--fold", "1", *FLAGS]
+    code, _, error = run("derive", *data)
+    assert code == 2 and "run `search --priority performance` first" in error
+    code, _, error = run("evaluate", "--variant", "2d")
+    assert code == 2 and "run `train --variant 2d` first" in error
+    assert run("search", "--draw", "independent")[0] == 0
+    code, out, _ = run("derive")
+    assert code == 0 and json.loads(out[out.index("{\n") :])["version"] == 1
+    assert run("train", "--variant", "performance")[0] == 0
+    code, out, _ = run("evaluate", "--variant", "performance")
+    assert code == 0 and "scores.csv" in out
+    code, _, error = run("train", "--variant", "2d", "--width", "8")
+    assert code == 2 and "width: 4 in the run, 8 now" in error
+
+
+def test_quick_demo_settings_are_sound():
+    for settings in (cli._DEMO, cli._QUICK):
+        assert dataclasses.asdict(settings)["data"] == "phantom"
+    assert searches_behind("random") == ("performance",)
+    assert searches_behind("cost") == ("cost",)
+    assert searches_behind("3d") == ()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: None, "no such folder"),
+        (lambda path: path.mkdir(), "dataset.json: the list"),
+        (
+            lambda path: (
+                write_msd(path, 6, (16, 16, 16)),
+                (path / "imagesTr" / "phantom_000.nii.gz").write_bytes(b"x"),
+            ),
+            "phantom_000.nii.gz: a complete NIfTI",
+        ),
+    ],
+)
+def test_bad_data_name_the_file_and_leave_no_run(
+    tmp_path, capsys, make, message
+):
+    make(tmp_path / "msd")
+    output = tmp_path / "run"
+    flags = ["--data", str(tmp_path / "msd"), "--output", str(output)]
+    assert cli.main(["segment", "compare", *flags]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("keras-cakes: error: ")
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert not output.exists()
+
+
+def test_real_bad_data(tmp_path, capsys, real_data):
+    flags = ["--data", str(real_data / "bad"), "--output", str(tmp_path / "r")]
+    assert cli.main(["segment", "compare", *flags]) == 2
+    assert "dataset.json" in capsys.readouterr().err
+
+
+def test_command_line_messages(tmp_path, capsys, monkeypatch):
+    output = ["--output", str(tmp_path / "run")]
+    assert cli.main(["segment", "compare", *output]) == 2
+    assert "`--data` is expected to start a run" in capsys.readouterr().err
+    flags = [*output, "--data", "phantom"]
+    assert cli.main(["segment", "compare", *flags, "--steps", "7"]) == 2
+    assert "`steps` is expected to be a multiple" not in (
+        capsys.readouterr().out
+    )
+    with pytest.raises(ValueError, match="`batch_size` is expected"):
+        cli.main(["segment", "compare", *flags, "--batch-size", "0", "--debug"])
+    with pytest.raises(SystemExit) as info:
+        cli.main(["--version"])
+    assert info.value.code == 0
+
+    def interrupt(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_run_segment", interrupt)
+    assert cli.main(["segment", "compare", *flags]) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+
+
+def test_every_setting_is_described_in_help(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["segment", "search", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for field in dataclasses.fields(SegmentationSettings):
+        assert "--" + field.name.replace("_", "-") in text
+    assert "Strength of the cost-priority lasso" in text
+    assert cli._plane("0,2") == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"width": 0}, "`width` is expected to be positive.*width=0"),
+        ({"cases": 0}, "`cases` is expected to be positive or None"),
+        ({"steps": 75}, "`steps` is expected to be a multiple of"),
+        ({"variants": ("4d",)}, "`variants` is expected to name some of"),
+        ({"variants": ()}, "`variants` is expected to name some of"),
+        ({"overlap": 2.0}, "`overlap` is expected to lie between 0 and 1"),
+    ],
+)
+def test_settings_messages(settings, message):
+    with pytest.raises(ValueError, match=message):
+        SegmentationSettings(**settings)
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"colour": 1}'])
+def test_damaged_settings(tmp_path, text):
+    path = tmp_path / "settings.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="settings.json: the settings"):
+        read_settings(path)
+
+
+def test_unknown_names(tmp_path):
+    run = SegmentationRun(tmp_path / "run", SegmentationSettings(**TINY))
+    with pytest.raises(ValueError, match="`priority` is expected.*'speed'"):
+        run.search("speed")
+    with pytest.raises(ValueError, match="`variant` is expected.*'4d'"):
+        run.train("4d")
+    with pytest.raises(RunError, match="run `search --priority cost` first"):
+        run.train("cost")
