@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from keras_cakes.layers.normalization import has_several_replicas
+
 # Layers that treat every channel alike, so that a wider tensor may pass.
 _CHANNELWISE = (
     keras.layers.Activation,
@@ -172,9 +174,7 @@ def rewrite(
 
     def clone(layer):
         replacement = substitute(layer)
-        if replacement is not None:
-            return replacement
-        return type(layer).from_config(layer.get_config())
+        return _copy(layer) if replacement is None else replacement
 
     def call(layer, *args, **kwargs):
         if layer.name in dropped:
@@ -187,3 +187,16 @@ def rewrite(
     # A cloned compiled model is compiled alike; losses and optimizers of the
     # original are not those of a network with other layers.
     return keras.Model(clone_of.input, clone_of.output, name=model.name)
+
+
+def _copy(layer: Any) -> Any:
+    """A layer of the same configuration, with weights of its own."""
+    config = layer.get_config()
+    if (
+        isinstance(layer, keras.layers.BatchNormalization)
+        and has_several_replicas()
+    ):
+        # Otherwise each replica would keep the statistics of its own share
+        # of the batch, and a file those of the first.
+        config["synchronized"] = True
+    return type(layer).from_config(config)

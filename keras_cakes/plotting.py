@@ -1,7 +1,13 @@
-"""Figures; each function takes numbers and returns a matplotlib `Figure`."""
+"""Figures; each function takes numbers and returns a matplotlib `Figure`.
 
+Where there is nothing to show, a `ValueError` names the empty argument.
+"""
+
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from collections.abc import Sized
+from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
@@ -9,25 +15,25 @@ import numpy as np
 from keras_cakes.configuration import Configuration
 from keras_cakes.sub_kernels import canonical_order
 
-# One hue per number of dimensions, shades within it (ColorBrewer, safe for
-# the common colour deficiencies).
-_SHADES = {
-    3: ("#54278f", "#9e9ac8", "#cbc9e2"),
-    2: ("#08519c", "#4292c6", "#9ecae1"),
-    1: ("#a63603", "#f16913", "#fdae6b"),
-    0: ("#969696",),
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# By the axes along which a sub-kernel extends, so that it has one colour in
+# every figure: a hue per number of dimensions, a shade per orientation
+# (ColorBrewer, safe for the common colour deficiencies).
+_COLOURS: dict[tuple[bool, ...], str] = {
+    (True, True, True): "#54278f",
+    (False, True, True): "#08519c",
+    (True, False, True): "#4292c6",
+    (True, True, False): "#9ecae1",
+    (True, False, False): "#a63603",
+    (False, True, False): "#f16913",
+    (False, False, True): "#fdae6b",
+    (False, False, False): "#969696",
 }
 _CYCLE = (
-    "#000000",
-    "#0072b2",
-    "#56b4e9",
-    "#999999",
-    "#e69f00",
-    "#f0e442",
-    "#d55e00",
-    "#009e73",
-    "#cc79a7",
-)
+    "#000000 #0072b2 #56b4e9 #999999 #e69f00 #f0e442 #d55e00 #009e73 #cc79a7"
+).split()
 _MARKERS = "osD^v<>P*"
 _CLASS_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#f0e442")
 
@@ -41,26 +47,41 @@ def _figure(width: float, height: float, *grid: int) -> Any:
     return figure, axes
 
 
-def _colours(kernels: Sequence[str]) -> dict[str, str]:
-    """A colour per sub-kernel, the same in every figure of these kernels."""
+def _colours(kernels: Iterable[str]) -> dict[str, Any]:
+    """A colour per sub-kernel, in canonical order.
+
+    Smaller kernels of one orientation are paler, as 3x3x3 beside 5x5x5.
+    """
+    from matplotlib.colors import to_rgb
+
     colours = {}
-    used = dict.fromkeys(_SHADES, 0)
+    seen: dict[tuple[bool, ...], int] = {}
     for kernel in canonical_order(kernels):
-        shades = _SHADES[kernel.dimensions]
-        colours[str(kernel)] = shades[used[kernel.dimensions] % len(shades)]
-        used[kernel.dimensions] += 1
+        axes = tuple(size > 1 for size in kernel)
+        seen[axes] = seen.get(axes, 0) + 1
+        base = np.array(to_rgb(_COLOURS[axes]))
+        colours[str(kernel)] = tuple(1.0 - (1.0 - base) / seen[axes])
     return colours
+
+
+def _some(name: str, values: Sized) -> None:
+    if not len(values):
+        raise ValueError(
+            f"`{name}` is expected to hold at least one entry. "
+            f"Received: {name}={values}"
+        )
 
 
 def plot_composition(
     configuration: Configuration, title: str | None = None
-) -> Any:
+) -> "Figure":
     """Share of channels per sub-kernel, one bar a layer in network order.
 
     Args:
         configuration: What to show.
         title: Title of the figure.
     """
+    _some("configuration", configuration)
     kernels = list(configuration.counts)
     colours = _colours(kernels)
     names = list(configuration)
@@ -88,16 +109,20 @@ def plot_composition(
     return figure
 
 
-def plot_tradeoff(rows: Sequence[Mapping[str, Any]]) -> Any:
+def plot_tradeoff(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     """DSC against parameters, multiply-adds and measured time.
 
     Args:
         rows: One mapping per network: `name`, `dice` (0 to 1), `params`,
             `macs` and `ms` (milliseconds of one forward pass).
     """
+    _some("rows", rows)
     figure, axes = _figure(11.0, 3.8, 1, 3)
+    millions = max(row["params"] for row in rows) >= 1e6
     columns = (
-        ("params", 1e3, "parameters (thousands)"),
+        ("params", 1e6, "parameters (millions)")
+        if millions
+        else ("params", 1e3, "parameters (thousands)"),
         ("macs", 1e9, "multiply-adds (G)"),
         ("ms", 1.0, "forward pass (ms)"),
     )
@@ -115,6 +140,7 @@ def plot_tradeoff(rows: Sequence[Mapping[str, Any]]) -> Any:
             )
         axis.set_xlabel(label)
         axis.grid(alpha=0.3)
+        axis.margins(0.08)
         axis.set_xlim(left=0)
     axes[0, 0].set_ylabel("mean DSC")
     figure.legend(loc="outside right center", title="network")
@@ -123,7 +149,7 @@ def plot_tradeoff(rows: Sequence[Mapping[str, Any]]) -> Any:
 
 def plot_path_weights(
     path_weights: Mapping[str, tuple[Sequence[str], np.ndarray]],
-) -> Any:
+) -> "Figure":
     """Distribution of the path weights, per layer and sub-kernel.
 
     A search that has found nothing shows boxes of the same height.
@@ -132,6 +158,9 @@ def plot_path_weights(
         path_weights: For each layer the names of its candidates and an
             array of shape `(candidates, filters)`.
     """
+    from matplotlib.patches import Patch
+
+    _some("path_weights", path_weights)
     figure, axes = _figure(11.0, 3.8, 1, 1)
     axis = axes[0, 0]
     every = [name for names, _ in path_weights.values() for name in names]
@@ -151,12 +180,14 @@ def plot_path_weights(
             )
             box["boxes"][0].set_facecolor(colours[name])
     axis.set_xticks(
-        range(len(path_weights)), list(path_weights), rotation=30, ha="right"
+        range(len(path_weights)),
+        list(path_weights),
+        rotation=30,
+        ha="right",
+        rotation_mode="anchor",
     )
     axis.set_ylabel("path weight |γ|")
     axis.grid(axis="y", alpha=0.3)
-    from matplotlib.patches import Patch
-
     figure.legend(
         handles=[Patch(color=c, label=n) for n, c in colours.items()],
         loc="outside right center",
@@ -165,24 +196,27 @@ def plot_path_weights(
     return figure
 
 
-def plot_history(histories: Mapping[str, Mapping[str, Any]]) -> Any:
+def plot_history(histories: Mapping[str, Mapping[str, Any]]) -> "Figure":
     """Training loss of several runs.
 
     Args:
-        histories: For each run its columns `step` and `loss`.
+        histories: For each run its columns, as in `History.history`: `loss`
+            and, where it is known, `step`; else epochs are counted.
     """
+    _some("histories", histories)
     figure, axes = _figure(7.5, 3.8, 1, 1)
     axis = axes[0, 0]
     for index, (name, columns) in enumerate(histories.items()):
         axis.plot(
-            columns["step"],
+            columns.get("step", range(1, len(columns["loss"]) + 1)),
             columns["loss"],
             color=_CYCLE[index % len(_CYCLE)],
             marker=_MARKERS[index % len(_MARKERS)],
             markersize=4,
             label=name,
         )
-    axis.set_xlabel("training step")
+    steps = all("step" in columns for columns in histories.values())
+    axis.set_xlabel("training step" if steps else "epoch")
     axis.set_ylabel("training loss")
     axis.grid(alpha=0.3)
     figure.legend(loc="outside right center")
@@ -193,32 +227,55 @@ def plot_contours(
     volume: Any,
     predictions: Mapping[str, np.ndarray],
     class_names: Sequence[str],
-) -> Any:
+    plane: int = 2,
+) -> "Figure":
     """True and predicted contours on three slices of a case.
+
+    The slices lie at the quartiles of the true foreground; of the volume,
+    if there is none.
 
     Args:
         volume: Has `name`, `image` `(depth, height, width, channels)` and
             `label` `(depth, height, width)`.
         predictions: For each network its labels, of the shape of `label`.
         class_names: Names of the classes, background first.
+        plane: Axis that the slices are perpendicular to: 0, 1 or 2.
+
+    Raises:
+        ValueError: If `plane` is no axis, or a prediction is missing or has
+            another shape than the label.
     """
     from matplotlib.lines import Line2D
 
-    present = np.flatnonzero((volume.label > 0).any(axis=(0, 1)))
+    _some("predictions", predictions)
+    if plane not in (0, 1, 2):
+        raise ValueError(
+            f"`plane` is expected to be 0, 1 or 2. Received: plane={plane}"
+        )
+    for name, prediction in predictions.items():
+        if prediction.shape != volume.label.shape:
+            raise ValueError(
+                f"`predictions` {name!r} is expected to be of shape "
+                f"{volume.label.shape}. Received: shape {prediction.shape}"
+            )
+    present = np.unique(np.nonzero(volume.label)[plane])
+    if not present.size:
+        present = np.arange(volume.label.shape[plane])
     slices = np.quantile(present, (0.25, 0.5, 0.75)).astype(int)
     figure, axes = _figure(
         9.0, 2.9 * len(predictions) + 0.6, len(predictions), 3
     )
     for row, (name, prediction) in zip(axes, predictions.items(), strict=True):
         for axis, index in zip(row, slices, strict=True):
-            axis.imshow(volume.image[:, :, index, 0].T, "gray", origin="lower")
+            pixels = np.take(volume.image[..., 0], index, axis=plane)
+            axis.imshow(pixels.T, "gray", origin="lower")
             for value in range(1, len(class_names)):
                 colour = _CLASS_COLOURS[(value - 1) % len(_CLASS_COLOURS)]
                 for labels, style in (
                     (volume.label, "solid"),
                     (prediction, "dashed"),
                 ):
-                    mask = labels[:, :, index].T == value
+                    mask = np.take(labels, index, axis=plane).T == value
                     if mask.any():
                         axis.contour(
                             mask,

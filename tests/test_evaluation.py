@@ -98,3 +98,93 @@ def test_messages():
         evaluation.predict_volume(None, np.zeros((4, 4, 4)), (4, 4, 4))
     with pytest.raises(ValueError, match="`overlap` is expected.*1.0"):
         evaluation.predict_volume(None, np.zeros((4, 4, 4, 1)), (4,) * 3, 1.0)
+    for patch, batch in (((4, 4), 1), ((4, 4, 0), 1), ((4, 4, 4), 0)):
+        with pytest.raises(ValueError, match="`patch_shape` is expected"):
+            evaluation.predict_volume(
+                None, np.zeros((4, 4, 4, 1)), patch, batch_size=batch
+            )
+    with pytest.raises(ValueError, match="`image` is expected to be finite"):
+        evaluation.predict_volume(
+            None, np.full((4, 4, 4, 1), np.nan), (4, 4, 4)
+        )
+    labels = np.array([0, 1, 2])
+    with pytest.raises(ValueError, match="`prediction` is expected.*shape=.2"):
+        evaluation.dice(labels[:2], labels, 3)
+    with pytest.raises(ValueError, match="`label` .* from 0 to 1. Received"):
+        evaluation.dice(labels.clip(0, 1), labels, 2)
+    for names in (["background"], ["b", "mean"], ["b", "a", "a"]):
+        with pytest.raises(ValueError, match="`class_names` is expected"):
+            evaluation.score_cases(None, [], names, (4, 4, 4))
+    with pytest.raises(ValueError, match="`scores` is expected to hold"):
+        evaluation.summarize([])
+
+
+def test_a_network_that_diverged_is_not_background():
+    model = _pointwise()
+    model.layers[-1].bias.assign([np.nan] * 3)
+    with pytest.raises(ValueError, match="finite logits. Received: NaN"):
+        evaluation.predict_volume(model, np.zeros((4, 4, 4, 1)), (4, 4, 4))
+
+
+def test_message_of_a_network_that_strides():
+    image = keras.Input((4, 4, 4, 1))
+    model = keras.Model(image, keras.layers.Conv3D(3, 1, strides=2)(image))
+    with pytest.raises(ValueError, match=r"Received: shape \(1, 2, 2, 2, 3\)"):
+        evaluation.predict_volume(model, np.zeros((4, 4, 4, 1)), (4, 4, 4))
+
+
+def test_message_names_the_case():
+    image = np.zeros((4, 4, 4, 1))
+    volume = _Volume("pancreas_7", image, None)
+    with pytest.raises(ValueError, match="'pancreas_7': a label is expected"):
+        evaluation.score_cases(_pointwise(), [volume], ["b", "a"], (4, 4, 4))
+
+
+def test_probabilities_of_overlapping_windows_are_averaged():
+    # Logits of class 1 by place in the window: weak but twice, strong once.
+    image = keras.Input((4, 1, 1, 1))
+    place = np.zeros((1, 4, 1, 1, 2), "float32")
+    place[0, :, 0, 0, 1] = [9.0, -1.0, 0.5, -9.0]
+    model = keras.Model(
+        image, keras.layers.Lambda(lambda x: 0.0 * x + place)(image)
+    )
+    labels = evaluation.predict_volume(model, np.ones((6, 1, 1, 1)), (4, 1, 1))
+    share = 1.0 / (1.0 + np.exp(-place[0, :, 0, 0, 1]))
+    mean = [*share[:2], *(share[:2] + share[2:]) / 2, *share[2:]]
+    np.testing.assert_array_equal(labels[:, 0, 0], np.array(mean) > 0.5)
+
+
+def test_one_trace_for_all_volumes():
+    traces = []
+
+    class Traced(keras.layers.Layer):
+        def call(self, inputs):
+            traces.append(inputs.shape)
+            return inputs
+
+    image = keras.Input((None, None, None, 1))
+    x = keras.layers.Conv3D(2, 1)(Traced()(image))
+    model = keras.Model(image, x)
+    traces.clear()
+    for shape in ((9, 5, 4), (3, 3, 3), (4, 7, 6)):
+        evaluation.predict_volume(
+            model, np.zeros((*shape, 1)), (4, 4, 4), batch_size=2
+        )
+    assert [tuple(shape) for shape in traces] == [(2, 4, 4, 4, 1)]
+
+
+def test_summary_of_named_classes():
+    rows = [{"case": "a", "liver": 0.5, "spleen": 1.0, "mean": 0.75}]
+    summary = evaluation.summarize(rows, ["background", "spleen"])
+    assert list(summary) == ["spleen", "mean"]
+    assert list(evaluation.summarize(rows)) == ["liver", "spleen", "mean"]
+
+
+@pytest.mark.parametrize(
+    "text", ["case,liver\na,high\n", "a,b\n1,2\n", "case\na,1"]
+)
+def test_message_names_the_file(tmp_path, text):
+    path = tmp_path / "scores.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="scores.csv: a table with .*Received"):
+        evaluation.read_scores(path)

@@ -66,3 +66,43 @@ def test_configuration_round_trip():
 def test_message(shape):
     with pytest.raises(ValueError, match="`y_pred` is expected to be logits"):
         DiceCrossEntropy().call(np.zeros((1, 4, 4, 4)), np.zeros(shape))
+
+
+def test_an_unknown_label_is_not_trained_on_silently():
+    label, logits = _case(2)
+    label[1, 0, 0, 0] = 3
+    loss = np.array(DiceCrossEntropy(reduction=None)(label, logits))
+    assert np.isfinite(loss[0]) and np.isnan(loss[1])
+
+
+def test_shapes_may_be_unknown_until_the_call():
+    label = keras.Input((None, None, None), dtype="int32")
+    logits = keras.Input((None, None, None, 3))
+    assert DiceCrossEntropy(reduction=None).call(label, logits).shape == (None,)
+
+
+def test_trains_under_mixed_precision():
+    image = keras.Input((4, 4, 4, 1))
+    x = keras.layers.Conv3D(3, 1, dtype="mixed_float16")(image)
+    model = keras.Model(image, x)
+    loss = DiceCrossEntropy()
+    model.compile(keras.optimizers.SGD(0.5), loss)
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(4, 4, 4, 4, 1)).astype("float32")
+    label = (inputs[..., 0] > 0).astype("int32")
+    losses = model.fit(inputs, label, epochs=4, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    expected = sum(_numpy(label, np.array(model(inputs), "float64"))).mean()
+    assert float(loss(label, model(inputs))) == pytest.approx(
+        expected, rel=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    "argument", ["smooth", "dice_weight", "cross_entropy_weight"]
+)
+def test_message_of_a_negative_weight(argument):
+    with pytest.raises(
+        ValueError, match=f"`{argument}` is expected.*Received: {argument}=-1"
+    ):
+        DiceCrossEntropy(**{argument: -1})

@@ -82,3 +82,24 @@ def test_messages():
         DiceScore(["background"])
     with pytest.raises(ValueError, match=r"`y_true.shape \+ \(3,\)`"):
         DiceScore(NAMES).update_state(np.zeros((1, 2)), np.zeros((1, 2, 2)))
+    for names in ("ab", ["background", "liver", "liver"]):
+        with pytest.raises(ValueError, match="each once. Received: class_nam"):
+            DiceScore(names)
+    with pytest.raises(ValueError, match="`sample_weight` is expected to be"):
+        DiceScore(NAMES).update_state(
+            np.zeros((1, 2)), np.zeros((1, 2, 3)), np.ones((1, 2))
+        )
+
+
+def test_an_unknown_label_makes_the_score_nan():
+    metric = DiceScore(NAMES)
+    metric.update_state(np.array([[0, 7]]), np.zeros((1, 2, 3)))
+    assert np.isnan(float(metric.result()["dice"]))
+
+
+def test_state_is_summed_over_replicas_and_survives_its_configuration():
+    metric = DiceScore(tuple(NAMES), name="dsc")
+    assert {v.aggregation for v in metric.variables} == {"sum"}
+    again = keras.metrics.deserialize(keras.metrics.serialize(metric))
+    assert again.get_config() == metric.get_config()
+    assert set(again.result()) == {"dsc", "dsc_liver", "dsc_tumour"}

@@ -34,6 +34,23 @@ def test_composition():
     assert len(colours) == 7
 
 
+def test_a_sub_kernel_has_one_colour_in_every_figure():
+    def colours(counts):
+        figure = plotting.plot_composition(Configuration({"a": counts}))
+        patches = figure.legends[0].get_patches()
+        return {
+            name: patch.get_facecolor()
+            for name, patch in zip(_legend(figure), patches, strict=True)
+        }
+
+    every = colours(dict.fromkeys(KERNELS, 1))
+    few = colours({"3x3x1": 1, "1x1x3": 2})
+    assert few == {name: every[name] for name in few}
+    sizes = colours({"5x5x5": 1, "3x3x3": 1, "1x1x1": 1})
+    assert sizes["5x5x5"] == every["3x3x3"]
+    assert len(set(sizes.values())) == 3
+
+
 def test_tradeoff():
     rows = [
         {"name": n, "dice": 0.8, "params": 1e5, "macs": 1e9, "ms": 20.0}
@@ -49,6 +66,12 @@ def test_tradeoff():
     assert figure.axes[0].get_ylabel() == "mean DSC"
     assert figure.axes[0].lines[0].get_xdata()[0] == 100
     assert _legend(figure) == ["3d", "2d"]
+    lines = [axis.lines for axis in figure.axes]
+    assert all(len({x.get_marker() for x in row}) == 2 for row in lines)
+    assert len({x.get_color() for x in lines[0]}) == 2
+    figure = plotting.plot_tradeoff([{**rows[0], "params": 25e6}])
+    assert figure.axes[0].get_xlabel() == "parameters (millions)"
+    assert figure.axes[0].lines[0].get_xdata()[0] == 25
 
 
 def test_path_weights():
@@ -67,6 +90,9 @@ def test_history(tmp_path):
     figure = plotting.plot_history({"3d": {"step": [1, 2], "loss": [2, 1]}})
     assert figure.axes[0].get_xlabel() == "training step"
     assert _legend(figure) == ["3d"]
+    epochs = plotting.plot_history({"3d": {"loss": [2, 1]}}).axes[0]
+    assert epochs.get_xlabel() == "epoch"
+    assert list(epochs.lines[0].get_xdata()) == [1, 2]
     figure.savefig(tmp_path / "history.png")
     assert (tmp_path / "history.png").stat().st_size > 1000
 
@@ -91,3 +117,47 @@ def test_contours():
     assert _legend(figure) == ["a", "b", "true", "predicted"]
     assert len(figure.axes[0].collections) == 4
     assert len(figure.axes[3].collections) == 2
+
+
+@pytest.mark.parametrize("plane", [0, 1, 2])
+def test_contours_lie_in_the_foreground_of_any_plane(plane):
+    label = np.moveaxis(np.zeros((9, 6, 7), "uint8"), 0, plane)
+    np.moveaxis(label, plane, 0)[5:8, 2:4, 2:4] = 1
+    volume = _Volume("case", np.zeros((*label.shape, 1)), label)
+    figure = plotting.plot_contours(
+        volume, {"3d": label}, ["background", "a"], plane
+    )
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles == ["3d, slice 5", "3d, slice 6", "3d, slice 6"]
+    assert figure.axes[0].images[0].get_array().shape == (7, 6)
+    assert all(len(axis.collections) == 2 for axis in figure.axes)
+
+
+def test_contours_without_foreground_span_the_volume():
+    label = np.zeros((4, 4, 9), "uint8")
+    volume = _Volume("case", np.zeros((4, 4, 9, 1)), label)
+    figure = plotting.plot_contours(volume, {"3d": label}, ["background", "a"])
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles == ["3d, slice 2", "3d, slice 4", "3d, slice 6"]
+
+
+def test_messages():
+    label = np.zeros((4, 4, 4), "uint8")
+    volume = _Volume("case", np.zeros((4, 4, 4, 1)), label)
+    for call, message in (
+        (lambda: plotting.plot_composition(Configuration({})), "configuration"),
+        (lambda: plotting.plot_tradeoff([]), "`rows`.*Received: rows="),
+        (lambda: plotting.plot_path_weights({}), "`path_weights`"),
+        (lambda: plotting.plot_history({}), "`histories`"),
+        (lambda: plotting.plot_contours(volume, {}, ["b", "a"]), "predictions"),
+        (
+            lambda: plotting.plot_contours(volume, {"x": label}, ["b", "a"], 3),
+            "`plane` is expected to be 0, 1 or 2. Received: plane=3",
+        ),
+        (
+            lambda: plotting.plot_contours(volume, {"x": label[1:]}, ["b"]),
+            r"'x' is expected to be of shape \(4, 4, 4\). Received: shape \(3",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()

@@ -6,6 +6,15 @@ from keras import ops
 NORMALIZATIONS = ("batch", "instance", None)
 
 
+def has_several_replicas():
+    """Whether the present `tf.distribute` strategy splits its batches."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync > 1
+
+
 @keras.saving.register_keras_serializable(package="keras_cakes")
 class PathNormalization(keras.layers.Layer):
     """Normalizes the output of candidate paths.
@@ -179,11 +188,7 @@ class PathNormalization(keras.layers.Layer):
     def _is_synchronized(self):
         if self.synchronized is not None:
             return self.synchronized
-        if keras.backend.backend() != "tensorflow":
-            return False
-        import tensorflow as tf
-
-        return tf.distribute.get_strategy().num_replicas_in_sync > 1
+        return has_several_replicas()
 
     def compute_output_shape(self, input_shape):
         return input_shape
