@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_cakes import plotting
@@ -20,6 +19,7 @@ from keras_cakes.runs import write_text
 from keras_cakes.segmentation import SegmentationRun
 from keras_cakes.segmentation import searches_behind
 from keras_cakes.settings import PRIORITIES
+from keras_cakes.training import load_whole
 
 _EXPLANATIONS = {
     "3d": "all 3x3x3",
@@ -243,7 +243,7 @@ def _contours(run: SegmentationRun) -> Any:
     for variant in shown:
         file = run.folder / "networks" / variant / "network.keras"
         predictions[variant] = predict_volume(
-            keras.saving.load_model(file),
+            load_whole(file),
             volume.image,
             run.settings.patch_shape,
             run.settings.overlap,

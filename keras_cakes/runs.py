@@ -2,9 +2,12 @@
 
 import contextlib
 import csv
+import importlib.metadata
 import io
 import json
 import os
+import platform
+import re
 import shutil
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -12,6 +15,13 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from keras_cakes import __version__
+
+# A file that `write_atomic` has not put in its place yet.
+_TEMPORARY = re.compile(r"\.\d+\..+")
+# What a folder holds before the first step has left anything.
+_OWN_FILES = ("settings.json", "versions.json", ".lock")
 
 
 class RunError(RuntimeError):
@@ -88,30 +98,46 @@ class RunFolder:
 
     A step of the run is done when its last file exists; since files appear
     whole, a run that was killed or ran out of disk goes on where it stopped.
+    `settings.json` holds the settings, `versions.json` the versions of what
+    the run was started with.
 
     Args:
         path: The folder; it is made when missing.
         settings: The settings of the run as plain JSON values.
+        free: Names of settings that no result depends on; they may differ
+            from one start to the next.
 
     Raises:
-        RunError: If the folder holds something else, or a run with other
+        RunError: If the folder holds something else, or results of other
             settings.
     """
 
-    def __init__(self, path: str | os.PathLike[str], settings: dict[str, Any]):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        settings: dict[str, Any],
+        free: Sequence[str] = (),
+    ):
         self.path = Path(path)
         file = self.path / "settings.json"
         settings = json.loads(json.dumps(settings))
+        found = _contents(self.path)
+        known = None
         if file.is_file():
-            _check_settings(file, settings)
-        elif self.path.is_dir() and _foreign(self.path):
+            known = _read_settings(file)
+            # Nothing depends on settings under which nothing was made.
+            if not set(found) <= set(_OWN_FILES):
+                _compare(file, known, settings, free)
+        elif found:
             raise RunError(
                 f"{self.path}: an empty folder or that of a run is expected. "
-                f"Received: a folder with {_foreign(self.path)[:5]}"
+                f"Received: a folder with {found[:5]}"
             )
-        else:
+        if known != settings:
             write_json(file, settings)
-        self.settings = settings
+        versions = self.path / "versions.json"
+        if not versions.is_file():
+            write_json(versions, _versions())
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -133,23 +159,52 @@ class RunFolder:
                     f"{self.path}: one process at a time is expected. "
                     "Received: another one works in this folder"
                 ) from None
+            # What a killed process was writing; nobody else is here.
+            for path in self.path.rglob(".*"):
+                if _TEMPORARY.fullmatch(path.name):
+                    path.unlink(missing_ok=True)
             yield
 
 
-def _foreign(path: Path) -> list[str]:
-    return sorted(p.name for p in path.iterdir() if p.name != ".lock")
+def _contents(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return []
+    names = (path.name for path in folder.iterdir())
+    return sorted(n for n in names if not _TEMPORARY.fullmatch(n))
 
 
-def _check_settings(file: Path, settings: dict[str, Any]) -> None:
+def _versions() -> dict[str, str]:
+    return {
+        "keras_cakes": __version__,
+        **{
+            name: importlib.metadata.version(name)
+            for name in ("keras", "tensorflow", "numpy")
+        },
+        "python": platform.python_version(),
+    }
+
+
+def _read_settings(file: Path) -> dict[str, Any]:
     try:
         known = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(known, dict):
+            raise ValueError(f"JSON of type {type(known).__name__}")
     except ValueError as error:
         raise RunError(
             f"{file}: the settings of a run are expected. Received: {error}"
         ) from None
+    return known
+
+
+def _compare(
+    file: Path,
+    known: dict[str, Any],
+    settings: dict[str, Any],
+    free: Sequence[str],
+) -> None:
     changed = [
         f"{key}: {known.get(key)!r} in the run, {settings.get(key)!r} now"
-        for key in sorted({*known, *settings})
+        for key in sorted({*known, *settings} - {*free})
         if known.get(key) != settings.get(key)
     ]
     if changed:

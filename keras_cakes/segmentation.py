@@ -32,6 +32,7 @@ from keras_cakes.settings import SegmentationSettings
 from keras_cakes.supernet import Supernet
 from keras_cakes.training import compile_segmentation
 from keras_cakes.training import fit_resumable
+from keras_cakes.training import load_whole
 
 # What `unet3d(convolution=...)` takes for the variants that need no search.
 # "2d" names the one plane there, so the three planes are listed.
@@ -67,7 +68,12 @@ class SegmentationRun:
         self.verbose = verbose
         # Bad data are found before the folder exists.
         self.data = load_segmentation_data(settings)
-        self.folder = RunFolder(folder, dataclasses.asdict(settings))
+        self.folder = RunFolder(
+            folder,
+            dataclasses.asdict(settings),
+            # Each network is made alone, so others may join later.
+            free=("variants",),
+        )
 
     def search(self, priority: str) -> Path:
         """Trains the supernet of a search; returns its file."""
@@ -106,7 +112,7 @@ class SegmentationRun:
                     f"`search --priority {priority}` first. "
                     "Received: no such file"
                 )
-            supernet = keras.saving.load_model(supernet_file)
+            supernet = load_whole(supernet_file)
             configuration = derive(supernet, rule=self.settings.rule)
             write_text(file, configuration.to_json())
         return Configuration.load(file)
@@ -143,7 +149,7 @@ class SegmentationRun:
         file = folder / "scores.csv"
         if file.is_file():
             return file
-        network = keras.saving.load_model(network_file)
+        network = load_whole(network_file)
         write_json(folder / "cost.json", self._cost(network))
         rows = score_cases(
             network,
@@ -220,6 +226,8 @@ class SegmentationRun:
         )
 
     def _cost(self, network: keras.Model) -> dict[str, Any]:
+        import tensorflow as tf
+
         plain = self._network("3d")
         whole = count_cost(plain)
         replaced = whole.of(replaceable_layers(plain))
@@ -235,6 +243,8 @@ class SegmentationRun:
             "replaced_params_share": params / replaced.params,
             "replaced_macs_share": macs / replaced.macs,
             **measure_forward(network),
+            "threads": tf.config.threading.get_intra_op_parallelism_threads()
+            or os.cpu_count(),
         }
 
     def _seed(self) -> None:

@@ -84,7 +84,7 @@ def fit_resumable(
         )
     checkpoint = folder / "checkpoint.keras"
     if checkpoint.is_file():
-        model = _restore(checkpoint)
+        model = load_whole(checkpoint)
     done = int(model.optimizer.iterations)
     if done >= steps:
         return model
@@ -106,13 +106,25 @@ def fit_resumable(
     return model
 
 
-def _restore(checkpoint: Path) -> keras.Model:
+def load_whole(file: Path) -> keras.Model:
+    """Loads a model that a run has saved.
+
+    Args:
+        file: The `.keras` file.
+
+    Returns:
+        The model, with its optimizer.
+
+    Raises:
+        RunError: If the file is damaged.
+    """
     try:
-        return keras.saving.load_model(checkpoint)
+        return keras.saving.load_model(file)
+    # Zip, JSON, HDF5 and Keras each have errors of their own.
     except Exception as error:
         raise RunError(
-            f"{checkpoint}: a complete checkpoint is expected; delete the "
-            "file to train this part anew. Received: "
+            f"{file}: a complete model is expected; delete the file to "
+            "train this part anew. Received: "
             f"{type(error).__name__}: {str(error)[:200]}"
         ) from error
 
