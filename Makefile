@@ -52,5 +52,5 @@ docs: $(READY)
 	$(BIN)/mkdocs build --strict --quiet
 
 clean:
-	rm -rf $(VENV) build dist site .coverage .mypy_cache .pytest_cache \
-	  .ruff_cache
+	rm -rf $(VENV) build dist site .cache .coverage .mypy_cache \
+	  .pytest_cache .ruff_cache
