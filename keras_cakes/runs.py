@@ -2,7 +2,7 @@
 
 import contextlib
 import csv
-import importlib.metadata
+import importlib
 import io
 import json
 import os
@@ -126,9 +126,9 @@ class RunFolder:
         if file.is_file():
             known = _read_settings(file)
             # Nothing depends on settings under which nothing was made.
-            if not set(found) <= set(_OWN_FILES):
+            if set(found) - set(_OWN_FILES):
                 _compare(file, known, settings, free)
-        elif found:
+        elif set(found) - set(_OWN_FILES):
             raise RunError(
                 f"{self.path}: an empty folder or that of a run is expected. "
                 f"Received: a folder with {found[:5]}"
@@ -177,7 +177,7 @@ def _versions() -> dict[str, str]:
     return {
         "keras_cakes": __version__,
         **{
-            name: importlib.metadata.version(name)
+            name: importlib.import_module(name).__version__
             for name in ("keras", "tensorflow", "numpy")
         },
         "python": platform.python_version(),

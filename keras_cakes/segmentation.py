@@ -66,8 +66,10 @@ class SegmentationRun:
     ):
         self.settings = settings
         self.verbose = verbose
-        # Bad data are found before the folder exists.
+        # Bad data, and settings that do not fit them, are found before the
+        # folder exists.
         self.data = load_segmentation_data(settings)
+        self._network("3d")
         self.folder = RunFolder(
             folder,
             dataclasses.asdict(settings),

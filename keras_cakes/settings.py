@@ -5,6 +5,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from keras_cakes.derivation import RULES
+from keras_cakes.models.unet3d import NORMALIZATIONS
+from keras_cakes.sub_kernels import kernel_set
+from keras_cakes.supernet import DRAWS
+
 PRIORITIES = ("performance", "cost")
 VARIANTS = (
     "3d",
@@ -16,6 +21,12 @@ VARIANTS = (
     *PRIORITIES,
     "random",
 )
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "normalization": NORMALIZATIONS,
+    "draw": DRAWS,
+    "aggregation": ("auto", "concat", "sum"),
+    "rule": RULES,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +87,12 @@ class SegmentationSettings:
     variants: tuple[str, ...] = VARIANTS
 
     def __post_init__(self):
+        for field in dataclasses.fields(self):
+            _check_type(field, getattr(self, field.name))
+        for name, allowed in _CHOICES.items():
+            value = getattr(self, name)
+            _expect(name, value in allowed, self, f"to be one of {allowed}")
+        kernel_set(self.kernel_set)
         positive = (
             "batch_size",
             "width",
@@ -107,9 +124,23 @@ class SegmentationSettings:
             self,
             f"to name some of {VARIANTS}",
         )
-        for name in ("foreground", "overlap"):
+        for name in ("lasso", "fold"):
             value = getattr(self, name)
-            _expect(name, 0 <= value <= 1, self, "to lie between 0 and 1")
+            _expect(name, value >= 0, self, "to be 0 or more")
+        value = self.foreground
+        _expect("foreground", 0 <= value <= 1, self, "to lie from 0 to 1")
+        value = self.overlap
+        _expect("overlap", 0 <= value < 1, self, "to lie from 0 to below 1")
+        # Seeds of data and path draws are signed integers of 32 bits.
+        _expect("seed", 0 <= self.seed < 2**31 - 1, self, "from 0 to 2**31 - 2")
+        shape = self.patch_shape
+        _expect(
+            "patch_shape",
+            len(shape) == 3 and all(_is_size(size) for size in shape),
+            self,
+            "to be three positive sizes",
+        )
+        _expect("flip", {*self.flip} <= {0, 1, 2}, self, "to name axes 0 to 2")
         if self.data != "phantom":
             # The same folder under two names is the same run.
             object.__setattr__(self, "data", str(Path(self.data).resolve()))
@@ -126,17 +157,35 @@ def read_settings(file: Path) -> dict[str, Any]:
         names = {f.name for f in dataclasses.fields(SegmentationSettings)}
         if set(values) - names:
             raise ValueError(f"unknown settings {sorted(set(values) - names)}")
+        values = {name: _tuples(value) for name, value in values.items()}
+        SegmentationSettings(**values)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"{file}: the settings of a run are expected. Received: {error}"
         ) from None
-    return {name: _tuples(value) for name, value in values.items()}
+    return values
 
 
 def _tuples(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(_tuples(item) for item in value)
     return value
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int) and value > 0
+
+
+def _check_type(field: dataclasses.Field, value: Any) -> None:
+    kind = type(field.default)
+    allowed: Any = (int, float) if kind is float else kind
+    if field.name == "cases":
+        kind, allowed = int, (int, type(None))
+    if not isinstance(value, allowed) or isinstance(value, bool):
+        raise ValueError(
+            f"`{field.name}` is expected to be of type {kind.__name__}. "
+            f"Received: {field.name}={value!r}"
+        )
 
 
 def _expect(name: str, holds: Any, settings: Any, expected: str) -> None:

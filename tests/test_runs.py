@@ -2,6 +2,7 @@ import errno
 import json
 import os
 
+import keras
 import pytest
 
 from keras_cakes import runs
@@ -42,8 +43,52 @@ def test_same_settings_continue(tmp_path):
     RunFolder(folder, {"steps": 5, "flip": (0,)})
     again = RunFolder(folder, {"steps": 5, "flip": (0,)})
     assert again / "x" == folder / "x"
+    runs.write_text(again / "history.csv", "made")
     with pytest.raises(RunError, match="steps: 5 in the run, 6 now"):
         RunFolder(folder, {"steps": 6, "flip": (0,)})
+
+
+def test_settings_may_change_while_nothing_is_made(tmp_path):
+    with RunFolder(tmp_path, {"width": 0}).lock():
+        pass
+    RunFolder(tmp_path, {"width": 8})
+    assert json.loads((tmp_path / "settings.json").read_text()) == {"width": 8}
+
+
+def test_free_settings_may_change(tmp_path):
+    RunFolder(tmp_path, {"seed": 0, "variants": ["3d"]})
+    runs.write_text(tmp_path / "history.csv", "made")
+    RunFolder(tmp_path, {"seed": 0, "variants": ["2d"]}, free=["variants"])
+    known = json.loads((tmp_path / "settings.json").read_text())
+    assert known == {"seed": 0, "variants": ["2d"]}
+
+
+def test_versions_are_those_of_the_start(tmp_path):
+    RunFolder(tmp_path, {})
+    path = tmp_path / "versions.json"
+    versions = json.loads(path.read_text())
+    assert versions["keras"] == keras.__version__
+    assert set(versions) == {
+        "keras_cakes",
+        "keras",
+        "tensorflow",
+        "numpy",
+        "python",
+    }
+    runs.write_json(path, {"keras": "3.0"})
+    RunFolder(tmp_path, {})
+    assert json.loads(path.read_text()) == {"keras": "3.0"}
+
+
+def test_leftovers_of_a_killed_process_go(tmp_path):
+    (tmp_path / ".12.settings.json").write_text("{")
+    folder = RunFolder(tmp_path, {})
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / ".12.checkpoint.keras").write_text("half")
+    (tmp_path / "search" / ".mine").write_text("kept")
+    with folder.lock():
+        assert os.listdir(tmp_path / "search") == [".mine"]
+    assert not (tmp_path / ".12.settings.json").exists()
 
 
 def test_other_folders_are_left_alone(tmp_path):
@@ -53,8 +98,9 @@ def test_other_folders_are_left_alone(tmp_path):
     assert os.listdir(tmp_path) == ["thesis.txt"]
 
 
-def test_damaged_settings(tmp_path):
-    (tmp_path / "settings.json").write_text("{")
+@pytest.mark.parametrize("text", ["{", "[1]"])
+def test_damaged_settings(tmp_path, text):
+    (tmp_path / "settings.json").write_text(text)
     with pytest.raises(RunError, match="settings.json: the settings of a run"):
         RunFolder(tmp_path, {})
 

@@ -1,8 +1,9 @@
 """Runs of the command, from settings to report, in this process."""
 
 import csv
-import dataclasses
 import json
+import re
+import shutil
 
 import pytest
 import tensorflow as tf
@@ -12,9 +13,7 @@ from keras_cakes.configuration import Configuration
 from keras_cakes.data.phantom import write_msd
 from keras_cakes.runs import RunError
 from keras_cakes.segmentation import SegmentationRun
-from keras_cakes.segmentation import searches_behind
 from keras_cakes.settings import SegmentationSettings
-from keras_cakes.settings import read_settings
 
 TINY = {
     "patch_shape": (16, 16, 16),
@@ -73,8 +72,9 @@ def test_comparison_on_the_phantom(tmp_path, capsys):
     # A second start finds everything done, and needs no flags.
     network = folder / "networks" / "3d" / "network.keras"
     before = network.stat().st_mtime_ns
-    assert cli.main(command) == 0
+    assert cli.main([*command, "--variants", "cost", "3d"]) == 0
     assert network.stat().st_mtime_ns == before
+    assert "| random |" not in (folder / "report.md").read_text()
 
 
 def test_steps_one_by_one_on_an_msd_folder(tmp_path, capsys):
@@ -99,14 +99,6 @@ def test_steps_one_by_one_on_an_msd_folder(tmp_path, capsys):
     assert code == 0 and "scores.csv" in out
     code, _, error = run("train", "--variant", "2d", "--width", "8")
     assert code == 2 and "width: 4 in the run, 8 now" in error
-
-
-def test_quick_demo_settings_are_sound():
-    for settings in (cli._DEMO, cli._QUICK):
-        assert dataclasses.asdict(settings)["data"] == "phantom"
-    assert searches_behind("random") == ("performance",)
-    assert searches_behind("cost") == ("cost",)
-    assert searches_behind("3d") == ()
 
 
 @pytest.mark.parametrize(
@@ -143,61 +135,6 @@ def test_real_bad_data(tmp_path, capsys, real_data):
     assert "dataset.json" in capsys.readouterr().err
 
 
-def test_command_line_messages(tmp_path, capsys, monkeypatch):
-    output = ["--output", str(tmp_path / "run")]
-    assert cli.main(["segment", "compare", *output]) == 2
-    assert "`--data` is expected to start a run" in capsys.readouterr().err
-    flags = [*output, "--data", "phantom"]
-    assert cli.main(["segment", "compare", *flags, "--steps", "75"]) == 2
-    assert "`steps` is expected to be a multiple" in capsys.readouterr().err
-    with pytest.raises(ValueError, match="`batch_size` is expected"):
-        cli.main(["segment", "compare", *flags, "--batch-size", "0", "--debug"])
-    with pytest.raises(SystemExit) as info:
-        cli.main(["--version"])
-    assert info.value.code == 0
-
-    def interrupt(options):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(cli, "_run_segment", interrupt)
-    assert cli.main(["segment", "compare", *flags]) == 130
-    assert "the same command goes on" in capsys.readouterr().err
-
-
-def test_every_setting_is_described_in_help(capsys):
-    with pytest.raises(SystemExit):
-        cli.main(["segment", "search", "--help"])
-    text = " ".join(capsys.readouterr().out.split())
-    for field in dataclasses.fields(SegmentationSettings):
-        assert "--" + field.name.replace("_", "-") in text
-    assert "Strength of the cost-priority lasso" in text
-    assert cli._plane("0,2") == (0, 2)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"width": 0}, "`width` is expected to be positive.*width=0"),
-        ({"cases": 0}, "`cases` is expected to be positive or None"),
-        ({"steps": 75}, "`steps` is expected to be a multiple of"),
-        ({"variants": ("4d",)}, "`variants` is expected to name some of"),
-        ({"variants": ()}, "`variants` is expected to name some of"),
-        ({"overlap": 2.0}, "`overlap` is expected to lie between 0 and 1"),
-    ],
-)
-def test_settings_messages(settings, message):
-    with pytest.raises(ValueError, match=message):
-        SegmentationSettings(**settings)
-
-
-@pytest.mark.parametrize("text", ["{", "[1]", '{"colour": 1}'])
-def test_damaged_settings(tmp_path, text):
-    path = tmp_path / "settings.json"
-    path.write_text(text)
-    with pytest.raises(ValueError, match="settings.json: the settings"):
-        read_settings(path)
-
-
 def test_unknown_names(tmp_path):
     run = SegmentationRun(tmp_path / "run", SegmentationSettings(**TINY))
     with pytest.raises(ValueError, match="`priority` is expected.*'speed'"):
@@ -206,3 +143,60 @@ def test_unknown_names(tmp_path):
         run.train("4d")
     with pytest.raises(RunError, match="run `search --priority cost` first"):
         run.train("cost")
+
+
+def test_settings_that_do_not_fit_leave_no_run(tmp_path):
+    settings = SegmentationSettings(**{**TINY, "depth": 6})
+    with pytest.raises(ValueError, match="multiples of 32"):
+        SegmentationRun(tmp_path / "run", settings)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_flag_may_be_corrected_while_nothing_is_made(tmp_path, capsys):
+    output = ["--output", str(tmp_path / "run"), *FLAGS]
+    first = ["--data", "phantom", "--aggregation", "concat"]
+    search = ["segment", "search", "--priority", "cost", *output]
+    assert cli.main([*search, *first]) == 2
+    assert "concat" in capsys.readouterr().err
+    assert cli.main([*search, "--aggregation", "sum"]) == 0
+
+
+def test_damaged_networks_are_named(tmp_path):
+    run = SegmentationRun(tmp_path / "run", SegmentationSettings(**TINY))
+    supernet = run.folder / "search" / "cost" / "supernet.keras"
+    network = run.folder / "networks" / "2d" / "network.keras"
+    for file, step in ((supernet, "derive"), (network, "evaluate")):
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"half a file")
+        with pytest.raises(RunError, match=f"{file.name}: a complete model"):
+            getattr(run, step)("cost" if step == "derive" else "2d")
+
+
+@pytest.mark.parametrize(
+    ("image", "label", "message"),
+    [
+        ("DS_Store", None, "phantom_000.nii.gz: .*NIfTI"),
+        ("hippocampus_118", "hippocampus_010", "phantom_000.* shape"),
+        ("hippocampus_118", "hippocampus_281", "phantom_000.* shape"),
+        ("hippocampus_118", "missing", "phantom_000.nii.gz: the label"),
+    ],
+)
+def test_real_bad_files(tmp_path, capsys, real_data, image, label, message):
+    """Each defective file takes the place of a good one."""
+    folder = tmp_path / "msd"
+    write_msd(folder, 6, (16, 16, 16))
+    bad = real_data / "bad"
+    good = "phantom_000.nii.gz"
+    source = bad / "imagesTr" / f"{image}.nii.gz"
+    shutil.copy(source, folder / "imagesTr" / good)
+    if label == "missing":
+        (folder / "labelsTr" / good).unlink()
+    elif label:
+        source = bad / "labelsTr" / f"{label}.nii.gz"
+        shutil.copy(source, folder / "labelsTr" / good)
+    output = tmp_path / "run"
+    flags = ["--data", str(folder), "--output", str(output)]
+    assert cli.main(["segment", "compare", *flags]) == 2
+    error = capsys.readouterr().err
+    assert re.search(message, error), error
+    assert error.count("\n") == 1 and not output.exists()
