@@ -51,7 +51,12 @@ def make(kind, shape, width):
     image = generator.normal(size=(BATCH, *shape, 1)).astype("float32")
     label = generator.integers(0, 3, (BATCH, *shape))
     image, label = tf.constant(image), tf.constant(label)
-    return lambda: float(model.train_on_batch(image, label))
+
+    def step():
+        logs = model.train_on_batch(image, label, return_dict=True)
+        return float(logs["loss"])
+
+    return step
 
 
 def peak(kind, name):
