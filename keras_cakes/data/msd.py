@@ -98,12 +98,21 @@ def _case(folder: Path, listing: Path, image: str, label: str) -> Case:
     paths = []
     for role, entry in (("image", image), ("label", label)):
         path = folder / entry
-        if not path.resolve().is_relative_to(folder.resolve()):
+        try:
+            inside = path.resolve().is_relative_to(folder.resolve())
+            present = path.is_file()
+        except (OSError, RuntimeError, ValueError) as error:
+            # Too long, a zero byte, links in a circle.
+            raise DataError(
+                f"{listing}: the path of the {role} is expected. Received: "
+                f"{entry[:80]!r}: {type(error).__name__}"
+            ) from None
+        if not inside:
             raise DataError(
                 f"{listing}: files inside the folder are expected. "
                 f"Received: {role} {entry!r}"
             )
-        if not path.is_file():
+        if not present:
             raise DataError(
                 f"{path}: the {role} that {listing.name} names is expected. "
                 "Received: no such file"
@@ -131,7 +140,13 @@ def read_fold(
         try:
             folds = json.loads(path.read_text(encoding="utf-8"))["folds"]
             validation = {key: set(value) for key, value in folds.items()}
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (
+            AttributeError,
+            KeyError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise DataError(
                 f"{path}: JSON with `folds` (number to validation cases) is "
                 f"expected. Received: {type(error).__name__}: {error}"

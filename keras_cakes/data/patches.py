@@ -49,11 +49,20 @@ def patches(
         int32.
 
     Raises:
-        ValueError: If there is no labelled volume, or an argument does not
-            fit the patch.
+        ValueError: If there is no labelled volume, channels differ, or an
+            argument is out of range or does not fit the patch.
+
+    Example:
+
+    ```python
+    volumes = phantom_volumes(4)
+    for image, label in patches(volumes, (16, 16, 16), 2, seed=0, steps=1):
+        print(image.shape, label.shape)  # (2, 16, 16, 16, 1) (2, 16, 16, 16)
+    ```
     """
     import tensorflow as tf
 
+    _check_numbers(batch_size, start_step, steps, foreground)
     patch_shape = tuple(int(size) for size in patch_shape)
     axes, planes = _augmentations(patch_shape, flip, rotate)
     if not volumes or any(volume.label is None for volume in volumes):
@@ -62,10 +71,17 @@ def patches(
             f"{len(volumes)} volumes, without label: "
             f"{[v.name for v in volumes if v.label is None][:5]}"
         )
+    channels = {volume.image.shape[-1] for volume in volumes}
+    if len(channels) > 1:
+        raise ValueError(
+            "`volumes` is expected to share one number of channels. "
+            f"Received: channels={sorted(channels)}"
+        )
     images, labels, extents = _stack(volumes, patch_shape)
     voxels, offsets = _foreground_index(labels, len(volumes))
     count = len(volumes)
 
+    @tf.autograph.experimental.do_not_convert
     def draw(index):
         key = tf.stack([tf.cast(seed, tf.int64), index])
         keys = tf.unstack(tf.random.split(tf.cast(key, tf.int32), num=5), num=5)
@@ -96,17 +112,41 @@ def patches(
         label = tf.slice(
             labels, tf.concat([[order], start], 0), [1, *patch_shape]
         )[0]
-        both = tf.concat([image, tf.cast(label, tf.float32)[..., None]], -1)
-        both = _augment(both, axes, planes, keys[3], keys[4])
-        both.set_shape((*patch_shape, images.shape[-1] + 1))
-        return both[..., :-1], tf.cast(both[..., -1], tf.int32)
+        order, reverse = _draw_pose(axes, planes, keys[3], keys[4])
+        image = _pose(image, order, reverse)
+        label = _pose(label[..., None], order, reverse)[..., 0]
+        image.set_shape((*patch_shape, images.shape[-1]))
+        label.set_shape(patch_shape)
+        return image, tf.cast(label, tf.int32)
 
     indices = tf.data.Dataset.range(start_step * batch_size, 1 << 62)
-    dataset = indices.map(draw, num_parallel_calls=2, deterministic=True)
+    dataset = indices.map(
+        draw, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
     dataset = dataset.batch(batch_size, drop_remainder=True)
     if steps is not None:
         dataset = dataset.take(steps)
     return dataset.prefetch(2)
+
+
+def _check_numbers(
+    batch_size: int, start_step: int, steps: int | None, foreground: float
+) -> None:
+    for name, number, least in (
+        ("batch_size", batch_size, 1),
+        ("start_step", start_step, 0),
+        ("steps", 0 if steps is None else steps, 0),
+    ):
+        if number < least:
+            raise ValueError(
+                f"`{name}` is expected to be at least {least}. "
+                f"Received: {name}={number}"
+            )
+    if not 0 <= foreground <= 1:
+        raise ValueError(
+            "`foreground` is expected to be a probability between 0 and 1. "
+            f"Received: foreground={foreground}"
+        )
 
 
 def _augmentations(
@@ -170,12 +210,15 @@ def _foreground_index(labels: Any, count: int) -> Any:
     import tensorflow as tf
 
     array = labels.numpy()
+    shape = array.shape[1:]
     classes = max(int(array.max()), 1)
     lists, bounds = [], [0]
     for index in range(count):
+        flat = array[index].ravel()
+        inside = np.flatnonzero(flat)
         for value in range(1, classes + 1):
-            found = np.argwhere(array[index] == value).astype(np.int16)
-            lists.append(found)
+            found = inside[flat[inside] == value]
+            lists.append(np.stack(np.unravel_index(found, shape), -1))
             bounds.append(bounds[-1] + len(found))
     offsets = np.array(bounds, np.int32)
     starts = np.stack([offsets[:-1], np.diff(offsets)], -1)
@@ -206,21 +249,36 @@ def _draw_foreground(voxels: Any, offsets: Any, order: Any, key: Any) -> Any:
     return voxels[tf.where(chosen[0] < 0, last, chosen[0] + inside)]
 
 
-def _augment(
-    both: Any, axes: list[int], planes: Any, flips: Any, turns: Any
-) -> Any:
+def _draw_pose(
+    axes: list[int], planes: Any, flips: Any, turns: Any
+) -> tuple[Any, Any]:
+    """One of the 48 ways to lay a cube: an order of axes, then reversals.
+
+    Flips and quarter turns are composed on these few numbers, so that the
+    voxels are moved once. A quarter turn is a transposition and a reversal.
+    """
     import tensorflow as tf
 
-    reverse = tf.random.stateless_uniform([3], flips) < 0.5
-    for axis in axes:
-        both = tf.where(reverse[axis], tf.reverse(both, [axis]), both)
+    drawn = tf.random.stateless_uniform([3], flips) < 0.5
+    reverse = [drawn[a] if a in axes else tf.constant(False) for a in range(3)]
+    order = [tf.constant(axis) for axis in range(3)]
     quarters = tf.random.stateless_uniform([3], turns, 0, 4, tf.int32)
     for number, (first, second) in enumerate(planes):
-        order = list(range(4))
-        order[first], order[second] = second, first
-        # A quarter turn is a transposition and a reversal.
-        quarter = tf.reverse(tf.transpose(both, order), [first])
-        half = tf.reverse(both, [first, second])
-        three = tf.reverse(tf.transpose(both, order), [second])
-        both = tf.stack([both, quarter, half, three])[quarters[number]]
-    return both
+        quarter = quarters[number]
+        odd = quarter % 2 == 1
+        for values in (order, reverse):
+            a, b = values[first], values[second]
+            values[first] = tf.where(odd, b, a)
+            values[second] = tf.where(odd, a, b)
+        turned = (quarter == 1) | (quarter == 2)
+        reverse[first] = tf.math.logical_xor(reverse[first], turned)
+        turned = (quarter == 2) | (quarter == 3)
+        reverse[second] = tf.math.logical_xor(reverse[second], turned)
+    return tf.stack([*order, 3]), tf.stack([*reverse, False])
+
+
+def _pose(patch: Any, order: Any, reverse: Any) -> Any:
+    import tensorflow as tf
+
+    # `tf.reverse` takes numbers of axes; here only their flags are known.
+    return tf.raw_ops.Reverse(tensor=tf.transpose(patch, order), dims=reverse)

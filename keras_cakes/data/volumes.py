@@ -1,8 +1,11 @@
 """Volumes: one case read, checked and written back."""
 
+import contextlib
 import dataclasses
+import gzip
 import os
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import numpy as np
 # than a hundredfold; a claim far beyond the file is damage or an attack.
 _MOST_EXPANSION = 2000
 _MOST_VOXELS = 1 << 31
+_BLOCK = 1 << 20
 
 
 class DataError(ValueError):
@@ -75,6 +79,12 @@ def load_case(case: Case, classes: tuple[str, ...]) -> Volume:
             f"{case.image}: a 3D volume, or 4D with channels last, is "
             f"expected. Received: shape={shape}"
         )
+    affine = image_file.affine
+    if not (np.isfinite(affine).all() and np.linalg.det(affine[:3, :3])):
+        raise DataError(
+            f"{case.image}: a finite, invertible affine is expected. "
+            f"Received: affine={affine.tolist()}"
+        )
     label = None
     if case.label is not None:
         label_file = _open(case.label)
@@ -84,10 +94,10 @@ def load_case(case: Case, classes: tuple[str, ...]) -> Volume:
                 f"{case.image.name}, {shape[:3]}, is expected. "
                 f"Received: shape={label_file.shape}"
             )
-        if not np.allclose(label_file.affine, image_file.affine, atol=1e-3):
+        if not np.allclose(label_file.affine, affine, atol=1e-3):
             raise DataError(
                 f"{case.label}: the affine of its image {case.image.name} is "
-                f"expected, {image_file.affine.tolist()}. "
+                f"expected, {affine.tolist()}. "
                 f"Received: affine={label_file.affine.tolist()}"
             )
         label = _labels(case.label, _voxels(case.label, label_file), classes)
@@ -107,7 +117,7 @@ def load_case(case: Case, classes: tuple[str, ...]) -> Volume:
         )
     mean = image.mean(axis=(0, 1, 2), dtype=np.float64)
     image = ((image - mean) / deviation).astype(np.float32)
-    return Volume(case.name, image, label, image_file.affine, case.image)
+    return Volume(case.name, image, label, affine, case.image)
 
 
 def save_label(
@@ -116,7 +126,8 @@ def save_label(
     """Writes a label as NIfTI on the grid of `volume`, whole or not at all.
 
     Raises:
-        ValueError: If `label` is not of the volume's shape.
+        ValueError: If `label` is not of the volume's shape, or holds
+            something besides integers from 0 to 255.
     """
     import nibabel
 
@@ -125,6 +136,11 @@ def save_label(
         raise ValueError(
             f"`label` is expected to be of shape {volume.image.shape[:3]}. "
             f"Received: label.shape={None if label is None else label.shape}"
+        )
+    if label.dtype.kind not in "bui" or label.min() < 0 or label.max() > 255:
+        raise ValueError(
+            "`label` is expected to hold integers from 0 to 255. Received: "
+            f"label.dtype={label.dtype}, from {label.min()} to {label.max()}"
         )
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
@@ -136,43 +152,67 @@ def save_label(
         temporary.unlink(missing_ok=True)
 
 
-def _open(path: Path) -> Any:
-    import nibabel
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Names the file in what nibabel and the decoders below it raise."""
     from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
 
     try:
-        file = nibabel.load(path)
-        shape = file.shape
-    except (ImageFileError, OSError, ValueError) as e:
-        raise _unreadable(path, e) from None
-    voxels = int(np.prod([int(size) for size in shape], dtype=object))
-    if (
-        not 0
-        < voxels
-        <= min(_MOST_VOXELS, _MOST_EXPANSION * path.stat().st_size)
-    ):
+        yield
+    except (
+        EOFError,
+        HeaderDataError,
+        ImageFileError,
+        OSError,
+        OverflowError,
+        ValueError,
+        zlib.error,
+    ) as error:
         raise DataError(
-            f"{path}: a header whose size fits the file of "
-            f"{path.stat().st_size} bytes is expected. "
-            f"Received: shape={shape}"
+            f"{path}: a complete NIfTI file is expected. Received: "
+            f"{type(error).__name__}: {str(error)[:150]}"
+        ) from None
+
+
+def _open(path: Path) -> Any:
+    import nibabel
+
+    with _reading(path):
+        file: Any = nibabel.load(path)
+        size = path.stat().st_size
+    if not isinstance(file, nibabel.nifti1.Nifti1Pair):
+        raise DataError(
+            f"{path}: a NIfTI file is expected. Received: {type(file).__name__}"
+        )
+    voxels = int(np.prod([int(size) for size in file.shape], dtype=object))
+    if not 0 < voxels <= min(_MOST_VOXELS, _MOST_EXPANSION * size):
+        raise DataError(
+            f"{path}: a header whose size fits the file of {size} bytes is "
+            f"expected. Received: shape={file.shape}"
+        )
+    if file.get_data_dtype().kind not in "biuf":
+        raise DataError(
+            f"{path}: voxels that are real numbers are expected. "
+            f"Received: dtype={file.get_data_dtype()}"
         )
     return file
 
 
 def _voxels(path: Path, file: Any) -> np.ndarray:
-    try:
+    with _reading(path), np.errstate(over="ignore", invalid="ignore"):
+        if path.suffix == ".gz":
+            _check_sum(path, int(np.prod(file.shape)) * 16)
         # Slope and intercept are applied by nibabel; float32 is half of
         # what `get_fdata` would take.
         return np.asarray(file.dataobj, dtype=np.float32)
-    except (EOFError, OSError, ValueError, zlib.error) as error:
-        raise _unreadable(path, error) from None
 
 
-def _unreadable(path: Path, error: Exception) -> DataError:
-    return DataError(
-        f"{path}: a complete NIfTI file is expected. Received: "
-        f"{type(error).__name__}: {str(error)[:150]}"
-    )
+def _check_sum(path: Path, most: int) -> None:
+    """Reads to the checksum at the end, which nibabel stops short of."""
+    with gzip.open(path) as stream:
+        while stream.tell() <= most + _BLOCK and stream.read(_BLOCK):
+            pass
 
 
 def _labels(

@@ -2,6 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_cakes.data import Volume
 from keras_cakes.data import patches
@@ -135,6 +136,18 @@ def test_all_turns_and_flips_reach_the_whole_group():
     assert len(_variants()) == 48
 
 
+def test_the_number_of_threads_changes_nothing():
+    volumes = phantom_volumes(3, (16, 18, 20))
+    dataset = patches(volumes, (8, 9, 8), 2, seed=3, steps=6)
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 4
+    for (a, b), (c, d) in zip(
+        dataset, dataset.with_options(options), strict=True
+    ):
+        np.testing.assert_array_equal(a, c)
+        np.testing.assert_array_equal(b, d)
+
+
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
@@ -143,6 +156,14 @@ def test_all_turns_and_flips_reach_the_whole_group():
         ({"flip": [3]}, "`flip` is expected"),
         ({"rotate": [(0, 1)], "patch_shape": (4, 5, 4)}, "`rotate` is expect"),
         ({"volumes": []}, "`volumes` is expected.*0 volumes"),
+        (
+            {"volumes": [_volume((4,) * 3), _volume((4,) * 3, channels=2)]},
+            r"one number of channels. Received: channels=\[1, 2\]",
+        ),
+        ({"batch_size": 0}, "`batch_size` is .* at least 1.*batch_size=0"),
+        ({"start_step": -1}, "`start_step` is .* at least 0.*start_step=-1"),
+        ({"steps": -2}, "`steps` is expected .* at least 0.*steps=-2"),
+        ({"foreground": 1.5}, "`foreground` is .* between 0 and 1.*=1.5"),
     ],
 )
 def test_messages(keywords, message):

@@ -1,7 +1,11 @@
 import numpy as np
 import pytest
 
+from keras_cakes.data import PHANTOM_CLASSES
+from keras_cakes.data import load_case
 from keras_cakes.data import phantom_volumes
+from keras_cakes.data import read_msd
+from keras_cakes.data.phantom import write_msd
 
 
 def test_same_seed_same_bytes():
@@ -58,3 +62,16 @@ def test_only_the_direction_tells_the_classes_apart():
 def test_message(cases, shape):
     with pytest.raises(ValueError, match="`cases` is expected.*Received"):
         phantom_volumes(cases, shape)
+
+
+def test_export_reads_back_as_the_same_volumes(tmp_path):
+    write_msd(tmp_path, 2, (16, 17, 18), seed=4)
+    dataset = read_msd(tmp_path)
+    assert dataset.classes == PHANTOM_CLASSES
+    expected = phantom_volumes(2, (16, 17, 18), seed=4)
+    for case, made in zip(dataset.cases, expected, strict=True):
+        read = load_case(case, dataset.classes)
+        assert read.name == made.name
+        np.testing.assert_allclose(read.image, made.image, atol=1e-5)
+        np.testing.assert_array_equal(read.label, made.label)
+        np.testing.assert_array_equal(read.affine, np.eye(4))

@@ -75,9 +75,16 @@ def test_label_round_trip_on_the_original_grid(folder, tmp_path):
     np.testing.assert_array_equal(np.asarray(written.dataobj), label)
     np.testing.assert_array_equal(written.affine, affine)
     assert not list(tmp_path.glob(".*out*"))
-    for bad in (label[1:], None):
-        with pytest.raises(ValueError, match="`label` is expected to be"):
+    for bad, message in (
+        (label[1:], r"of shape \(4, 5, 6\)"),
+        (None, "label.shape=None"),
+        (label - 1, "from -1 to 1"),
+        (label + 254, "from 254 to 256"),
+        (label / 2, "label.dtype=float64"),
+    ):
+        with pytest.raises(ValueError, match=message):
             save_label(volume, bad, tmp_path / "bad.nii.gz")
+    assert not (tmp_path / "bad.nii.gz").exists()
 
 
 def test_folds_without_splits_cover_every_case_once(folder):
@@ -99,9 +106,10 @@ def test_folds_of_the_split_file(folder):
     for fold in (1, 2):
         with pytest.raises(DataError, match="splits.json: a fold of"):
             read_fold(folder, dataset, fold)
-    (folder / "splits.json").write_text("{}")
-    with pytest.raises(DataError, match="JSON with `folds`"):
-        read_fold(folder, dataset, 0)
+    for text in ("{}", "{", '{"folds": []}', "[" * 100_000):
+        (folder / "splits.json").write_text(text)
+        with pytest.raises(DataError, match="JSON with `folds`"):
+            read_fold(folder, dataset, 0)
 
 
 def test_missing_folder_and_list(tmp_path):
@@ -143,6 +151,15 @@ def test_list_and_files_disagree(folder):
     _edit(folder, training=[outside])
     with pytest.raises(DataError, match="inside the folder.*secret"):
         read_msd(folder)
+    for path in ("a\0b", "a" * 5000):
+        _edit(folder, training=[{**entries[0], "image": path}])
+        with pytest.raises(DataError, match="dataset.json: .*image") as info:
+            read_msd(folder)
+        assert "Received" in str(info.value)
+    (folder / "link").symlink_to(folder.parent)
+    _edit(folder, training=[{**entries[0], "image": "link/secret"}])
+    with pytest.raises(DataError, match="inside the folder.*secret"):
+        read_msd(folder)
     (folder / entries[0]["label"]).unlink()
     _edit(folder, training=entries)
     with pytest.raises(DataError, match="labelsTr.*the label that"):
@@ -179,6 +196,19 @@ def test_damaged_cases(tmp_path):
     check("336 of 336 NaN")
     _write(image, np.full_like(good, 4.0))
     check("constant channel, value 4.0")
+    _write(image, good * np.float64(1e300))
+    check("336 of 336 NaN or infinite")
+    _write(image, good.astype("complex64"))
+    check("real numbers are expected. Received: dtype=complex64")
+    _write(image, np.zeros((6, 7, 8), [(c, "u1") for c in "RGB"]))
+    check("real numbers are expected")
+    flat = np.eye(4)
+    flat[:2, 1] = 1, 0
+    _write(image, good, flat)
+    check("finite, invertible affine")
+    nibabel.MGHImage(good, np.eye(4)).to_filename(tmp_path / "image.mgz")
+    with pytest.raises(DataError, match="a NIfTI file .* MGHImage"):
+        load_case(Case("a", tmp_path / "image.mgz", None), CLASSES)
     _write(image, good)
     _write(label, truth[1:])
     check("on the grid of its image", label)
@@ -197,6 +227,49 @@ def test_a_lying_header_is_refused_before_it_is_believed(tmp_path):
     path.write_bytes(content)
     with pytest.raises(DataError, match="header whose size fits the file"):
         load_case(Case("a", path, None), CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "kind"),
+    [
+        (70, 4612, "<i2"),  # No such data type.
+        (108, -1408.0, "<f4"),  # Voxels before the end of the header.
+        (108, 1e30, "<f4"),  # Voxels far behind the end of the file.
+        (42, -3, "<i2"),  # A negative size.
+    ],
+)
+def test_damaged_header(tmp_path, offset, value, kind):
+    path = tmp_path / "image.nii"
+    _write(path, np.zeros((4, 4, 4), "uint8"))
+    content = bytearray(path.read_bytes())
+    damage = np.array([value], kind).tobytes()
+    content[offset : offset + len(damage)] = damage
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="image.nii: .*expected. Received: "):
+        load_case(Case("a", path, None), CLASSES)
+
+
+def test_voxels_that_fail_the_checksum_are_refused(tmp_path):
+    path = tmp_path / "image.nii.gz"
+    values = np.random.default_rng(0).integers(0, 9, (30, 30, 30))
+    _write(path, values.astype("uint8"))
+    content = bytearray(path.read_bytes())
+    # Every voxel can be decoded; only the sum at the end disagrees.
+    content[-8] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="complete NIfTI file.*CRC"):
+        load_case(Case("a", path, None), CLASSES)
+
+
+def test_a_label_of_another_grid_is_not_read(tmp_path):
+    _write(tmp_path / "a.nii.gz", np.ones((4, 4, 4), "uint8"))
+    path = tmp_path / "b.nii.gz"
+    _write(path, np.zeros((64, 64, 9), "uint8"))
+    # Only the header is left; reading voxels would complain about that.
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:400]))
+    path.write_bytes(path.read_bytes() + bytes(100))
+    with pytest.raises(DataError, match=r"b.nii.gz.*shape=\(64, 64, 9\)"):
+        load_case(Case("a", tmp_path / "a.nii.gz", path), CLASSES)
 
 
 @pytest.mark.parametrize(
