@@ -29,7 +29,8 @@ class DiceCrossEntropy(keras.losses.Loss):
 
     Raises:
         ValueError: If a weight is negative, or in the call if the shapes do
-            not fit.
+            not fit. Weights of voxels are refused: Dice has no place for
+            them.
 
     Reference:
 
@@ -66,6 +67,19 @@ class DiceCrossEntropy(keras.losses.Loss):
         self.smooth = smooth
         self.dice_weight = dice_weight
         self.cross_entropy_weight = cross_entropy_weight
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        # Against one loss per sample, weights of voxels would broadcast along
+        # the wrong axis and still give a number.
+        if sample_weight is not None:
+            sample_weight = ops.convert_to_tensor(sample_weight)
+            shape = tuple(sample_weight.shape)
+            if len(shape) > 2 or shape[1:] not in ((), (1,), (None,)):
+                raise ValueError(
+                    "`sample_weight` is expected to be of shape (batch,). "
+                    f"Received: sample_weight.shape={shape}"
+                )
+        return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true, y_pred):
         _check_shapes(tuple(y_true.shape), tuple(y_pred.shape))

@@ -1,4 +1,5 @@
 import dataclasses
+import tracemalloc
 
 import keras
 import numpy as np
@@ -188,3 +189,21 @@ def test_message_names_the_file(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ValueError, match="scores.csv: a table with .*Received"):
         evaluation.read_scores(path)
+
+
+def test_memory_is_bounded_by_the_volume_not_by_the_windows():
+    class Constant:
+        windows = 0
+
+        def predict_on_batch(self, batch):
+            self.windows += 1
+            return np.zeros((*batch.shape[:-1], 2), np.float32)
+
+    image, model = np.zeros((40, 40, 40, 1), np.float32), Constant()
+    tracemalloc.start()
+    evaluation.predict_volume(model, image, (8, 8, 8), overlap=0.75)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert model.windows == 17**3
+    # All windows at once would take 8 bytes * 8**3 * 17**3, 20 MB.
+    assert peak < 10 * image.nbytes

@@ -106,3 +106,35 @@ def test_message_of_a_negative_weight(argument):
         ValueError, match=f"`{argument}` is expected.*Received: {argument}=-1"
     ):
         DiceCrossEntropy(**{argument: -1})
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_weights_of_voxels_are_refused(samples):
+    # Width equals the number of samples, or there is one: both broadcast.
+    label = np.zeros((samples, 3, 3, 2), "int32")
+    logits = np.zeros((*label.shape, 3))
+    loss = DiceCrossEntropy()
+    with pytest.raises(
+        ValueError, match=r"`sample_weight` is expected to be of shape \(batch,"
+    ):
+        loss(label, logits, sample_weight=np.ones(label.shape))
+    column = loss(label, logits, sample_weight=np.full((samples, 1), 2.0))
+    assert float(column) == pytest.approx(2.0 * float(loss(label, logits)))
+
+
+def test_weights_of_samples_reach_a_compiled_step():
+    image = keras.Input((3, 3, 2, 1))
+    model = keras.Model(image, keras.layers.Conv3D(3, 1)(image))
+    model.compile(loss=DiceCrossEntropy())
+    label, _ = _case(4)
+    label = label[:, :3, :3, :2]
+    inputs = np.ones((*label.shape, 1), "float32")
+    expected = sum(_numpy(label, np.array(model(inputs), "float64")))
+    weights = np.array([0.0, 1.0, 2.0, 3.0], "float32")
+    value = model.evaluate(inputs, label, sample_weight=weights, verbose=0)
+    assert value == pytest.approx(float((weights * expected).mean()), rel=1e-4)
+    model.compile(loss=DiceCrossEntropy())
+    with pytest.raises(ValueError, match="`sample_weight` is expected"):
+        model.evaluate(
+            inputs, label, sample_weight=np.ones(label.shape), verbose=0
+        )
