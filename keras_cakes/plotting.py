@@ -114,24 +114,24 @@ def plot_tradeoff(rows: Sequence[Mapping[str, Any]]) -> "Figure":
 
     Args:
         rows: One mapping per network: `name`, `dice` (0 to 1), `params`,
-            `macs` and `ms` (milliseconds of one forward pass).
+            `macs`, `ms` of a forward pass; `dice_spread` adds error bars.
     """
     _some("rows", rows)
     figure, axes = _figure(11.0, 3.8, 1, 3)
-    millions = max(row["params"] for row in rows) >= 1e6
+    large = max(row["params"] for row in rows) >= 1e6
+    params_unit, word = (1e6, "millions") if large else (1e3, "thousands")
     columns = (
-        ("params", 1e6, "parameters (millions)")
-        if millions
-        else ("params", 1e3, "parameters (thousands)"),
+        ("params", params_unit, f"parameters ({word})"),
         ("macs", 1e9, "multiply-adds (G)"),
         ("ms", 1.0, "forward pass (ms)"),
     )
     for axis, (column, unit, label) in zip(axes[0], columns, strict=True):
         for index, row in enumerate(rows):
-            axis.plot(
+            axis.errorbar(
                 row[column] / unit,
                 row["dice"],
-                _MARKERS[index % len(_MARKERS)],
+                row.get("dice_spread"),
+                fmt=_MARKERS[index % len(_MARKERS)],
                 color=_CYCLE[index % len(_CYCLE)],
                 markersize=9,
                 markeredgecolor="black",

@@ -74,6 +74,15 @@ def test_tradeoff():
     assert figure.axes[0].lines[0].get_xdata()[0] == 25
 
 
+def test_tradeoff_with_a_spread_over_seeds():
+    row = {"name": "3d", "dice": 0.8, "params": 1e5, "macs": 1e9, "ms": 20.0}
+    figure = plotting.plot_tradeoff([{**row, "dice_spread": 0.05}, row])
+    for axis in figure.axes:
+        (bar,) = axis.collections
+        (segment,) = bar.get_segments()
+        np.testing.assert_allclose(segment[:, 1], [0.75, 0.85])
+
+
 def test_path_weights():
     weights = np.random.default_rng(0).normal(size=(7, 5))
     figure = plotting.plot_path_weights(
