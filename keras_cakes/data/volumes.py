@@ -109,15 +109,12 @@ def load_case(case: Case, classes: tuple[str, ...]) -> Volume:
             f"{case.image}: finite voxels are expected. "
             f"Received: {bad} of {image.size} NaN or infinite"
         )
-    deviation = image.std(axis=(0, 1, 2), dtype=np.float64)
-    if not (deviation > 0).all():
+    if np.any(image.max(axis=(0, 1, 2)) == image.min(axis=(0, 1, 2))):
         raise DataError(
             f"{case.image}: an image whose voxels differ is expected. "
             f"Received: a constant channel, value {float(image.flat[0])}"
         )
-    mean = image.mean(axis=(0, 1, 2), dtype=np.float64)
-    image = ((image - mean) / deviation).astype(np.float32)
-    return Volume(case.name, image, label, affine, case.image)
+    return Volume(case.name, _normalized(image), label, affine, case.image)
 
 
 def save_label(
@@ -181,7 +178,7 @@ def _open(path: Path) -> Any:
     with _reading(path):
         file: Any = nibabel.load(path)
         size = path.stat().st_size
-    if not isinstance(file, nibabel.nifti1.Nifti1Pair):
+    if not isinstance(file, nibabel.nifti1.Nifti1Image):
         raise DataError(
             f"{path}: a NIfTI file is expected. Received: {type(file).__name__}"
         )
@@ -200,26 +197,52 @@ def _open(path: Path) -> Any:
 
 
 def _voxels(path: Path, file: Any) -> np.ndarray:
+    # nibabel allocates what the header claims before it reads.
+    claimed = file.dataobj.offset + file.dataobj.dtype.itemsize * int(
+        np.prod(file.shape)
+    )
+    with _reading(path):
+        held = _length(path, claimed)
+    if held < claimed:
+        raise DataError(
+            f"{path}: a complete NIfTI file, by its header {claimed} bytes, "
+            f"is expected. Received: {held} bytes"
+        )
     with _reading(path), np.errstate(over="ignore", invalid="ignore"):
-        if path.suffix == ".gz":
-            _check_sum(path, int(np.prod(file.shape)) * 16)
         # Slope and intercept are applied by nibabel; float32 is half of
         # what `get_fdata` would take.
         return np.asarray(file.dataobj, dtype=np.float32)
 
 
-def _check_sum(path: Path, most: int) -> None:
-    """Reads to the checksum at the end, which nibabel stops short of."""
+def _length(path: Path, enough: int) -> int:
+    """Bytes that a file holds when unpacked, counted to a bit over `enough`.
+
+    Reading to the end meets the checksum, which nibabel stops short of.
+    """
+    if path.suffix != ".gz":
+        return path.stat().st_size
     with gzip.open(path) as stream:
-        while stream.tell() <= most + _BLOCK and stream.read(_BLOCK):
+        while stream.tell() <= enough + _BLOCK and stream.read(_BLOCK):
             pass
+        return stream.tell()
+
+
+def _normalized(image: np.ndarray) -> np.ndarray:
+    """Zero mean, unit variance per channel; sums in float64, no copy so."""
+    mean = image.mean(axis=(0, 1, 2), dtype=np.float64)
+    result = np.empty(image.shape, np.float32)
+    np.subtract(image, mean, out=result, casting="same_kind")
+    square = np.einsum("dhwc,dhwc->c", result, result, dtype=np.float64)
+    deviation = np.sqrt(square / result[..., 0].size)
+    return np.divide(result, deviation, out=result, casting="same_kind")
 
 
 def _labels(
     path: Path, values: np.ndarray, classes: tuple[str, ...]
 ) -> np.ndarray:
     present = np.unique(values)
-    allowed = np.arange(len(classes))
+    # More would not fit the type of a label.
+    allowed = np.arange(min(len(classes), 256))
     outside = present[~np.isin(present, allowed)]
     if outside.size:
         raise DataError(

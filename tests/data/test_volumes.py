@@ -1,5 +1,6 @@
 import gzip
 import json
+import tracemalloc
 
 import nibabel
 import numpy as np
@@ -219,6 +220,60 @@ def test_damaged_cases(tmp_path):
         check(r"the labels \[0, 1, 2\]", label)
 
 
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_memory_does_not_follow_the_header(tmp_path, ending):
+    path = tmp_path / f"image{ending}"
+    noise = np.random.default_rng(0).integers(0, 255, (40, 40, 40))
+    _write(tmp_path / "a.nii", noise.astype("uint8"))
+    content = bytearray((tmp_path / "a.nii").read_bytes())
+    # 200 MB are claimed, few enough to be likely, 64 kB are there.
+    content[42:48] = np.array([1000, 1000, 25], "<i2").tobytes()
+    content[70:74] = np.array([64, 64], "<i2").tobytes()
+    path.write_bytes(gzip.compress(content) if ending[4:] else content)
+    tracemalloc.start()
+    with pytest.raises(DataError, match="header 200000352 bytes,.* 64352 byte"):
+        load_case(Case("a", path, None), CLASSES)
+    assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    tracemalloc.stop()
+
+
+def test_normalizing_a_great_offset_keeps_memory_small(tmp_path):
+    path = tmp_path / "image.nii.gz"
+    values = np.random.default_rng(0).normal(3e5, 10.0, (64, 64, 64))
+    _write(path, values.astype("float32"))
+    load_case(Case("a", path, None), CLASSES)
+    tracemalloc.start()
+    image = load_case(Case("a", path, None), CLASSES).image
+    assert tracemalloc.get_traced_memory()[1] < 3.5 * image.nbytes
+    tracemalloc.stop()
+    assert abs(image.mean(dtype=np.float64)) < 1e-4
+    assert image.std(dtype=np.float64) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_labels_that_do_not_fit_their_type_are_refused(tmp_path):
+    label = np.zeros((6, 7, 8), "int16")
+    label[0, 0, 0] = 257
+    _write(tmp_path / "a.nii.gz", np.arange(336.0).reshape(6, 7, 8))
+    _write(tmp_path / "b.nii.gz", label)
+    case = Case("a", tmp_path / "a.nii.gz", tmp_path / "b.nii.gz")
+    with pytest.raises(DataError, match=r"b.nii.gz: .* Received: \[257.0\]"):
+        load_case(case, tuple(map(str, range(300))))
+
+
+def test_a_volume_of_too_many_axes(tmp_path):
+    path = tmp_path / "image.nii.gz"
+    _write(path, np.zeros((4, 4, 4, 2, 2), "uint8"))
+    with pytest.raises(DataError, match="3D volume, or 4D.*4, 4, 4, 2, 2"):
+        load_case(Case("a", path, None), CLASSES)
+
+
+def test_an_image_of_two_files_is_refused(tmp_path):
+    pair = nibabel.Nifti1Pair(np.arange(64.0).reshape(4, 4, 4), np.eye(4))
+    pair.to_filename(tmp_path / "image.img")
+    with pytest.raises(DataError, match="a NIfTI file .* Nifti1Pair"):
+        load_case(Case("a", tmp_path / "image.img", None), CLASSES)
+
+
 def test_a_lying_header_is_refused_before_it_is_believed(tmp_path):
     path = tmp_path / "image.nii"
     _write(path, np.zeros((4, 4, 4), "uint8"))
@@ -288,13 +343,17 @@ def test_real_bad_files(real_data, listing, message):
             load_case(case, dataset.classes)
 
 
-def test_real_cases(real_data):
+def test_real_cases(real_data, tmp_path):
     folder = real_data / "Task04_Hippocampus"
     dataset = read_msd(folder)
     training, validation = read_fold(folder, dataset, 0)
     assert (len(training), len(validation)) == (160, 40)
     # One float32 label, one uint8 image, one of large numbers.
     chosen = [case for case in dataset.cases if case.name.endswith("243")]
+    for fold in range(5):
+        # The rule without a list is that of the list.
+        expected = read_fold(folder, dataset, fold)
+        assert read_fold(tmp_path, dataset, fold) == expected
     for case in [*chosen, *dataset.cases[:5]]:
         volume = load_case(case, dataset.classes)
         assert set(np.unique(volume.label)) == {0, 1, 2}
