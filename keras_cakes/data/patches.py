@@ -25,7 +25,9 @@ def patches(
     Patch `b` of step `s` depends on `seed` and `s * batch_size + b` alone: a
     run that is resumed at `start_step` sees the batches that it would have
     seen. Every `len(volumes)` patches visit each volume once, in a random
-    order. Volumes are held in memory, padded to their largest extent.
+    order. Volumes are held in memory, padded to their largest extent: 4 bytes
+    per voxel and channel, 1 per voxel for the label, 12 per voxel of
+    foreground.
 
     Args:
         volumes: Labelled volumes.
@@ -77,8 +79,10 @@ def patches(
             "`volumes` is expected to share one number of channels. "
             f"Received: channels={sorted(channels)}"
         )
-    images, labels, extents = _stack(volumes, patch_shape)
-    voxels, offsets = _foreground_index(labels, len(volumes))
+    # The pipeline runs on the host; volumes would only fill a GPU.
+    with tf.device("CPU"):
+        images, labels, extents = _stack(volumes, patch_shape)
+        voxels, offsets = _foreground_index(labels, len(volumes))
     count = len(volumes)
 
     @tf.autograph.experimental.do_not_convert
@@ -196,8 +200,15 @@ def _stack(volumes: Sequence[Volume], patch_shape: tuple[int, ...]) -> Any:
                 patch_shape, volume.image.shape, strict=False
             )
         )
+        label = np.asarray(volume.label)
+        if label.shape != volume.image.shape[:3]:
+            raise ValueError(
+                "`volumes` is expected to hold labels of the shape of their "
+                f"image, {volume.image.shape[:3]}. Received: {volume.name} "
+                f"of shape {label.shape}"
+            )
         images[(index, *window)] = volume.image
-        labels[(index, *window)] = volume.label
+        labels[(index, *window)] = label
     return (
         tf.convert_to_tensor(images),
         tf.convert_to_tensor(labels),

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import numpy as np
@@ -9,10 +10,12 @@ from keras_cakes.data import patches
 from keras_cakes.data import phantom_volumes
 
 
-def _volume(shape, name="a", channels=1):
+def _volume(shape, name="a", channels=1, label_shape=None):
     """Every voxel has its own brightness; the label is its class."""
     image = np.arange(np.prod(shape), dtype="float32").reshape(shape) + 1
     label = (image % 3).astype("uint8")
+    if label_shape is not None:
+        label = np.ones(label_shape, "uint8")
     image = np.repeat(image[..., None], channels, axis=-1)
     return Volume(name, image, label, np.eye(4), name)
 
@@ -83,6 +86,37 @@ def test_foreground_is_favoured():
     assert one == pytest.approx(0.5, abs=0.12)
     assert two == pytest.approx(0.5, abs=0.12)
     assert found(0.0)[1] < 0.1
+
+
+def test_volumes_are_no_constants_of_the_graph(monkeypatch):
+    # A graph holds 2 GB at most.
+    functions = []
+    map_ = tf.data.Dataset.map
+
+    def spy(dataset, function, **keywords):
+        functions.append(function)
+        return map_(dataset, function, **keywords)
+
+    monkeypatch.setattr(tf.data.Dataset, "map", spy)
+    patches(phantom_volumes(4), (8, 8, 8), 2, seed=0)
+    (draw,) = functions
+    index = tf.TensorSpec([], tf.int64)
+    graph = tf.function(draw).get_concrete_function(index).graph
+    assert graph.as_graph_def().ByteSize() < 100_000 < 4 * 4 * 32**3
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_every_epoch_is_a_permutation(count):
+    shape = (2, 2, 2)
+    volumes = [
+        Volume(str(n), np.full((*shape, 1), n, "float32"), label, np.eye(4), "")
+        for n, label in enumerate(np.ones((count, *shape), "uint8"))
+    ]
+    order = [
+        int(x.mean()) for x, _ in _take(volumes, shape, 1, steps=9 * count)
+    ]
+    for epoch in np.reshape(order, (9, count)):
+        assert sorted(epoch) == list(range(count))
 
 
 def test_volumes_without_foreground():
@@ -159,6 +193,14 @@ def test_the_number_of_threads_changes_nothing():
         (
             {"volumes": [_volume((4,) * 3), _volume((4,) * 3, channels=2)]},
             r"one number of channels. Received: channels=\[1, 2\]",
+        ),
+        (
+            {"volumes": [_volume((4, 4, 4), "b", label_shape=(1, 4, 4))]},
+            r"of their image, \(4, 4, 4\). Received: b of shape \(1, 4, 4\)",
+        ),
+        (
+            {"volumes": [dataclasses.replace(_volume((4,) * 3), label=None)]},
+            r"labelled volumes. Received: 1 volumes, without label: \['a'\]",
         ),
         ({"batch_size": 0}, "`batch_size` is .* at least 1.*batch_size=0"),
         ({"start_step": -1}, "`start_step` is .* at least 0.*start_step=-1"),
