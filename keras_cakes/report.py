@@ -78,6 +78,7 @@ def _row(run: SegmentationRun, variant: str) -> dict[str, Any]:
         "ms": cost["median_ms"],
         "ms_min": cost["min_ms"],
         "ms_max": cost["max_ms"],
+        "threads": cost.get("threads", "unknown"),
         "dice": scores["mean"]["mean"],
         **{
             f"dice_{name}": scores[name]["mean"]
@@ -93,6 +94,9 @@ def _heading(run: SegmentationRun) -> str:
         if settings.data == "phantom"
         else f"{Path(settings.data).name}, fold {settings.fold}"
     )
+    versions = json.loads(
+        (run.folder / "versions.json").read_text(encoding="utf-8")
+    )
     shape = " x ".join(str(size) for size in settings.patch_shape)
     return (
         f"# Sub-kernels on {source}\n\n"
@@ -101,7 +105,10 @@ def _heading(run: SegmentationRun) -> str:
         f"{settings.batch_size}; a residual U-Net of width {settings.width} "
         f"and {settings.depth} levels; {settings.steps} training steps per "
         f"network, {settings.search_steps} per search; seed {settings.seed}. "
-        "Every network was trained from scratch in the same way."
+        "Every network was trained from scratch in the same way.\n\n"
+        "Made with "
+        + ", ".join(f"{name} {value}" for name, value in versions.items())
+        + "."
     )
 
 
@@ -138,8 +145,14 @@ def _table(run: SegmentationRun, rows: list[dict[str, Any]]) -> str:
     return table + (
         "\n\n`params, replaced` and `MACs, replaced` compare the replaced "
         "convolutions with their 3x3x3 form. MACs are multiply-adds of one "
-        "forward pass, DSC is the mean over validation cases."
+        "forward pass, `forward` is its time for one patch (median, shortest "
+        f"and longest of many; {_threads(rows)} threads), DSC is the mean over "
+        "validation cases."
     )
+
+
+def _threads(rows: list[dict[str, Any]]) -> str:
+    return " or ".join(sorted({str(row["threads"]) for row in rows}))
 
 
 def _search_section(

@@ -1,0 +1,78 @@
+"""The words of a report, from files as a run leaves them."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from keras_cakes import report
+from keras_cakes.configuration import Configuration
+from keras_cakes.runs import RunFolder
+from keras_cakes.runs import write_json
+from keras_cakes.runs import write_table
+from keras_cakes.runs import write_text
+from keras_cakes.settings import SegmentationSettings
+
+CLASSES = ("background", "rising", "falling")
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Two networks and a search, without the training."""
+    settings = SegmentationSettings(variants=("performance", "random"))
+    folder = RunFolder(tmp_path / "run", {})
+    for name, dice, threads in (("performance", 0.75, 2), ("random", 0.5, 1)):
+        network = folder / "networks" / name
+        cost = {"params": 12_345, "macs": 67_000_000, "threads": threads}
+        shares = {"replaced_params_share": 0.4, "replaced_macs_share": 0.25}
+        times = {"median_ms": 5.0, "min_ms": 4.0, "max_ms": 9.0}
+        write_json(network / "cost.json", {**cost, **shares, **times})
+        scores = {"case": "a", "rising": dice, "falling": dice, "mean": dice}
+        write_table(network / "scores.csv", [scores])
+    search = folder / "search" / "performance"
+    keys = ("layer", "sub_kernel", "channel", "weight", "draws")
+    rows = [
+        ("conv", "3x3x3", 0, 1.2, 3),
+        ("conv", "3x3x3", 1, 0.8, 5),
+        ("conv", "1x3x3", 0, 1.0, 4),
+        ("conv", "1x3x3", 1, 1.0, 8),
+    ]
+    table = [dict(zip(keys, row, strict=True)) for row in rows]
+    write_table(search / "path_weights.csv", table)
+    chosen = Configuration({"conv": {"3x3x3": 1, "1x3x3": 1}})
+    write_text(search / "configuration.json", chosen.to_json())
+    data = SimpleNamespace(training=[0] * 4, validation=[0], classes=CLASSES)
+    return SimpleNamespace(settings=settings, folder=folder, data=data)
+
+
+def test_table_gives_cost_time_and_score(run):
+    rows = [report._row(run, name) for name in run.settings.variants]
+    table = report._table(run, rows)
+    assert (
+        "| performance | found by the performance-priority search | 12,345 "
+        "| 0.067 G | 40% | 25% | 5 ms (4 - 9) | 0.7500 | 0.7500 | 0.7500 |"
+    ) in table
+    assert "1 or 2 threads" in table
+
+
+def test_search_section_lets_the_reader_judge(run):
+    rows = [report._row(run, name) for name in run.settings.variants]
+    text = report._search_section(run, "performance", rows)
+    assert "mean 1.000, standard deviation 0.141, from 0.800 to 1.200" in text
+    assert "3x3x3 1, 1x3x3 1; an even split would give 1 each" in text
+    assert "drawn 5 times on average, from 3 to 8" in text
+    assert "random configuration of equal MACs 0.5000" in text
+    assert "difference of +0.2500" in text
+
+
+def test_heading_names_data_settings_and_versions(run):
+    text = report._heading(run)
+    versions = json.loads((run.folder / "versions.json").read_text())
+    assert text.startswith("# Sub-kernels on the synthetic phantom")
+    assert "4 training and 1 validation cases" in text
+    assert f"keras {versions['keras']}" in text
+
+
+def test_every_variant_is_explained():
+    every = set(SegmentationSettings().variants)
+    assert set(report._EXPLANATIONS) == every
