@@ -60,7 +60,8 @@ def read_msd(
         )
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        labels = {int(k): str(v) for k, v in document["labels"].items()}
+        listed = document["labels"]
+        labels = {int(k): str(v) for k, v in listed.items()}
         entries = [
             (str(entry["image"]), str(entry["label"]))
             for entry in document["training"]
@@ -81,6 +82,11 @@ def read_msd(
         raise DataError(
             f"{path}: at least one training case and labels numbered from 0 "
             f"are expected. Received: {len(entries)} cases, labels {labels}"
+        )
+    if len(labels) < len(listed) or len(set(labels.values())) < len(labels):
+        raise DataError(
+            f"{path}: each label is expected to have a number and a name of "
+            f"its own. Received: labels={listed}"
         )
     cases = tuple(_case(folder, path, *entry) for entry in entries)
     names = [case.name for case in cases]
@@ -161,7 +167,7 @@ def read_fold(
         raise DataError(
             f"{path}: a fold of {sorted(validation)} with known cases on "
             f"both sides is expected. Received: fold={fold}, unknown cases "
-            f"{sorted((chosen or set()) - names)[:5]}"
+            f"{sorted(map(str, (chosen or set()) - names))[:5]}"
         )
     return (
         tuple(case for case in dataset.cases if case.name not in chosen),

@@ -274,6 +274,26 @@ def test_an_image_of_two_files_is_refused(tmp_path):
         load_case(Case("a", tmp_path / "image.img", None), CLASSES)
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"0": "background", "1": "a", "2": "a"},
+        {"0": "background", "1": "a", "01": "b"},
+    ],
+)
+def test_labels_that_share_a_name_or_a_number(folder, labels):
+    _edit(folder, labels=labels)
+    with pytest.raises(DataError, match="each label.*of its own. Received"):
+        read_msd(folder)
+
+
+def test_folds_that_list_something_else(folder):
+    splits = {"folds": {"0": ["phantom_000", 3, "absent"]}}
+    (folder / "splits.json").write_text(json.dumps(splits))
+    with pytest.raises(DataError, match=r"unknown cases \['3', 'absent'\]"):
+        read_fold(folder, read_msd(folder), 0)
+
+
 def test_a_lying_header_is_refused_before_it_is_believed(tmp_path):
     path = tmp_path / "image.nii"
     _write(path, np.zeros((4, 4, 4), "uint8"))
