@@ -130,6 +130,7 @@ class Configuration(Mapping[str, Assignment]):
                 "A configuration is expected to hold only 'format', 'version' "
                 f"and 'layers'. Received: {shortened(unknown)}"
             )
+        # Whatever stands there; the constructor refuses what is no mapping.
         return cls(document.get("layers"))  # type: ignore[arg-type]
 
     def save(self, path: "str | os.PathLike[str]") -> None:

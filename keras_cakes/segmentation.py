@@ -97,8 +97,7 @@ class SegmentationRun:
         )
         trained = self._fit(supernet, folder, settings.search_steps)
         write_table(folder / "path_weights.csv", _path_weight_rows(trained))
-        write_atomic(supernet_file, trained.save)
-        (folder / "checkpoint.keras").unlink(missing_ok=True)
+        _finish(trained, supernet_file)
         return supernet_file
 
     def derive(self, priority: str) -> Configuration:
@@ -134,8 +133,7 @@ class SegmentationRun:
             network = replace(self._network("3d"), configuration)
             write_text(folder / "configuration.json", configuration.to_json())
         trained = self._fit(network, folder, self.settings.steps)
-        write_atomic(file, trained.save)
-        (folder / "checkpoint.keras").unlink(missing_ok=True)
+        _finish(trained, file)
         return file
 
     def evaluate(self, variant: str) -> Path:
@@ -251,6 +249,12 @@ class SegmentationRun:
 
     def _seed(self) -> None:
         keras.utils.set_random_seed(self.settings.seed)
+
+
+def _finish(model: keras.Model, file: Path) -> None:
+    """Puts the trained model in place; only then its checkpoint may go."""
+    write_atomic(file, model.save)
+    (file.parent / "checkpoint.keras").unlink(missing_ok=True)
 
 
 def searches_behind(variant: str) -> tuple[str, ...]:

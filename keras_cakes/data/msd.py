@@ -9,6 +9,15 @@ from pathlib import Path
 from keras_cakes.data.volumes import Case
 from keras_cakes.data.volumes import DataError
 
+# What reading a list that is not what it should be may raise.
+_DAMAGE = (
+    AttributeError,
+    KeyError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class VolumeDataset:
@@ -66,13 +75,7 @@ def read_msd(
             (str(entry["image"]), str(entry["label"]))
             for entry in document["training"]
         ]
-    except (
-        AttributeError,
-        KeyError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except _DAMAGE as error:
         raise DataError(
             f"{path}: JSON with `labels` (number to name) and `training` "
             "(a list of `image` and `label`) is expected. "
@@ -146,13 +149,7 @@ def read_fold(
         try:
             folds = json.loads(path.read_text(encoding="utf-8"))["folds"]
             validation = {key: set(value) for key, value in folds.items()}
-        except (
-            AttributeError,
-            KeyError,
-            RecursionError,
-            TypeError,
-            ValueError,
-        ) as error:
+        except _DAMAGE as error:
             raise DataError(
                 f"{path}: JSON with `folds` (number to validation cases) is "
                 f"expected. Received: {type(error).__name__}: {error}"
