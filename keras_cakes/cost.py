@@ -17,6 +17,11 @@ _CONVOLUTIONS = (
     keras.layers.Conv2D,
     keras.layers.Conv3D,
 )
+_TRANSPOSED = (
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,6 +144,9 @@ def _count_macs(layer: Any) -> int:
     if isinstance(layer, keras.layers.Dense):
         kernel = math.prod(layer.kernel.shape)
         return kernel * math.prod(_known(layer, layer.input.shape[1:-1]))
+    if isinstance(layer, _TRANSPOSED):
+        # Each input position is multiplied with the whole kernel.
+        return math.prod(layer.kernel.shape) * _positions(layer, layer.input)
     if not isinstance(layer, _CONVOLUTIONS):
         return 0
     if isinstance(layer, CakesConv3D):
@@ -156,10 +164,13 @@ def output_positions(layer: Any) -> int:
     Raises:
         ValueError: If a spatial size is not known.
     """
-    shape = layer.output.shape[1:]
-    if layer.data_format == "channels_last":
-        return math.prod(_known(layer, shape[:-1]))
-    return math.prod(_known(layer, shape[1:]))
+    return _positions(layer, layer.output)
+
+
+def _positions(layer: Any, tensor: Any) -> int:
+    shape = tensor.shape[1:]
+    last = layer.data_format == "channels_last"
+    return math.prod(_known(layer, shape[:-1] if last else shape[1:]))
 
 
 def _known(layer: Any, sizes: Any) -> tuple[int, ...]:

@@ -27,6 +27,10 @@ def to_supernet(
 ) -> Supernet:
     """Turns a functional model into the supernet of its search.
 
+    Layers that are not replaced stay as they are. On several replicas the
+    search layers' batch statistics are those of the whole batch; the model's
+    own batch normalizations need `synchronized=True` for the same.
+
     Args:
         model: A functional Keras model; it stays as it is.
         kernel_set: Name of a kernel set or a sequence of sub-kernels.

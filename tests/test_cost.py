@@ -62,6 +62,17 @@ def test_channels_first():
     assert cost.macs == 216 * 216
 
 
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_transposed_convolution_counts_its_inputs(data_format):
+    layer = keras.layers.Conv3DTranspose(
+        5, 2, strides=2, data_format=data_format
+    )
+    shape = (4, 4, 6, 3) if data_format == "channels_last" else (3, 4, 4, 6)
+    image = keras.Input(shape)
+    cost = kc.count_cost(keras.Model(image, layer(image)))
+    assert cost.macs == 8 * 3 * 5 * 4 * 4 * 6
+
+
 def test_network_agrees_with_the_profiler_of_tensorflow():
     model = kc.models.unet3d((16, 16, 16, 1), width=4, depth=2)
     function = tf.function(lambda x: model(x, training=False))
@@ -72,13 +83,17 @@ def test_network_agrees_with_the_profiler_of_tensorflow():
     options = {**options, "output": "none"}
     profile = tf.compat.v1.profiler.profile(graph, options=options)
     convolutions = 0
+    # The profiler knows no transposed convolutions.
+    transposed = [x.name for x in model.layers if "Transpose" in str(type(x))]
     pending = [profile]
     while pending:
         node = pending.pop()
         pending.extend(node.children)
         if node.name.endswith(("Conv3D", "convolution")):
             convolutions += node.float_ops
-    assert convolutions == 2 * kc.count_cost(model).macs
+    cost = kc.count_cost(model)
+    assert convolutions == 2 * (cost.macs - cost.of(transposed).macs)
+    assert cost.of(transposed).macs == 8 * 8 * 4 * 8**3
 
 
 def test_table_and_parts():

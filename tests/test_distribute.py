@@ -51,8 +51,6 @@ def check_copies(supernet):
         np.testing.assert_array_equal(*copies, err_msg=variable.path)
 
 
-# The first loss is that of one device, and after several steps both
-# replicas still hold the same bits: weights, statistics, draws.
 mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 one, one_history = train(tf.distribute.OneDeviceStrategy("CPU:0"), 1)
 two, two_history = train(mirrored, 1)
@@ -61,6 +59,12 @@ for name in ("loss", "penalty", "data_loss"):
     np.testing.assert_allclose(
         one_history[name], two_history[name], rtol=1e-5, err_msg=name
     )
+# One update: weights, path weights, statistics and the state of the draws.
+for a, b in zip(one.variables, two.variables, strict=True):
+    np.testing.assert_allclose(
+        a.numpy(), b.numpy(), rtol=0, atol=1e-5, err_msg=a.path
+    )
+# After several, both replicas still hold the same bits.
 check_copies(train(mirrored, 3)[0])
 print("equal")
 """

@@ -4,10 +4,19 @@ from typing import Any
 
 import keras
 
+from keras_cakes.layers.normalization import has_several_replicas
 from keras_cakes.models.convolution import apply_convolution
 from keras_cakes.models.convolution import build_with
 
 NORMALIZATIONS = ("batch", "instance")
+
+# From level to level, cubes of eight voxels become one and one becomes eight.
+_SIZE_STEP = {
+    "kernel_size": 2,
+    "strides": 2,
+    "use_bias": False,
+    "kernel_initializer": "he_normal",
+}
 
 
 def unet3d(
@@ -23,9 +32,9 @@ def unet3d(
 
     Each of `depth` levels holds a residual block of two 3x3x3 convolutions
     on the way down and (but for the lowest) on the way up. The width doubles
-    and the side halves from level to level; skips are added. The blocks'
-    convolutions are what `convolution` replaces; the 3x3x3 stem, the strided
-    steps down and the 1x1x1 layers stay as they are.
+    and the side halves from level to level; skips are concatenated. The
+    blocks' convolutions are what `convolution` replaces; the 3x3x3 stem, the
+    2x2x2 steps down and up and the 1x1x1 layers stay as they are.
 
     Args:
         input_shape: `(depth, height, width, channels)`, each spatial size a
@@ -39,7 +48,8 @@ def unet3d(
             `SearchSpecification` (a network of search layers).
         width: Number of channels of the first level.
         depth: Number of levels.
-        normalization: `"batch"` or `"instance"`.
+        normalization: `"batch"` (over all replicas where the model is built
+            under a `tf.distribute` strategy of several) or `"instance"`.
         name: Name of the model.
 
     Returns:
@@ -63,37 +73,43 @@ def unet3d(
         def normalize(x, name):
             return _normalize(x, normalization, name)
 
+        def activate(x, name, index=""):
+            x = normalize(x, f"{name}_norm{index}")
+            return keras.layers.ReLU(name=f"{name}_relu{index}")(x)
+
         def block(x, filters, name):
             y = apply(x, filters, 3, f"{name}_conv1")
-            y = normalize(y, f"{name}_norm1")
-            y = keras.layers.ReLU(name=f"{name}_relu1")(y)
+            y = activate(y, name, 1)
             y = apply(y, filters, 3, f"{name}_conv2")
             y = normalize(y, f"{name}_norm2")
+            if x.shape[-1] != filters:
+                x = apply_convolution(x, filters, 1, f"{name}_shortcut")
+                x = normalize(x, f"{name}_shortcut_norm")
             y = keras.layers.Add(name=f"{name}_add")([x, y])
             return keras.layers.ReLU(name=f"{name}_relu2")(y)
 
         image = keras.Input(input_shape, name="image")
         x = apply_convolution(image, width, 3, "stem_conv")
-        x = normalize(x, "stem_norm")
-        x = keras.layers.ReLU(name="stem_relu")(x)
+        x = activate(x, "stem")
 
         # Down
         skips = []
         for level in range(depth - 1):
             x = block(x, width << level, f"encoder{level}")
             skips.append(x)
-            x = _downsample(x, width << (level + 1), f"down{level + 1}")
-            x = normalize(x, f"down{level + 1}_norm")
-            x = keras.layers.ReLU(name=f"down{level + 1}_relu")(x)
+            step = f"down{level + 1}"
+            x = _halve(x, width << (level + 1), f"{step}_conv")
+            x = activate(x, step)
         x = block(x, width << (depth - 1), "bottom")
 
         # Up
         for level in reversed(range(depth - 1)):
-            x = apply_convolution(x, width << level, 1, f"up{level}_conv")
-            x = keras.layers.UpSampling3D(2, name=f"up{level}")(x)
-            x = keras.layers.Add(name=f"up{level}_add")([x, skips[level]])
-            x = normalize(x, f"up{level}_norm")
-            x = keras.layers.ReLU(name=f"up{level}_relu")(x)
+            step = f"up{level}"
+            x = _double(x, width << level, f"{step}_conv")
+            x = activate(x, step)
+            x = keras.layers.Concatenate(name=f"{step}_concat")(
+                [x, skips[level]]
+            )
             x = block(x, width << level, f"decoder{level}")
 
         # Logits in float32: a softmax over half precision loses classes.
@@ -112,20 +128,21 @@ def _normalize(x, normalization, name):
             groups=-1, epsilon=1e-5, name=name
         )(x)
     # Keras' defaults (0.99, 1e-3) lag behind in runs of a few hundred steps.
+    # The few volumes that one replica sees are a poor batch.
     return keras.layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, name=name
+        momentum=0.9,
+        epsilon=1e-5,
+        synchronized=has_several_replicas(),
+        name=name,
     )(x)
 
 
-def _downsample(x, filters, name):
-    return keras.layers.Conv3D(
-        filters,
-        2,
-        strides=2,
-        use_bias=False,
-        kernel_initializer="he_normal",
-        name=f"{name}_conv",
-    )(x)
+def _halve(x, filters, name):
+    return keras.layers.Conv3D(filters, name=name, **_SIZE_STEP)(x)
+
+
+def _double(x, filters, name):
+    return keras.layers.Conv3DTranspose(filters, name=name, **_SIZE_STEP)(x)
 
 
 def _check(input_shape, width, depth, normalization):

@@ -29,13 +29,24 @@ def test_shapes_and_names(depth, normalization):
 
 @pytest.mark.parametrize(
     ("convolution", "taps"),
-    [("3d", 27), ("2d", 9), ("p3d", 12), ("1d", 3), (PLANES, 9), ("1x3x3", 9)],
+    [("3d", 27), ("2d", 9), ("1d", 3), (PLANES, 9), ("1x3x3", 9)],
 )
 def test_cost_of_every_kind(convolution, taps):
     plain = kc.count_cost(_unet())
     replaced = plain.of(kc.replaceable_layers(_unet()))
     cost = kc.count_cost(_unet(convolution=convolution))
     assert cost.macs == plain.macs - replaced.macs * (27 - taps) // 27
+
+
+def test_p3d_is_a_plane_then_a_line():
+    model = _unet(convolution="p3d")
+    plane, line = (
+        model.get_layer(f"decoder0_conv1_{part}") for part in ("plane", "line")
+    )
+    # The plane changes the number of channels (Eq. 2).
+    assert tuple(plane.kernel.shape) == (1, 3, 3, 8, 4)
+    assert tuple(line.kernel.shape) == (3, 1, 1, 4, 4)
+    assert line.input is plane.output
 
 
 def test_search_network_and_configuration():
