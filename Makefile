@@ -49,7 +49,7 @@ tutorials: $(READY)
 	  -p no:cacheprovider tutorials $(ARGS)
 
 docs: $(READY)
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) build dist site .cache .coverage .mypy_cache \

@@ -34,10 +34,9 @@ class Assignment:
         ValueError: If a sub-kernel or a count is not valid, or no channel is
             left.
 
-    Example:
-
-    >>> Assignment({"1x3x3": 2, "3x3x3": 1}).channels
-    ('3x3x3', '1x3x3', '1x3x3')
+    Examples:
+        >>> Assignment({"1x3x3": 2, "3x3x3": 1}).channels
+        ('3x3x3', '1x3x3', '1x3x3')
     """
 
     __slots__ = ("_runs",)

@@ -31,11 +31,10 @@ class Configuration(Mapping[str, Assignment]):
     Raises:
         ValueError: If a layer name or an assignment is not valid.
 
-    Example:
-
-    >>> configuration = Configuration({"conv1": {"3x3x3": 4, "1x3x3": 12}})
-    >>> configuration["conv1"].counts
-    {'3x3x3': 4, '1x3x3': 12}
+    Examples:
+        >>> configuration = Configuration({"conv1": {"3x3x3": 4, "1x3x3": 12}})
+        >>> configuration["conv1"].counts
+        {'3x3x3': 4, '1x3x3': 12}
     """
 
     __slots__ = ("_layers",)

@@ -155,14 +155,13 @@ def replace(model: keras.Model, configuration: Configuration) -> keras.Model:
         ValueError: If a layer is missing, is not a `Conv3D`, or has another
             number of filters.
 
-    Example:
-
-    >>> import keras_cakes as kc
-    >>> model = kc.models.unet3d((16, 16, 16, 1), width=4, depth=2)
-    >>> names = kc.replaceable_layers(model)
-    >>> configuration = kc.Configuration({names[0]: {"1x3x3": 4}})
-    >>> kc.replace(model, configuration).get_layer(names[0]).assignment
-    Assignment([['1x3x3', 4]])
+    Examples:
+        >>> import keras_cakes as kc
+        >>> model = kc.models.unet3d((16, 16, 16, 1), width=4, depth=2)
+        >>> names = kc.replaceable_layers(model)
+        >>> configuration = kc.Configuration({names[0]: {"1x3x3": 4}})
+        >>> kc.replace(model, configuration).get_layer(names[0]).assignment
+        Assignment([['1x3x3', 4]])
     """
     model = as_functional(model)
     replaceable_layers(model, list(configuration))

@@ -109,13 +109,12 @@ def count_cost(model: keras.Model) -> Cost:
         ValueError: If a size that the count needs is not known, or a layer
             is called more than once.
 
-    Example:
-
-    >>> import keras
-    >>> image = keras.Input((8, 8, 8, 2))
-    >>> model = keras.Model(image, keras.layers.Conv3D(4, 3)(image))
-    >>> count_cost(model).params, count_cost(model).macs
-    (220, 46656)
+    Examples:
+        >>> import keras
+        >>> image = keras.Input((8, 8, 8, 2))
+        >>> model = keras.Model(image, keras.layers.Conv3D(4, 3)(image))
+        >>> count_cost(model).params, count_cost(model).macs
+        (220, 46656)
     """
     return Cost(tuple(_layer_costs(model)))
 

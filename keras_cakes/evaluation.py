@@ -57,11 +57,10 @@ def predict_volume(
         ValueError: If an argument is not as stated, or the network does not
             answer with finite logits for every voxel of the window.
 
-    Example:
-
-    >>> network = keras.Sequential([keras.layers.Conv3D(3, 1)])
-    >>> predict_volume(network, np.ones((9, 3, 5, 1)), (4, 4, 4)).shape
-    (9, 3, 5)
+    Examples:
+        >>> network = keras.Sequential([keras.layers.Conv3D(3, 1)])
+        >>> predict_volume(network, np.ones((9, 3, 5, 1)), (4, 4, 4)).shape
+        (9, 3, 5)
     """
     _check_window(image, patch_shape, overlap, batch_size)
     size, window = np.array(image.shape[:3]), np.array(patch_shape)
@@ -170,10 +169,9 @@ def dice(prediction: np.ndarray, label: np.ndarray, classes: int) -> np.ndarray:
     Raises:
         ValueError: If the shapes differ or a label is out of range.
 
-    Example:
-
-    >>> dice(np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0]), 3).round(3)
-    array([0.667, 1.   ])
+    Examples:
+        >>> dice(np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0]), 3).round(3)
+        array([0.667, 1.   ])
     """
     _expect(
         prediction.shape == label.shape,

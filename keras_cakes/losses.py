@@ -36,13 +36,12 @@ class DiceCrossEntropy(keras.losses.Loss):
 
     - [Milletari et al., 2016](https://arxiv.org/abs/1606.04797) (V-Net)
 
-    Example:
-
-    >>> import numpy as np
-    >>> labels = np.zeros((1, 4, 4, 4), "int32")
-    >>> logits = np.zeros((1, 4, 4, 4, 3), "float32")
-    >>> float(DiceCrossEntropy(dice_weight=0.0)(labels, logits))  # log(3)
-    1.0986123085021973
+    Examples:
+        >>> import numpy as np
+        >>> labels = np.zeros((1, 4, 4, 4), "int32")
+        >>> logits = np.zeros((1, 4, 4, 4, 3), "float32")
+        >>> float(DiceCrossEntropy(dice_weight=0.0)(labels, logits))  # log(3)
+        1.09861
     """
 
     def __init__(

@@ -29,13 +29,12 @@ class DiceScore(keras.metrics.Metric):
         ValueError: If `class_names` are not as stated, or in the call if the
             shapes do not fit.
 
-    Example:
-
-    >>> import numpy as np
-    >>> metric = DiceScore(["background", "liver"])
-    >>> metric.update_state(np.array([[0, 1]]), np.eye(2)[None])
-    >>> {name: float(value) for name, value in metric.result().items()}
-    {'dice': 1.0, 'dice_liver': 1.0}
+    Examples:
+        >>> import numpy as np
+        >>> metric = DiceScore(["background", "liver"])
+        >>> metric.update_state(np.array([[0, 1]]), np.eye(2)[None])
+        >>> {name: float(value) for name, value in metric.result().items()}
+        {'dice': 1.0, 'dice_liver': 1.0}
     """
 
     def __init__(self, class_names, name="dice", dtype=None):

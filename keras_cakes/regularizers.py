@@ -23,12 +23,11 @@ class CostLasso(keras.regularizers.Regularizer):
 
     - [Yu et al., 2021](https://arxiv.org/abs/2003.12798), Eq. 10
 
-    Example:
-
-    >>> import numpy as np
-    >>> lasso = CostLasso([0.75, 0.25], strength=1e-4)
-    >>> float(lasso(np.array([[1.0, -2.0], [0.5, 0.0]])))  # doctest: +ELLIPSIS
-    0.0002375...
+    Examples:
+        >>> import numpy as np
+        >>> lasso = CostLasso([0.75, 0.25], strength=1e-4)
+        >>> float(lasso(np.array([[1.0, -2.0], [0.5, 0.0]])))
+        0.0002375
     """
 
     def __init__(self, relative_costs, strength=1e-4):

@@ -48,11 +48,10 @@ class SubKernel(NamedTuple):
         height: Size along the second spatial axis.
         width: Size along the third spatial axis.
 
-    Example:
-
-    >>> kernel = SubKernel.parse("1x3x3")
-    >>> kernel.taps, kernel.dimensions, str(kernel)
-    (9, 2, '1x3x3')
+    Examples:
+        >>> kernel = SubKernel.parse("1x3x3")
+        >>> kernel.taps, kernel.dimensions, str(kernel)
+        (9, 2, '1x3x3')
     """
 
     depth: int
@@ -143,10 +142,9 @@ def canonical_order(
     Larger volume first; then 1x3x3, 3x1x3, 3x3x1 and 3x1x1, 1x3x1, 1x1x3.
     Repeated sub-kernels are kept once.
 
-    Example:
-
-    >>> [str(k) for k in canonical_order(["1x1x3", "3x1x1", "3x3x3"])]
-    ['3x3x3', '3x1x1', '1x1x3']
+    Examples:
+        >>> [str(k) for k in canonical_order(["1x1x3", "3x1x1", "3x3x3"])]
+        ['3x3x3', '3x1x1', '1x1x3']
     """
     return tuple(sorted({SubKernel.parse(k) for k in kernels}, key=_rank))
 
@@ -171,10 +169,9 @@ def kernel_set(
         ValueError: If the name is unknown, the set is empty, or a member
             does not fit into `kernel_size`.
 
-    Example:
-
-    >>> [str(k) for k in kernel_set("video_1d2d3d")]
-    ['3x3x3', '1x3x3', '3x1x1']
+    Examples:
+        >>> [str(k) for k in kernel_set("video_1d2d3d")]
+        ['3x3x3', '1x3x3', '3x1x1']
     """
     members: Iterable[str | Iterable[int]]
     if isinstance(kernels, str) and kernels in NAMED_SETS:
@@ -214,10 +211,9 @@ def uniform_counts(
     Every sub-kernel serves `filters // len(kernels)` channels and the first
     one in canonical order also the remainder.
 
-    Example:
-
-    >>> list(uniform_counts(64, kernel_set("1d2d3d")).values())
-    [10, 9, 9, 9, 9, 9, 9]
+    Examples:
+        >>> list(uniform_counts(64, kernel_set("1d2d3d")).values())
+        [10, 9, 9, 9, 9, 9, 9]
     """
     ordered = canonical_order(kernels)
     share, remainder = divmod(filters, len(ordered))
@@ -234,10 +230,9 @@ def relative_costs(costs: Sequence[float]) -> tuple[float, ...]:
     kernel share one weight: 27 : 9 : 3 taps give 9/13, 3/13 and 1/13 however
     many candidates of each there are (Eq. 10 of the paper, its beta).
 
-    Example:
-
-    >>> relative_costs([27, 9])
-    (0.75, 0.25)
+    Examples:
+        >>> relative_costs([27, 9])
+        (0.75, 0.25)
     """
     total = sum(set(costs))
     return tuple(cost / total for cost in costs)

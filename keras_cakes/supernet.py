@@ -41,12 +41,11 @@ class Supernet(keras.Model):
             channel of each candidate in the derived network.
         fixed_cost: `params` and `macs` of everything that is not searched.
 
-    Example:
-
-    >>> import keras_cakes as kc
-    >>> model = kc.models.unet3d((16, 16, 16, 1), width=4, depth=2)
-    >>> supernet = kc.to_supernet(model, kernel_set="1d2d3d")
-    >>> supernet.compile("sgd", kc.losses.DiceCrossEntropy())
+    Examples:
+        >>> import keras_cakes as kc
+        >>> model = kc.models.unet3d((16, 16, 16, 1), width=4, depth=2)
+        >>> supernet = kc.to_supernet(model, kernel_set="1d2d3d")
+        >>> supernet.compile("sgd", kc.losses.DiceCrossEntropy())
     """
 
     def __init__(

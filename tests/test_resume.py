@@ -20,6 +20,7 @@ FLAGS = [
 ]
 STEPS = {
     "search/performance/supernet.keras": ["search"],
+    "search/cost/supernet.keras": ["search", "--priority", "cost"],
     "networks/manual_1d2d3d/network.keras": [
         *("train", "--variant", "manual_1d2d3d"),
     ],

@@ -54,13 +54,12 @@ def patches(
         ValueError: If there is no labelled volume, channels differ, or an
             argument is out of range or does not fit the patch.
 
-    Example:
-
-    ```python
-    volumes = phantom_volumes(4)
-    for image, label in patches(volumes, (16, 16, 16), 2, seed=0, steps=1):
-        print(image.shape, label.shape)  # (2, 16, 16, 16, 1) (2, 16, 16, 16)
-    ```
+    Examples:
+        >>> from keras_cakes.data.phantom import phantom_volumes
+        >>> volumes = phantom_volumes(2, (16, 16, 16))
+        >>> data = patches(volumes, (8, 8, 8), batch_size=2, seed=0, steps=1)
+        >>> [(image.shape, label.shape) for image, label in data]
+        [(TensorShape([2, 8, 8, 8, 1]), TensorShape([2, 8, 8, 8]))]
     """
     import tensorflow as tf
 

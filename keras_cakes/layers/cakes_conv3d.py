@@ -67,15 +67,14 @@ class CakesConv3D(SubKernelConv3D):
 
     - [Yu et al., 2021](https://arxiv.org/abs/2003.12798)
 
-    Example:
-
-    >>> import numpy as np
-    >>> x = np.zeros((2, 16, 16, 16, 8), "float32")
-    >>> layer = CakesConv3D(
-    ...     64, 3, padding="same", sub_kernels={"3x3x3": 16, "1x3x3": 48}
-    ... )
-    >>> layer(x).shape
-    TensorShape([2, 16, 16, 16, 64])
+    Examples:
+        >>> import numpy as np
+        >>> x = np.zeros((2, 16, 16, 16, 8), "float32")
+        >>> layer = CakesConv3D(
+        ...     64, 3, padding="same", sub_kernels={"3x3x3": 16, "1x3x3": 48}
+        ... )
+        >>> layer(x).shape
+        TensorShape([2, 16, 16, 16, 64])
     """
 
     def __init__(

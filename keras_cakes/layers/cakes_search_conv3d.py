@@ -72,13 +72,12 @@ class CakesSearchConv3D(SubKernelConv3D):
 
     - [Yu et al., 2021](https://arxiv.org/abs/2003.12798), Eqs. 4, 5, 8-10
 
-    Example:
-
-    >>> import numpy as np
-    >>> x = np.zeros((2, 8, 8, 8, 4), "float32")
-    >>> layer = CakesSearchConv3D(16, 3, padding="same", kernel_set="1d2d3d")
-    >>> layer(x).shape, layer.path_weights.shape
-    (TensorShape([2, 8, 8, 8, 16]), TensorShape([7, 16]))
+    Examples:
+        >>> import numpy as np
+        >>> x = np.zeros((2, 8, 8, 8, 4), "float32")
+        >>> layer = CakesSearchConv3D(16, 3, padding="same", kernel_set="1d")
+        >>> layer(x).shape, layer.path_weights.shape
+        (TensorShape([2, 8, 8, 8, 16]), TensorShape([3, 16]))
     """
 
     def __init__(

@@ -61,11 +61,10 @@ def unet3d(
     Raises:
         ValueError: If an argument is not one of those listed.
 
-    Example:
-
-    >>> model = unet3d((16, 16, 16, 1), classes=3, width=4, depth=2)
-    >>> model.output_shape
-    (None, 16, 16, 16, 3)
+    Examples:
+        >>> model = unet3d((16, 16, 16, 1), classes=3, width=4, depth=2)
+        >>> model.output_shape
+        (None, 16, 16, 16, 3)
     """
     _check(input_shape, width, depth, normalization)
 
