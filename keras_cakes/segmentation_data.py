@@ -1,6 +1,7 @@
 """The volumes of a segmentation run."""
 
 import dataclasses
+from pathlib import Path
 
 from keras_cakes.data.msd import read_fold
 from keras_cakes.data.msd import read_msd
@@ -43,11 +44,17 @@ def load_segmentation_data(
         validation = phantom_volumes(_VALIDATION_PHANTOMS, shape, seed + 1)
         classes: tuple[str, ...] = PHANTOM_CLASSES
     else:
-        dataset = read_msd(settings.data)
+        path = Path(settings.data)
+        is_list = path.suffix == ".json"
+        folder = path.parent if is_list else path
+        dataset = read_msd(folder, path.name if is_list else "dataset.json")
         classes = dataset.classes
+        if len(dataset.cases) == 1:
+            # It cannot be split; should it be damaged too, that comes first.
+            load_case(dataset.cases[0], classes)
         training, validation = (
             [load_case(case, classes) for case in part[: settings.cases]]
-            for part in read_fold(settings.data, dataset, settings.fold)
+            for part in read_fold(folder, dataset, settings.fold)
         )
     return SegmentationData(
         training[: settings.cases], validation[: settings.cases], classes

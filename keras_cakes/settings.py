@@ -34,7 +34,8 @@ class SegmentationSettings:
     """Everything that the result of a segmentation run depends on.
 
     Args:
-        data: Folder in the layout of the MSD, or `"phantom"`.
+        data: Folder in the layout of the MSD, or a list of cases in it other
+            than its `dataset.json`, or `"phantom"`.
         fold: Fold whose cases are for validation.
         cases: Number of cases used of each side; `None` for all.
         patch_shape: `(depth, height, width)` in voxels.

@@ -135,6 +135,32 @@ def test_real_bad_data(tmp_path, capsys, real_data):
     assert "dataset.json" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("listing", "message"),
+    [
+        ("as_found", "hippocampus_010.nii.gz: the image that dataset_as_found"),
+        ("not_nifti", "DS_Store.nii.gz: a complete NIfTI"),
+        ("shape_mismatch", "hippocampus_010.nii.gz: .*(37, 52, 33)"),
+        ("wrong_organ", "hippocampus_281.nii.gz: .*(37, 52, 33)"),
+    ],
+)
+def test_real_bad_lists(tmp_path, capsys, real_data, listing, message):
+    output = tmp_path / "run"
+    path = real_data / "bad" / f"dataset_{listing}.json"
+    flags = ["--data", str(path), "--output", str(output)]
+    assert cli.main(["segment", "compare", *flags]) == 2
+    error = capsys.readouterr().err
+    assert re.search(message, error), error
+    assert error.count("\n") == 1 and not output.exists()
+
+
+def test_one_case_cannot_be_split(tmp_path, capsys):
+    write_msd(tmp_path, 1, (16, 16, 16))
+    flags = ["--data", str(tmp_path), "--output", str(tmp_path / "run")]
+    assert cli.main(["segment", "compare", *flags]) == 2
+    assert "at least two cases are expected" in capsys.readouterr().err
+
+
 def test_unknown_names(tmp_path):
     run = SegmentationRun(tmp_path / "run", SegmentationSettings(**TINY))
     with pytest.raises(ValueError, match="`priority` is expected.*'speed'"):

@@ -144,6 +144,11 @@ def read_fold(
         DataError: If there is no such fold, or it names unknown cases.
     """
     path = Path(folder) / "splits.json"
+    if len(dataset.cases) < 2:
+        raise DataError(
+            f"{folder}: at least two cases are expected, to train on and to "
+            f"validate. Received: {[case.name for case in dataset.cases]}"
+        )
     names = {case.name for case in dataset.cases}
     if path.is_file():
         try:
