@@ -1,5 +1,6 @@
 """From path weights to a configuration."""
 
+import math
 from typing import Any
 
 import keras
@@ -8,7 +9,6 @@ import numpy as np
 from keras_cakes.configuration import Configuration
 from keras_cakes.conversion import replaceable_layers
 from keras_cakes.cost import count_cost
-from keras_cakes.cost import output_positions
 from keras_cakes.graph import as_functional
 from keras_cakes.sub_kernels import SubKernel
 from keras_cakes.sub_kernels import kernel_set as resolve_kernel_set
@@ -120,7 +120,8 @@ def random_configuration(
         members = resolve_kernel_set(kernel_set, layer.kernel_size)
         kernels.append(members)
         taps.append(np.array([kernel.taps for kernel in members], float))
-        per_tap.append(layer.kernel.shape[-2] * output_positions(layer))
+        kernel = math.prod(layer.kernel.shape[:3]) * layer.filters
+        per_tap.append(cost.of([name]).macs // kernel)
     filters = [model.get_layer(name).filters for name in names]
 
     def total(choice):

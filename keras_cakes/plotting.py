@@ -140,8 +140,8 @@ def plot_tradeoff(rows: Sequence[Mapping[str, Any]]) -> "Figure":
             )
         axis.set_xlabel(label)
         axis.grid(alpha=0.3)
-        axis.margins(0.08)
-        axis.set_xlim(left=0)
+        axis.margins(y=0.08)
+        axis.set_xlim(0, 1.08 * max(row[column] for row in rows) / unit)
     axes[0, 0].set_ylabel("mean DSC")
     figure.legend(loc="outside right center", title="network")
     return figure

@@ -1,5 +1,6 @@
 """From anyone's model to the supernet of its search."""
 
+import math
 from typing import Any
 
 import keras
@@ -7,7 +8,6 @@ import keras
 from keras_cakes.conversion import replaceable_layers
 from keras_cakes.conversion import to_search_network
 from keras_cakes.cost import count_cost
-from keras_cakes.cost import output_positions
 from keras_cakes.graph import as_functional
 from keras_cakes.specification import SearchSpecification
 from keras_cakes.supernet import Supernet
@@ -85,9 +85,10 @@ def _derived_costs(
         layer = model.get_layer(name)
         reads = layer.kernel.shape[-2]
         taps = [kernel.taps for kernel in network.get_layer(name).kernel_set]
+        macs = cost.of([name]).macs // math.prod(layer.kernel.shape[:3])
         channel_costs[name] = {
             "params": [reads * t for t in taps],
-            "macs": [reads * t * output_positions(layer) for t in taps],
+            "macs": [macs // layer.filters * t for t in taps],
         }
     biases = sum(
         model.get_layer(name).filters

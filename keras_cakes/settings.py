@@ -49,7 +49,8 @@ class SegmentationSettings:
         learning_rate: Learning rate at the start.
         kernel_set: Name of the kernel set that is searched.
         draw: `"independent"` or `"balanced"` random paths.
-        lasso: Strength of the cost-priority lasso.
+        lasso: Strength of the cost-priority lasso. Over 600 steps at 0.1,
+            7e-4 shrinks as much as the paper's 1e-4 over 40,000 at 0.01.
         aggregation: `"auto"`, `"concat"` or `"sum"`; see `to_supernet`.
         rule: `"channel"` or `"layer"`; see `derive`.
         foreground: Share of patches placed around a foreground voxel.
@@ -74,10 +75,10 @@ class SegmentationSettings:
     steps: int = 600
     search_steps: int = 600
     steps_per_epoch: int = 50
-    learning_rate: float = 0.05
+    learning_rate: float = 0.1
     kernel_set: str = "1d2d3d"
     draw: str = "independent"
-    lasso: float = 1e-4
+    lasso: float = 7e-4
     aggregation: str = "auto"
     rule: str = "channel"
     foreground: float = 0.67

@@ -92,6 +92,16 @@ class Supernet(keras.Model):
         """`"performance"` or `"cost"`."""
         return self.search_layers[0].priority
 
+    @property
+    def inputs(self) -> list[Any]:
+        """The symbolic inputs of the network."""
+        return self.network.inputs
+
+    @property
+    def input(self) -> Any:
+        """`inputs` as the network structures them."""
+        return self.network.input
+
     def call(self, inputs, training=None):
         return self.network(inputs, training=training)
 

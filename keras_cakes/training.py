@@ -19,7 +19,7 @@ def compile_segmentation(
     model: keras.Model,
     class_names: tuple[str, ...],
     steps: int,
-    learning_rate: float = 0.05,
+    learning_rate: float = 0.1,
 ) -> None:
     """Compiles with the recipe of the segmentation runs.
 

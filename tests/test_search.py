@@ -187,10 +187,14 @@ def test_mixed_precision_and_clipping(policy):
 
 
 def test_loss_falls():
-    supernet = _compiled(draw="balanced", kernel_set="video_2d3d")
+    supernet = _compiled(
+        optimizer=keras.optimizers.SGD(0.1, momentum=0.9),
+        draw="balanced",
+        kernel_set="video_2d3d",
+    )
     image, _ = _data()
     label = (image[..., 0] > 0).astype("int32")
-    history = supernet.fit(image, label, epochs=30, verbose=0).history
+    history = supernet.fit(image, label, epochs=40, verbose=0).history
     assert history["loss"][-1] < 0.6 * history["loss"][0]
 
 

@@ -1,0 +1,59 @@
+"""What the layers of this package cost."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from keras_cakes.cost.count import Count
+from keras_cakes.cost.count import after
+from keras_cakes.cost.count import positions
+from keras_cakes.cost.tracing import Call
+
+
+def count_cakes(call: Call) -> Count:
+    """One multiply-add per weight of each sub-kernel and position."""
+    layer, output = call.layer, call.outputs[0]
+    weights = sum(math.prod(k.shape) for k in layer.sub_kernel_weights)
+    macs = weights * positions(layer, output)
+    return Count(macs, after(layer, math.prod(output)))
+
+
+def count_search(call: Call) -> Count:
+    """All that the layer runs in one training step."""
+    layer, output = call.layer, call.outputs[0]
+    places = positions(layer, output)
+    if layer.priority == "performance":
+        # One full kernel, whatever the draw.
+        weights = math.prod(layer.kernel_size) * _reads(layer) * layer.filters
+        paths = 1
+    else:
+        weights = sum(math.prod(k.shape) for k in layer.candidates)
+        paths = len(layer.kernel_set)
+    normalized = paths * layer.filters * places
+    return Count(
+        weights * places,
+        2 * normalized + after(layer, math.prod(output)),
+    )
+
+
+def _reads(layer: Any) -> int:
+    """Input channels of a search layer."""
+    return int(layer.candidates[0].shape[-2])
+
+
+def path_params(layer: Any, path: Any) -> int:
+    """Weights and scales of a search layer on one path."""
+    taps = np.array([kernel.taps for kernel in layer.kernel_set])
+    weights = int(taps[np.asarray(path)].sum()) * _reads(layer)
+    return weights + 2 * layer.filters
+
+
+def path_count(call: Call, path: Any) -> Count:
+    """The call of a search layer, were only one path in it."""
+    layer = call.layer
+    output = call.outputs[0]
+    places = positions(layer, output)
+    outputs = layer.filters * places
+    weights = path_params(layer, path) - 2 * layer.filters
+    return Count(weights * places, 2 * outputs + after(layer, outputs))

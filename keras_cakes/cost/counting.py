@@ -1,0 +1,254 @@
+"""Counting parameters and operations without running a network."""
+
+import math
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_cakes.cost.cakes_rules import path_count
+from keras_cakes.cost.cakes_rules import path_params
+from keras_cakes.cost.count import Count
+from keras_cakes.cost.rules import rule_of
+from keras_cakes.cost.table import Cost
+from keras_cakes.cost.table import LayerCost
+from keras_cakes.cost.tracing import Call
+from keras_cakes.cost.tracing import trace_calls
+from keras_cakes.layers.cakes_conv3d import CakesConv3D
+from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
+
+CONVENTIONS = ("plain", "paper", "paper_video")
+# What the published code counted besides convolutions and dense layers.
+_COUNTED_IN_PAPER = (
+    keras.layers.Activation,
+    keras.layers.BatchNormalization,
+    keras.layers.ReLU,
+    keras.layers.AveragePooling3D,
+    keras.layers.GlobalAveragePooling3D,
+    keras.layers.MaxPooling3D,
+)
+_STATISTICS = ("moving_mean", "moving_variance")
+
+
+def count_cost(
+    model: keras.Model,
+    input_shape: Any = None,
+    convention: str = "plain",
+    path: Any = None,
+) -> Cost:
+    """Counts parameters and multiply-adds of a network, layer by layer.
+
+    One multiply-add per weight and output position, as in the paper's
+    "FLOPs" (a transposed convolution has one per weight and input position).
+    Biases, normalization, activations, pooling, resizing and additions are
+    in a column of their own, `elementwise`, and not in `macs`. The cost is
+    that of one sample. Nothing is run and no memory of the model's size is
+    taken; any Keras model will do: functional, sequential, nested,
+    subclassed.
+
+    A layer that holds weights and is of no known kind is listed in
+    `Cost.unknown`, never passed over in silence. One whose weights are all
+    vectors scales or shifts: it counts as element-wise.
+
+    A supernet is counted as a whole: a cost-priority layer with all its
+    candidates, a performance-priority layer with all that it stores but the
+    multiply-adds of the one full kernel it runs. `path` counts the network
+    of one path instead.
+
+    Args:
+        model: A Keras model.
+        input_shape: Shape of one sample, or a list of shapes for several
+            inputs, in the order of `model.inputs`. By default the shapes
+            that the model was built with.
+        convention: `"plain"`, or what reproduces the figures printed in the
+            paper as the sum of `macs` and `elementwise`: `"paper"` (2 per
+            normalized element, 1 per ReLU output and element that enters a
+            pool, nothing else) or `"paper_video"` (the same, but without
+            the normalization right behind a `CakesConv3D`, which the
+            authors' counter did not see).
+        path: For a performance-priority supernet: `"argmax"` for the network
+            that the present path weights describe, or a mapping from each
+            search layer's name to the index of each channel's candidate,
+            such as `Supernet.path`.
+
+    Returns:
+        A `Cost` with `.params`, `.macs`, `.elementwise` and `.per_layer`.
+
+    Raises:
+        ValueError: If a size is not known, or an argument is not one of
+            those listed.
+
+    Examples:
+        >>> import keras
+        >>> image = keras.Input((8, 8, 8, 2))
+        >>> model = keras.Model(image, keras.layers.Conv3D(4, 3)(image))
+        >>> count_cost(model).params, count_cost(model).macs
+        (220, 46656)
+    """
+    if convention not in CONVENTIONS:
+        raise ValueError(
+            f"`convention` is expected to be one of {CONVENTIONS}. "
+            f"Received: convention={convention!r}"
+        )
+    inputs = _inputs(model, input_shape)
+    if isinstance(model, keras.Sequential) and not model.built:
+        model.build((None, *inputs.shape[1:]))
+    calls = trace_calls(model, inputs, _is_leaf)
+    silent = _behind_cakes(calls) if convention == "paper_video" else set()
+    rows: dict[int, LayerCost] = {}
+    owned: set[int] = set()
+    for call in calls:
+        layer = call.layer
+        chosen = _chosen(layer, path)
+        known = rows.get(id(layer))
+        count = _count(call, chosen)
+        if known is None:
+            params = _params(layer, owned)
+            if chosen is not None:
+                params = path_params(layer, chosen)
+            known = LayerCost(
+                call.name,
+                type(layer).__name__,
+                params,
+                0,
+                is_known=count is not None,
+            )
+        macs, elementwise = count or Count()
+        if convention != "plain":
+            seen = isinstance(layer, _COUNTED_IN_PAPER)
+            elementwise *= seen and id(layer) not in silent
+        rows[id(layer)] = LayerCost(
+            known.name,
+            known.kind,
+            known.params,
+            known.macs + macs,
+            known.elementwise + elementwise,
+            known.is_known,
+        )
+    rest = _params(model, owned)
+    if rest:
+        # Held by a layer around others, or by one that was never called.
+        rows[id(model)] = LayerCost(
+            "(other weights)", "", rest, 0, is_known=False
+        )
+    return Cost(
+        tuple(
+            row
+            for row in rows.values()
+            if row.params or row.macs or row.elementwise or not row.is_known
+        )
+    )
+
+
+def _is_leaf(layer: Any) -> bool:
+    if rule_of(layer) is not None:
+        return True
+    if isinstance(layer, keras.Model):
+        return False
+    inner = (
+        item
+        for value in vars(layer).values()
+        for item in keras.tree.flatten(value)
+    )
+    return not any(isinstance(item, keras.Layer) for item in inner)
+
+
+def _count(call: Call, path: Any) -> Count | None:
+    """The cost of a call; `None` if it is not known."""
+    if path is not None:
+        return path_count(call, path)
+    rule = rule_of(call.layer)
+    if rule is not None:
+        return rule(call)
+    if not isinstance(call.layer, keras.Layer):
+        return None
+    weights = call.layer.weights
+    if any(len(weight.shape) > 1 for weight in weights):
+        return None
+    outputs = sum(math.prod(shape) for shape in call.outputs)
+    return Count(elementwise=len(weights) * outputs)
+
+
+def _params(layer: Any, owned: set[int]) -> int:
+    """Trained numbers of a layer that no other has been given yet."""
+    if isinstance(layer, keras.layers.Normalization):
+        owned.update(id(weight) for weight in layer.weights)
+    total = 0
+    for weight in getattr(layer, "weights", []):
+        if id(weight) in owned:
+            continue
+        owned.add(id(weight))
+        if "float" in weight.dtype and weight.name not in _STATISTICS:
+            total += math.prod(weight.shape)
+    return total
+
+
+def _chosen(layer: Any, path: Any) -> Any:
+    """The candidates of a search layer's channels; `None` for all."""
+    if path is None or not isinstance(layer, CakesSearchConv3D):
+        return None
+    if layer.priority == "cost":
+        raise ValueError(
+            "`path` is expected with the performance priority; with the cost "
+            "priority other layers are wider than in the network that is "
+            "derived, see `Supernet.expected_cost`. Received: layer "
+            f"{layer.name!r} with priority='cost'"
+        )
+    if isinstance(path, str) and path == "argmax":
+        return keras.ops.convert_to_numpy(
+            keras.ops.argmax(layer.path_weights, axis=0)
+        )
+    if not isinstance(path, Mapping) or layer.name not in path:
+        raise ValueError(
+            "`path` is expected to be 'argmax' or a mapping with every "
+            f"search layer. Received: path={path!r} without {layer.name!r}"
+        )
+    return path[layer.name]
+
+
+def _behind_cakes(calls: Sequence[Call]) -> set[int]:
+    """Normalizations whose input is what a `CakesConv3D` has just made."""
+    return {
+        id(after.layer)
+        for before, after in zip(calls, calls[1:], strict=False)
+        if isinstance(before.layer, CakesConv3D)
+        and isinstance(after.layer, keras.layers.BatchNormalization)
+    }
+
+
+def _inputs(model: keras.Model, input_shape: Any) -> Any:
+    """Symbolic inputs of one sample, structured as the model takes them."""
+    known = getattr(model, "inputs", None)
+    if input_shape is None:
+        if not known:
+            raise ValueError(
+                "`input_shape` is expected for a model that has not been "
+                f"built from inputs. Received: model={model.name!r}"
+            )
+        shapes = [tuple(tensor.shape[1:]) for tensor in known]
+    elif input_shape and isinstance(input_shape[0], Sequence):
+        shapes = [tuple(shape) for shape in input_shape]
+    else:
+        shapes = [tuple(input_shape)]
+    if known and len(shapes) != len(known):
+        raise ValueError(
+            f"`input_shape` is expected to hold {len(known)} shapes, one for "
+            f"each input of the model. Received: input_shape={input_shape}"
+        )
+    if any(None in shape for shape in shapes):
+        raise ValueError(
+            "Multiply-adds can be counted where sizes are known: give "
+            "`input_shape`, the shape of one sample. Received: model "
+            f"{model.name!r} with input shapes {shapes}"
+        )
+    if not known:
+        tensors = [keras.KerasTensor((1, *shape)) for shape in shapes]
+        return tensors[0] if len(tensors) == 1 else tensors
+    tensors = [
+        keras.KerasTensor((1, *shape), tensor.dtype)
+        for shape, tensor in zip(shapes, known, strict=True)
+    ]
+    if isinstance(model, keras.Sequential):
+        return tensors[0]
+    return keras.tree.pack_sequence_as(model.input, tensors)

@@ -1,0 +1,231 @@
+"""What one call of each kind of layer costs, from weights and shapes."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from keras_cakes.cost.cakes_rules import count_cakes
+from keras_cakes.cost.cakes_rules import count_search
+from keras_cakes.cost.count import Count
+from keras_cakes.cost.count import after
+from keras_cakes.cost.count import positions
+from keras_cakes.cost.tracing import Call
+from keras_cakes.layers.cakes_conv3d import CakesConv3D
+from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
+
+layers = keras.layers
+
+
+def _convolution(call: Call) -> Count:
+    layer, output = call.layer, call.outputs[0]
+    macs = math.prod(layer.kernel.shape) * positions(layer, output)
+    return Count(macs, after(layer, math.prod(output)))
+
+
+def _transposed(call: Call) -> Count:
+    # Each input position is multiplied with the whole kernel.
+    layer = call.layer
+    macs = math.prod(layer.kernel.shape) * positions(layer, call.inputs[0])
+    return Count(macs, after(layer, math.prod(call.outputs[0])))
+
+
+def _separable(call: Call) -> Count:
+    layer, output = call.layer, call.outputs[0]
+    kernels = (layer.depthwise_kernel, layer.pointwise_kernel)
+    weights = sum(math.prod(kernel.shape) for kernel in kernels)
+    macs = weights * positions(layer, output)
+    return Count(macs, after(layer, math.prod(output)))
+
+
+def _dense(call: Call) -> Count:
+    layer, shape = call.layer, call.inputs[0]
+    macs = math.prod(layer.kernel.shape) * math.prod(shape[:-1])
+    return Count(macs, after(layer, math.prod(call.outputs[0])))
+
+
+def _einsum_dense(call: Call) -> Count:
+    layer, shape = call.layer, call.inputs[0]
+    operands, _, result = layer.equation.partition("->")
+    labels, kernel_labels = operands.split(",")
+    kernel = dict(zip(kernel_labels, layer.kernel.shape, strict=True))
+    summed = math.prod(kernel[c] for c in kernel if c in labels)
+    added = math.prod(kernel[c] for c in kernel if c not in labels)
+    # What the input has beyond the summed axes is batch.
+    batch = math.prod(shape) // summed
+    bias = 0 if layer.bias is None else batch * added
+    return Count(batch * summed * added, bias + after(layer, batch * added))
+
+
+def _attention(call: Call) -> Count:
+    """Projections of queries, keys and values, and the two products."""
+    layer = call.layer
+    query, value = call.inputs[0], call.inputs[1]
+    key = call.inputs[2] if len(call.inputs) > 2 else value
+    batch, targets = query[0], math.prod(query[1:-1])
+    sources = math.prod(value[1:-1])
+    projections = (
+        (layer.query_dense, targets),
+        (layer.key_dense, math.prod(key[1:-1])),
+        (layer.value_dense, sources),
+        (layer.output_dense, targets),
+    )
+    macs = sum(math.prod(d.kernel.shape) * n for d, n in projections)
+    macs += (
+        layer.num_heads * targets * sources * (layer.key_dim + layer.value_dim)
+    )
+    softmax = layer.num_heads * targets * sources
+    return Count(batch * macs, batch * softmax)
+
+
+def _normalization(call: Call) -> Count:
+    return Count(elementwise=2 * math.prod(call.outputs[0]))
+
+
+def _activation(call: Call) -> Count:
+    linear = getattr(call.layer, "activation", None)
+    if linear is keras.activations.linear:
+        return Count()
+    return Count(elementwise=math.prod(call.outputs[0]))
+
+
+def _resize(call: Call) -> Count:
+    return Count(elementwise=math.prod(call.outputs[0]))
+
+
+def _pool(call: Call) -> Count:
+    return Count(elementwise=math.prod(call.inputs[0]))
+
+
+def _merge(call: Call) -> Count:
+    operands = len(call.inputs) - 1
+    return Count(elementwise=operands * math.prod(call.outputs[0]))
+
+
+def _dot(call: Call) -> Count:
+    # The summed axis is what both operands share and the output lacks.
+    axes = call.layer.axes
+    axis = axes if isinstance(axes, int) else axes[0]
+    summed = call.inputs[0][axis]
+    return Count(macs=summed * math.prod(call.outputs[0]))
+
+
+def _matmul(call: Call) -> Count:
+    return Count(macs=call.inputs[0][-1] * math.prod(call.outputs[0]))
+
+
+def _nothing(call: Call) -> Count:
+    return Count()
+
+
+_RULES: tuple[tuple[tuple[type, ...], Callable[[Call], Count]], ...] = (
+    ((CakesConv3D,), count_cakes),
+    ((CakesSearchConv3D,), count_search),
+    ((layers.SeparableConv1D, layers.SeparableConv2D), _separable),
+    (
+        (
+            layers.Conv1D,
+            layers.Conv2D,
+            layers.Conv3D,
+            layers.DepthwiseConv1D,
+            layers.DepthwiseConv2D,
+        ),
+        _convolution,
+    ),
+    (
+        (
+            layers.Conv1DTranspose,
+            layers.Conv2DTranspose,
+            layers.Conv3DTranspose,
+        ),
+        _transposed,
+    ),
+    ((layers.Dense,), _dense),
+    ((layers.EinsumDense,), _einsum_dense),
+    ((layers.MultiHeadAttention,), _attention),
+    (
+        (
+            layers.BatchNormalization,
+            layers.GroupNormalization,
+            layers.LayerNormalization,
+            layers.Normalization,
+            layers.Rescaling,
+            layers.UnitNormalization,
+        ),
+        _normalization,
+    ),
+    (
+        (
+            layers.Activation,
+            layers.ELU,
+            layers.LeakyReLU,
+            layers.PReLU,
+            layers.ReLU,
+            layers.Softmax,
+        ),
+        _activation,
+    ),
+    (
+        (
+            layers.Resizing,
+            layers.UpSampling1D,
+            layers.UpSampling2D,
+            layers.UpSampling3D,
+        ),
+        _resize,
+    ),
+    (
+        tuple(
+            getattr(layers, f"{start}{kind}{rank}D")
+            for start in ("", "Global")
+            for kind in ("MaxPooling", "AveragePooling")
+            for rank in (1, 2, 3)
+        ),
+        _pool,
+    ),
+    (
+        (
+            layers.Add,
+            layers.Average,
+            layers.Maximum,
+            layers.Minimum,
+            layers.Multiply,
+            layers.Subtract,
+        ),
+        _merge,
+    ),
+    ((layers.Dot,), _dot),
+    # A table is read, not multiplied.
+    ((layers.Embedding,), _nothing),
+)
+# Operations of `keras.ops` in a functional graph have no public classes.
+_OPERATIONS: dict[str, Callable[[Call], Count]] = {
+    "Matmul": _matmul,
+    "Add": _merge,
+    "Subtract": _merge,
+    "Multiply": _merge,
+    "Divide": _merge,
+    "Relu": _activation,
+    "Sigmoid": _activation,
+    "Softmax": _activation,
+}
+# They multiply and add, but how much is not in their shapes.
+_COSTLY_OPERATIONS = ("Conv", "DepthwiseConv", "Dot", "Einsum", "Tensordot")
+
+
+def rule_of(layer: Any) -> Callable[[Call], Count] | None:
+    """The rule for a layer or operation; `None` if nobody knows.
+
+    A subclass is what its base is, unless it has a `call` of its own.
+    """
+    for kinds, rule in _RULES:
+        for kind in kinds:
+            if isinstance(layer, kind) and type(layer).call is kind.call:
+                return rule
+    if not isinstance(layer, keras.Layer):
+        name = type(layer).__name__
+        if name in _OPERATIONS:
+            return _OPERATIONS[name]
+        return None if name in _COSTLY_OPERATIONS else _nothing
+    return None

@@ -1,0 +1,93 @@
+"""What a count gives: rows per layer that add up and print as a table."""
+
+import dataclasses
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerCost:
+    """The cost of one layer.
+
+    Args:
+        name: Name of the layer; those inside a nested model or layer follow
+            its name and a slash.
+        kind: Class of the layer.
+        params: Weights, with the scale and offset of normalizations and
+            without their moving statistics.
+        macs: Multiply-adds for one sample; convolutions, dense layers and
+            products of attention.
+        elementwise: Operations that touch each element once or twice:
+            normalization, activation, pooling, resizing, adding.
+        is_known: Whether there is a rule for this kind of layer; if not,
+            `macs` and `elementwise` are 0 and mean nothing.
+    """
+
+    name: str
+    kind: str
+    params: int
+    macs: int
+    elementwise: int = 0
+    is_known: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """The cost of a network for one input sample; prints as a table."""
+
+    per_layer: tuple[LayerCost, ...]
+
+    @property
+    def params(self) -> int:
+        """Trained numbers: weights, scales and offsets."""
+        return sum(row.params for row in self.per_layer)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of convolutions and dense layers (forward)."""
+        return sum(row.macs for row in self.per_layer)
+
+    @property
+    def elementwise(self) -> int:
+        """Operations on single elements, which `macs` leaves out."""
+        return sum(row.elementwise for row in self.per_layer)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names of the layers that hold weights and have no rule."""
+        return tuple(row.name for row in self.per_layer if not row.is_known)
+
+    def of(self, names: Any) -> "Cost":
+        """The part of the cost that layers of these names make up."""
+        chosen = set(names)
+        return Cost(tuple(r for r in self.per_layer if r.name in chosen))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Totals and rows as plain JSON values."""
+        return {
+            "params": self.params,
+            "macs": self.macs,
+            "elementwise": self.elementwise,
+            "unknown": list(self.unknown),
+            "per_layer": [dataclasses.asdict(row) for row in self.per_layer],
+        }
+
+    def __str__(self) -> str:
+        table = [("layer", "kind", "params", "MACs", "element-wise")]
+        for row in self.per_layer:
+            counts = (row.macs, row.elementwise)
+            macs, rest = (f"{n:,}" if row.is_known else "?" for n in counts)
+            table.append((row.name, row.kind, f"{row.params:,}", macs, rest))
+        totals = (self.params, self.macs, self.elementwise)
+        table.append(("total", "", *(f"{n:,}" for n in totals)))
+        widths = [max(len(line[i]) for line in table) for i in range(5)]
+        lines = [
+            "  ".join(
+                text.ljust(width) if column < 2 else text.rjust(width)
+                for column, (text, width) in enumerate(
+                    zip(line, widths, strict=True)
+                )
+            )
+            for line in table
+        ]
+        rule = "-" * len(lines[0])
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])

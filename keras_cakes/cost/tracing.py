@@ -1,0 +1,174 @@
+"""Which layers a model calls, and the shapes they see, without running it."""
+
+import contextlib
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+from typing import NamedTuple
+
+import keras
+
+Shape = tuple[int, ...]
+
+
+class Call(NamedTuple):
+    """One call of a layer that is not looked into any further.
+
+    Args:
+        name: Name of the layer, behind those of what it is nested in.
+        layer: The layer.
+        inputs: Shapes of the input tensors, batch included.
+        outputs: Shapes of the output tensors, batch included.
+    """
+
+    name: str
+    layer: Any
+    inputs: tuple[Shape, ...]
+    outputs: tuple[Shape, ...]
+
+
+def trace_calls(
+    model: keras.Model, inputs: Any, is_leaf: Callable[[Any], bool]
+) -> list[Call]:
+    """Calls a model with symbolic tensors and records its layers.
+
+    Functional and sequential models are followed from layer to layer by the
+    shapes alone; the code of other models and layers is traced.
+
+    Args:
+        model: A built Keras model.
+        inputs: Its inputs as `keras.KerasTensor`, batch included.
+        is_leaf: Function of a layer: whether to stop there rather than look
+            at the layers that it holds.
+
+    Returns:
+        The calls in their order; a shared layer has one for each call.
+    """
+    recorder = _Recorder(is_leaf)
+    with contextlib.ExitStack() as stack:
+        for name, layer in _members(model):
+            recorder.watch(layer, name, stack)
+        if _is_graph(model):
+            model.compute_output_spec(inputs)
+        else:
+            keras.Operation.compute_output_spec(model, inputs)
+    return recorder.calls
+
+
+class _Recorder:
+    """Puts itself before the methods of layers for the time of a trace."""
+
+    def __init__(self, is_leaf: Callable[[Any], bool]):
+        self.is_leaf = is_leaf
+        self.calls: list[Call] = []
+        self.watched: set[int] = set()
+        self.inside_leaf = False
+
+    def watch(self, layer: Any, name: str, stack: contextlib.ExitStack) -> None:
+        if id(layer) in self.watched:
+            return
+        self.watched.add(id(layer))
+        if self.is_leaf(layer):
+            for method in ("compute_output_spec", "call"):
+                original = getattr(layer, method)
+                stack.enter_context(
+                    _instead(layer, method, self._record(layer, name, original))
+                )
+            return
+        if not _is_graph(layer):
+            # Its own rule for shapes would bypass the layers inside.
+            inside = (
+                _over_time
+                if isinstance(layer, keras.layers.TimeDistributed)
+                else _traced
+            )
+            stack.enter_context(
+                _instead(layer, "compute_output_spec", inside(layer))
+            )
+        for inner, member in _members(layer):
+            self.watch(member, f"{name}/{inner}", stack)
+
+    def _record(self, layer: Any, name: str, original: Any) -> Any:
+        def call(*args, **kwargs):
+            if self.inside_leaf:
+                return original(*args, **kwargs)
+            self.inside_leaf = True
+            try:
+                outputs = original(*args, **kwargs)
+            finally:
+                self.inside_leaf = False
+            self.calls.append(
+                Call(name, layer, _shapes((args, kwargs)), _shapes(outputs))
+            )
+            return outputs
+
+        return call
+
+
+def _traced(layer: Any) -> Any:
+    def compute_output_spec(*args, **kwargs):
+        return keras.Operation.compute_output_spec(layer, *args, **kwargs)
+
+    return compute_output_spec
+
+
+def _over_time(wrapper: Any) -> Any:
+    """All steps at once, as a larger batch: the same cost, traced once."""
+
+    def compute_output_spec(inputs, **kwargs):
+        batch, steps, *rest = inputs.shape
+        folded = keras.KerasTensor((batch * steps, *rest), inputs.dtype)
+        output = wrapper.layer.compute_output_spec(folded)
+        return keras.KerasTensor(
+            (batch, steps, *output.shape[1:]), output.dtype
+        )
+
+    return compute_output_spec
+
+
+@contextlib.contextmanager
+def _instead(layer: Any, method: str, function: Any) -> Iterator[None]:
+    # Past `__setattr__`, which would track what it is given.
+    vars(layer)[method] = function
+    try:
+        yield
+    finally:
+        del vars(layer)[method]
+
+
+def _is_graph(layer: Any) -> bool:
+    """Whether Keras itself follows the layers of this one by shapes.
+
+    It does for any batch but that which the model may have been built for:
+    there it knows the outputs already.
+    """
+    return (
+        isinstance(layer, keras.Function | keras.Sequential)
+        and layer.built
+        and all(tensor.shape[0] is None for tensor in layer.inputs)
+    )
+
+
+def _members(layer: Any) -> Iterator[tuple[str, Any]]:
+    """The layers and operations that a layer holds."""
+    if isinstance(layer, keras.Function):
+        held = layer.operations
+    elif isinstance(layer, keras.Model):
+        held = layer.layers
+    else:
+        held = [
+            item
+            for value in vars(layer).values()
+            for item in keras.tree.flatten(value)
+            if isinstance(item, keras.Layer)
+        ]
+    for member in held:
+        yield member.name, member
+
+
+def _shapes(tensors: Any) -> tuple[Shape, ...]:
+    return tuple(
+        tuple(tensor.shape)
+        for tensor in keras.tree.flatten(tensors)
+        if hasattr(tensor, "shape")
+    )
