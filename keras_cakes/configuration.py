@@ -1,5 +1,6 @@
 """Replacement configurations: which sub-kernel makes which output channel."""
 
+import importlib.resources
 import json
 import os
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from keras_cakes.sub_kernels import canonical_order
 FORMAT = "keras_cakes.configuration"
 VERSION = 1
 
+_PRESETS = importlib.resources.files("keras_cakes") / "presets"
 # A file of every published network is a few kilobytes.
 _MOST_BYTES = 16 << 20
 
@@ -164,6 +166,44 @@ class Configuration(Mapping[str, Assignment]):
             return cls.from_json(content.decode("utf-8"))
         except ValueError as error:
             raise ValueError(f"{os.fspath(path)}: {error}") from None
+
+    @classmethod
+    def preset(cls, name: str) -> "Configuration":
+        """A configuration that the authors of CAKES published.
+
+        Source and licence are in `presets/README.md`; the names of the
+        layers are those of `keras_cakes.models.resnet50_video`.
+
+        Args:
+            name: One of `Configuration.presets()`.
+
+        Raises:
+            ValueError: If there is no such preset.
+
+        Examples:
+            >>> name = "resnet50_ssv1_1d2d3d_cost"
+            >>> Configuration.preset(name).counts
+            {'3x3x3': 1447, '1x3x3': 2048, '3x1x1': 281}
+        """
+        if name not in cls.presets():
+            raise ValueError(
+                f"`name` is expected to be one of {cls.presets()}. "
+                f"Received: name={name!r}"
+            )
+        file = _PRESETS / f"{name}.json"
+        return cls.from_json(file.read_text(encoding="utf-8"))
+
+    @classmethod
+    def presets(cls) -> tuple[str, ...]:
+        """Names of the published configurations."""
+        names = (file.name for file in _PRESETS.iterdir())
+        return tuple(
+            sorted(
+                name.removesuffix(".json")
+                for name in names
+                if name.endswith(".json")
+            )
+        )
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ _COUNTED_IN_PAPER = (
     keras.layers.BatchNormalization,
     keras.layers.ReLU,
     keras.layers.AveragePooling3D,
+    keras.layers.GlobalAveragePooling2D,
     keras.layers.GlobalAveragePooling3D,
     keras.layers.MaxPooling3D,
 )
@@ -95,6 +96,8 @@ def count_cost(
     if isinstance(model, keras.Sequential) and not model.built:
         model.build((None, *inputs.shape[1:]))
     calls = trace_calls(model, inputs, _is_leaf)
+    if convention != "plain":
+        calls = _without_padding(calls)
     silent = _behind_cakes(calls) if convention == "paper_video" else set()
     rows: dict[int, LayerCost] = {}
     owned: set[int] = set()
@@ -205,6 +208,17 @@ def _chosen(layer: Any, path: Any) -> Any:
             f"search layer. Received: path={path!r} without {layer.name!r}"
         )
     return path[layer.name]
+
+
+def _without_padding(calls: Sequence[Call]) -> list[Call]:
+    """Poolings that pad themselves, as those of the published code do."""
+    return [
+        after._replace(inputs=before.inputs)
+        if isinstance(after.layer, keras.layers.MaxPooling3D)
+        and isinstance(before.layer, keras.layers.ZeroPadding3D)
+        else after
+        for before, after in zip([calls[0], *calls], calls, strict=False)
+    ]
 
 
 def _behind_cakes(calls: Sequence[Call]) -> set[int]:

@@ -1,5 +1,6 @@
 """Backbones as functional graphs with named blocks."""
 
+from keras_cakes.models.resnet50_video import resnet50_video
 from keras_cakes.models.unet3d import unet3d
 
-__all__ = ["unet3d"]
+__all__ = ["resnet50_video", "unet3d"]

@@ -2,45 +2,114 @@
 
 from collections.abc import Callable
 from typing import Any
+from typing import Protocol
 
 import keras
 
 from keras_cakes.configuration import Configuration
 from keras_cakes.conversion import replace
-from keras_cakes.conversion import replaceable_layers
 from keras_cakes.conversion import to_search_network
 from keras_cakes.conversion import uniform_configuration
 from keras_cakes.specification import SearchSpecification
 
-# Takes (inputs, filters, kernel_size, name) and returns the output tensor.
-ApplyConvolution = Callable[[Any, int, Any, str], Any]
+Strides = int | tuple[int, int, int]
 
 PLAIN = ("3d", "2d", "p3d")
 
 
-def apply_convolution(inputs, filters, kernel_size, name):
-    """A convolution as backbones use it: same size, no bias, He start."""
+class ApplyConvolution(Protocol):
+    """How a backbone calls its replaceable convolution."""
+
+    def __call__(
+        self,
+        inputs: Any,
+        filters: int,
+        kernel_size: int,
+        name: str,
+        strides: Strides = 1,
+        **kwargs: Any,
+    ) -> Any: ...
+
+
+def apply_convolution(
+    inputs: Any,
+    filters: int,
+    kernel_size: Any,
+    name: str,
+    strides: Strides = 1,
+    **kwargs: Any,
+) -> Any:
+    """A convolution as backbones use it: padded, no bias, He start.
+
+    Keras' `"same"` pads only behind where a stride meets an even size. With
+    strides, both sides are padded alike here, so that a window lies around
+    the position it stands for (and weights from other frameworks fit).
+    """
+    sizes, strides = _three(kernel_size), _three(strides)
+    arguments = {
+        "padding": "same",
+        "use_bias": False,
+        "kernel_initializer": "he_normal",
+        **kwargs,
+    }
+    if max(strides) > 1 and max(sizes) > 1:
+        margins = [size // 2 for size in sizes]
+        inputs = keras.layers.ZeroPadding3D(margins, name=f"{name}_pad")(inputs)
+        arguments["padding"] = "valid"
     return keras.layers.Conv3D(
-        filters,
-        kernel_size,
-        padding="same",
-        use_bias=False,
-        kernel_initializer="he_normal",
-        name=name,
+        filters, sizes, strides=strides, name=name, **arguments
     )(inputs)
 
 
-def apply_plane_convolution(inputs, filters, kernel_size, name):
+def apply_plane_convolution(
+    inputs: Any,
+    filters: int,
+    kernel_size: int,
+    name: str,
+    strides: Strides = 1,
+    **kwargs: Any,
+) -> Any:
     """The convolution within a plane, 1 x k x k (Eq. 3 of the paper)."""
     return apply_convolution(
-        inputs, filters, (1, kernel_size, kernel_size), name
+        inputs,
+        filters,
+        (1, kernel_size, kernel_size),
+        name,
+        strides,
+        **kwargs,
     )
 
 
-def apply_p3d_convolution(inputs, filters, kernel_size, name):
+def apply_p3d_convolution(
+    inputs: Any,
+    filters: int,
+    kernel_size: int,
+    name: str,
+    strides: Strides = 1,
+    **kwargs: Any,
+) -> Any:
     """1 x k x k, then k x 1 x 1, nothing between (Eq. 2 of the paper)."""
-    x = apply_plane_convolution(inputs, filters, kernel_size, f"{name}_plane")
-    return apply_convolution(x, filters, (kernel_size, 1, 1), f"{name}_line")
+    depth, height, width = _three(strides)
+    x = apply_plane_convolution(
+        inputs,
+        filters,
+        kernel_size,
+        f"{name}_plane",
+        (1, height, width),
+        **kwargs,
+    )
+    return apply_convolution(
+        x,
+        filters,
+        (kernel_size, 1, 1),
+        f"{name}_line",
+        (depth, 1, 1),
+        **kwargs,
+    )
+
+
+def _three(sizes: Any) -> tuple[int, int, int]:
+    return (sizes,) * 3 if isinstance(sizes, int) else tuple(sizes)
 
 
 def build_with(
@@ -61,24 +130,32 @@ def build_with(
         return build(apply_plane_convolution)
     if convolution == "p3d":
         return build(apply_p3d_convolution)
-    model = build(apply_convolution)
+    names = []
+
+    def apply(inputs, filters, kernel_size, name, strides=1, **kwargs):
+        names.append(name)
+        return apply_convolution(
+            inputs, filters, kernel_size, name, strides, **kwargs
+        )
+
+    model = build(apply)
     if convolution == "3d":
         return model
     if isinstance(convolution, SearchSpecification):
-        return to_search_network(model, convolution)
+        return to_search_network(model, convolution, names)
     if not isinstance(convolution, Configuration):
         try:
-            convolution = uniform_configuration(model, convolution)
+            convolution = uniform_configuration(model, convolution, names)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"`convolution` is expected to be one of {PLAIN}, a kernel "
                 "set, a Configuration or a SearchSpecification. Received: "
                 f"convolution={convolution!r} ({error})"
             ) from None
-    unknown = sorted(set(convolution) - set(replaceable_layers(model)))
+    unknown = sorted(set(convolution) - set(names))
     if unknown:
         raise ValueError(
             "`convolution` is expected to configure layers of the backbone, "
-            f"{list(replaceable_layers(model))}. Received: {unknown}"
+            f"{names}. Received: {unknown}"
         )
     return replace(model, convolution)

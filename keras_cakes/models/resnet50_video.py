@@ -1,0 +1,138 @@
+"""ResNet-50 on clips, as the paper's video networks."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_cakes.layers.normalization import has_several_replicas
+from keras_cakes.models.convolution import apply_convolution
+from keras_cakes.models.convolution import build_with
+
+# Blocks and bottleneck channels of each stage.
+_STAGES = ((3, 64), (4, 128), (6, 256), (3, 512))
+_EXPANSION = 4
+
+
+def resnet50_video(
+    input_shape: tuple[int | None, ...] = (8, 224, 224, 3),
+    classes: int = 174,
+    convolution: Any = "3d",
+    dropout: float = 0.3,
+    name: str = "resnet50_video",
+) -> keras.Model:
+    """Builds the ResNet-50 for clips that the paper searches.
+
+    The 3x3x3 convolution of each of the 16 bottleneck blocks is what
+    `convolution` replaces; the stem (1x7x7), the 1x1x1 convolutions and the
+    head stay as they are. Time is never strided nor pooled: each frame has
+    logits of its own, whose mean is the output.
+
+    Args:
+        input_shape: `(time, height, width, channels)`; sizes may be `None`.
+        classes: Number of classes.
+        convolution: `"3d"` (the paper's C3D), `"2d"` (1x3x3, C2D), `"p3d"`
+            (1x3x3, then 3x1x1), a kernel set split evenly (such as
+            `"video_1d2d3d"`), a `Configuration` (such as those that the
+            authors published, see `Configuration.presets`), or a
+            `SearchSpecification`.
+        dropout: Share of the features that the head drops in training.
+        name: Name of the model.
+
+    Returns:
+        A functional model from clips `(batch, time, height, width,
+        channels)` to float32 logits `(batch, classes)`. The layers that
+        `convolution` replaces are named `stage{1-4}_block{0-5}_mixed`.
+
+    Raises:
+        ValueError: If `convolution` is not one of those listed.
+
+    Reference:
+
+    - [Yu et al., 2021](https://arxiv.org/abs/2003.12798), Table 3
+
+    Examples:
+        >>> model = resnet50_video((2, 32, 32, 3), classes=5)
+        >>> model.output_shape
+        (None, 5)
+    """
+
+    def build(apply):
+        clip = keras.Input(input_shape, name="clip")
+        x = apply_convolution(
+            clip,
+            64,
+            (1, 7, 7),
+            "stem_conv",
+            (1, 2, 2),
+            kernel_initializer=_he_fan_out(),
+        )
+        x = _normalize(x, "stem_norm")
+        x = keras.layers.ReLU(name="stem_relu")(x)
+        # Behind a ReLU, zeros pad a maximum as well as minus infinity does.
+        x = keras.layers.ZeroPadding3D((0, 1, 1), name="stem_pool_pad")(x)
+        x = keras.layers.MaxPooling3D((1, 3, 3), (1, 2, 2), name="stem_pool")(x)
+        for stage, (blocks, filters) in enumerate(_STAGES, start=1):
+            for block in range(blocks):
+                stride = 2 if stage > 1 and block == 0 else 1
+                prefix = f"stage{stage}_block{block}"
+                x = _bottleneck(x, filters, stride, prefix, apply)
+        return keras.Model(clip, _head(x, classes, dropout), name=name)
+
+    return build_with(build, convolution)
+
+
+def _bottleneck(x, filters, stride, name, apply):
+    strides = (1, stride, stride)
+    wide = _EXPANSION * filters
+    shortcut = x
+    if x.shape[-1] != wide:
+        shortcut = _convolve(x, wide, 1, f"{name}_shortcut", strides)
+        shortcut = _normalize(shortcut, f"{name}_shortcut_norm")
+    y = _convolve(x, filters, 1, f"{name}_reduce")
+    y = _normalize(y, f"{name}_reduce_norm")
+    y = keras.layers.ReLU(name=f"{name}_reduce_relu")(y)
+    y = _convolve(y, filters, 3, f"{name}_mixed", strides, apply)
+    y = _normalize(y, f"{name}_mixed_norm")
+    y = keras.layers.ReLU(name=f"{name}_mixed_relu")(y)
+    y = _convolve(y, wide, 1, f"{name}_expand")
+    y = _normalize(y, f"{name}_expand_norm")
+    y = keras.layers.Add(name=f"{name}_add")([shortcut, y])
+    return keras.layers.ReLU(name=f"{name}_relu")(y)
+
+
+def _head(x, classes, dropout):
+    x = keras.layers.TimeDistributed(
+        keras.layers.GlobalAveragePooling2D(), name="frame_pool"
+    )(x)
+    x = keras.layers.Dropout(dropout, name="dropout")(x)
+    # Logits in float32, as their mean.
+    logits = keras.layers.Dense(
+        classes,
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
+        dtype="float32",
+        name="frame_logits",
+    )(x)
+    return ops.mean(logits, axis=1)
+
+
+def _convolve(x, filters, size, name, strides=1, apply=apply_convolution):
+    return apply(
+        x, filters, size, name, strides, kernel_initializer=_he_fan_out()
+    )
+
+
+def _normalize(x, name):
+    # As the published recipe: PyTorch's 1e-5 and 0.1.
+    return keras.layers.BatchNormalization(
+        momentum=0.9,
+        epsilon=1e-5,
+        synchronized=has_several_replicas(),
+        name=name,
+    )(x)
+
+
+def _he_fan_out():
+    return keras.initializers.VarianceScaling(
+        scale=2.0, mode="fan_out", distribution="untruncated_normal"
+    )
