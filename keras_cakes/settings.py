@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_cakes.derivation import RULES
-from keras_cakes.models.unet3d import NORMALIZATIONS
+from keras_cakes.models.parts import NORMALIZATIONS
 from keras_cakes.sub_kernels import kernel_set
 from keras_cakes.supernet import DRAWS
 

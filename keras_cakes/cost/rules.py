@@ -14,6 +14,7 @@ from keras_cakes.cost.count import positions
 from keras_cakes.cost.tracing import Call
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
+from keras_cakes.layers.upsampling import TrilinearUpSampling3D
 
 layers = keras.layers
 
@@ -172,6 +173,7 @@ _RULES: tuple[tuple[tuple[type, ...], Callable[[Call], Count]], ...] = (
             layers.UpSampling1D,
             layers.UpSampling2D,
             layers.UpSampling3D,
+            TrilinearUpSampling3D,
         ),
         _resize,
     ),

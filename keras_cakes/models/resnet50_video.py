@@ -5,9 +5,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_cakes.layers.normalization import has_several_replicas
 from keras_cakes.models.convolution import apply_convolution
 from keras_cakes.models.convolution import build_with
+from keras_cakes.models.parts import normalize
 
 # Blocks and bottleneck channels of each stage.
 _STAGES = ((3, 64), (4, 128), (6, 256), (3, 512))
@@ -67,7 +67,7 @@ def resnet50_video(
             (1, 2, 2),
             kernel_initializer=_he_fan_out(),
         )
-        x = _normalize(x, "stem_norm")
+        x = normalize(x, "batch", "stem_norm")
         x = keras.layers.ReLU(name="stem_relu")(x)
         # Behind a ReLU, zeros pad a maximum as well as minus infinity does.
         x = keras.layers.ZeroPadding3D((0, 1, 1), name="stem_pool_pad")(x)
@@ -88,15 +88,15 @@ def _bottleneck(x, filters, stride, name, apply):
     shortcut = x
     if x.shape[-1] != wide:
         shortcut = _convolve(x, wide, 1, f"{name}_shortcut", strides)
-        shortcut = _normalize(shortcut, f"{name}_shortcut_norm")
+        shortcut = normalize(shortcut, "batch", f"{name}_shortcut_norm")
     y = _convolve(x, filters, 1, f"{name}_reduce")
-    y = _normalize(y, f"{name}_reduce_norm")
+    y = normalize(y, "batch", f"{name}_reduce_norm")
     y = keras.layers.ReLU(name=f"{name}_reduce_relu")(y)
     y = _convolve(y, filters, 3, f"{name}_mixed", strides, apply)
-    y = _normalize(y, f"{name}_mixed_norm")
+    y = normalize(y, "batch", f"{name}_mixed_norm")
     y = keras.layers.ReLU(name=f"{name}_mixed_relu")(y)
     y = _convolve(y, wide, 1, f"{name}_expand")
-    y = _normalize(y, f"{name}_expand_norm")
+    y = normalize(y, "batch", f"{name}_expand_norm")
     y = keras.layers.Add(name=f"{name}_add")([shortcut, y])
     return keras.layers.ReLU(name=f"{name}_relu")(y)
 
@@ -120,16 +120,6 @@ def _convolve(x, filters, size, name, strides=1, apply=apply_convolution):
     return apply(
         x, filters, size, name, strides, kernel_initializer=_he_fan_out()
     )
-
-
-def _normalize(x, name):
-    # As the published recipe: PyTorch's 1e-5 and 0.1.
-    return keras.layers.BatchNormalization(
-        momentum=0.9,
-        epsilon=1e-5,
-        synchronized=has_several_replicas(),
-        name=name,
-    )(x)
 
 
 def _he_fan_out():

@@ -4,11 +4,12 @@ from typing import Any
 
 import keras
 
-from keras_cakes.layers.normalization import has_several_replicas
 from keras_cakes.models.convolution import apply_convolution
 from keras_cakes.models.convolution import build_with
-
-NORMALIZATIONS = ("batch", "instance")
+from keras_cakes.models.parts import check_normalization
+from keras_cakes.models.parts import check_positive
+from keras_cakes.models.parts import check_volume
+from keras_cakes.models.parts import normalize
 
 # From level to level, cubes of eight voxels become one and one becomes eight.
 _SIZE_STEP = {
@@ -66,24 +67,23 @@ def unet3d(
         >>> model.output_shape
         (None, 16, 16, 16, 3)
     """
-    _check(input_shape, width, depth, normalization)
+    check_positive(width=width, depth=depth)
+    check_normalization(normalization)
+    check_volume(input_shape, factor=2 ** (depth - 1))
 
     def build(apply):
-        def normalize(x, name):
-            return _normalize(x, normalization, name)
-
         def activate(x, name, index=""):
-            x = normalize(x, f"{name}_norm{index}")
+            x = normalize(x, normalization, f"{name}_norm{index}")
             return keras.layers.ReLU(name=f"{name}_relu{index}")(x)
 
         def block(x, filters, name):
             y = apply(x, filters, 3, f"{name}_conv1")
             y = activate(y, name, 1)
             y = apply(y, filters, 3, f"{name}_conv2")
-            y = normalize(y, f"{name}_norm2")
+            y = normalize(y, normalization, f"{name}_norm2")
             if x.shape[-1] != filters:
                 x = apply_convolution(x, filters, 1, f"{name}_shortcut")
-                x = normalize(x, f"{name}_shortcut_norm")
+                x = normalize(x, normalization, f"{name}_shortcut_norm")
             y = keras.layers.Add(name=f"{name}_add")([x, y])
             return keras.layers.ReLU(name=f"{name}_relu2")(y)
 
@@ -120,53 +120,9 @@ def unet3d(
     return build_with(build, convolution)
 
 
-def _normalize(x, normalization, name):
-    if normalization == "instance":
-        # One group per channel.
-        return keras.layers.GroupNormalization(
-            groups=-1, epsilon=1e-5, name=name
-        )(x)
-    # Keras' defaults (0.99, 1e-3) lag behind in runs of a few hundred steps.
-    # The few volumes that one replica sees are a poor batch.
-    return keras.layers.BatchNormalization(
-        momentum=0.9,
-        epsilon=1e-5,
-        synchronized=has_several_replicas(),
-        name=name,
-    )(x)
-
-
 def _halve(x, filters, name):
     return keras.layers.Conv3D(filters, name=name, **_SIZE_STEP)(x)
 
 
 def _double(x, filters, name):
     return keras.layers.Conv3DTranspose(filters, name=name, **_SIZE_STEP)(x)
-
-
-def _check(input_shape, width, depth, normalization):
-    if not (isinstance(depth, int) and depth >= 1):
-        raise ValueError(
-            "`depth` is expected to be a positive number of levels. "
-            f"Received: depth={depth}"
-        )
-    if not (isinstance(width, int) and width >= 1):
-        raise ValueError(
-            "`width` is expected to be a positive number of channels. "
-            f"Received: width={width}"
-        )
-    if normalization not in NORMALIZATIONS:
-        raise ValueError(
-            f"`normalization` is expected to be one of {NORMALIZATIONS}. "
-            f"Received: normalization={normalization!r}"
-        )
-    factor = 2 ** (depth - 1)
-    if len(input_shape) != 4 or any(
-        size is not None and (size <= 0 or size % factor)
-        for size in input_shape[:3]
-    ):
-        raise ValueError(
-            "`input_shape` is expected to be (depth, height, width, channels)"
-            f" with spatial sizes that are multiples of {factor} (or None). "
-            f"Received: input_shape={tuple(input_shape)}, depth={depth}"
-        )
