@@ -48,12 +48,13 @@ _QUICK = dataclasses.replace(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code.
 
-    0 for success, 2 for an error of the input or the disk (one line on
-    standard error), 130 when interrupted from the keyboard.
+    0 for success, 1 if `tables` misses a known count, 2 for an error of the
+    input or the disk (one line on standard error), 130 when interrupted from
+    the keyboard.
     """
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        return options.run(options) or 0
     except KeyboardInterrupt:
         print(
             "\nkeras-cakes: stopped; the same command goes on from here.",
@@ -65,7 +66,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"keras-cakes: error: {error}", file=sys.stderr)
         return 2
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -105,6 +105,13 @@ def _parser() -> argparse.ArgumentParser:
         if step in ("train", "evaluate"):
             command.add_argument("--variant", choices=VARIANTS, required=True)
         command.set_defaults(run=_run_segment)
+    tables = commands.add_parser(
+        "tables", help="the costs in the paper's tables, printed and counted"
+    )
+    tables.add_argument(
+        "--debug", action="store_true", help="show the traceback of errors"
+    )
+    tables.set_defaults(run=_run_tables)
     return parser
 
 
@@ -190,6 +197,15 @@ def _run_segment(options: argparse.Namespace) -> None:
             f"Received: no --data, and no run in {options.output}"
         )
     _start(options, SegmentationSettings(**values), options.step)
+
+
+def _run_tables(options: argparse.Namespace) -> int:
+    from keras_cakes.paper_tables import format_rows
+    from keras_cakes.paper_tables import paper_rows
+
+    rows = list(paper_rows())
+    print(format_rows(rows))
+    return 0 if all(row.is_exact for row in rows) else 1
 
 
 def _start(

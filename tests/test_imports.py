@@ -20,7 +20,7 @@ FLOORS = [
     ["search", "derivation"],
     ["runs", "settings"],
     ["training", "segmentation_data"],
-    ["segmentation"],
+    ["segmentation", "paper_tables"],
     ["report"],
     ["cli"],
 ]

@@ -90,10 +90,8 @@ def c2fnas(
     check_volume(input_shape, factor=2**_LEVELS)
 
     def build(apply):
-        def convolve(
-            x, filters, size, name, strides=1, apply=apply_convolution
-        ):
-            x = apply(x, filters, size, name, strides)
+        def convolve(x, filters, size, name, strides=1, by=apply_convolution):
+            x = by(x, filters, size, name, strides)
             return normalize(x, normalization, f"{name}_norm")
 
         def step(x, filters, name):
