@@ -79,7 +79,7 @@ def test_half_precision_ends_in_float32():
         ({"depth": 0}, "`depth` is expected.*depth=0"),
         ({"width": 0}, "`width` is expected.*width=0"),
         ({"normalization": "layer"}, "`normalization` is expected.*'layer'"),
-        ({"depth": 5}, "multiples of 16.*depth=5"),
+        ({"depth": 5}, "multiples of 16.*8, 16, 8"),
         ({"input_shape": (8, 8, 8)}, "depth, height, width, channels"),
         ({"convolution": "4d"}, "`convolution` is expected.*'4d'"),
         ({"convolution": 3}, "`convolution` is expected.*=3"),

@@ -1,0 +1,72 @@
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import keras_cakes as kc
+
+LOAD = """
+import sys
+import numpy as np
+import keras
+import keras_cakes
+
+model = keras.saving.load_model(sys.argv[1])
+clip, logits = np.load(sys.argv[2]), np.load(sys.argv[3])
+np.testing.assert_allclose(model(clip), logits, atol=1e-5)
+print("equal")
+"""
+
+
+def test_standard_resnet_in_two_dimensions():
+    with keras.StatelessScope(initialize_variables=False):
+        model = kc.models.resnet50_video(classes=1000, convolution="2d")
+        cost = kc.count_cost(model)
+    assert cost.params == 25_557_032
+    # Sixteen mixed layers cost the same, tap for tap.
+    mixed = [r.macs for r in cost.per_layer if r.name.endswith("_mixed")]
+    assert mixed == [9 * 102_760_448] * 16
+
+
+@pytest.mark.parametrize("preset", kc.Configuration.presets())
+def test_presets_build_and_run(preset):
+    configuration = kc.Configuration.preset(preset)
+    assert sum(configuration.counts.values()) == 3776
+    model = kc.models.resnet50_video(
+        (8, 112, 112, 3), convolution=configuration
+    )
+    clip = np.random.default_rng(0).normal(size=(1, 8, 112, 112, 3))
+    logits = model(clip)
+    assert logits.shape == (1, 174)
+    assert np.isfinite(logits).all()
+
+
+def test_saved_and_loaded_in_a_fresh_process(tmp_path):
+    configuration = kc.Configuration.preset("resnet50_ssv1_1d2d3d_cost")
+    model = kc.models.resnet50_video((4, 32, 32, 3), convolution=configuration)
+    clip = np.random.default_rng(0).normal(size=(1, 4, 32, 32, 3))
+    files = [tmp_path / n for n in ("model.keras", "clip.npy", "logits.npy")]
+    model.save(files[0])
+    np.save(files[1], clip)
+    np.save(files[2], model(clip))
+    result = subprocess.run(
+        [sys.executable, "-c", LOAD, *map(str, files)],
+        capture_output=True,
+        text=True,
+    )
+    assert "equal" in result.stdout, result.stderr[-2000:]
+
+
+def test_frames_have_logits_of_their_own():
+    model = kc.models.resnet50_video((None, 32, 32, 3), 5, convolution="2d")
+    clip = np.random.default_rng(0).normal(size=(1, 3, 32, 32, 3))
+    whole = model(clip)
+    frames = [model(clip[:, i : i + 1]) for i in range(3)]
+    np.testing.assert_allclose(whole, np.mean(frames, axis=0), atol=1e-6)
+
+
+def test_no_preset_of_that_name():
+    with pytest.raises(ValueError, match="one of.*1d2d3d_cost.*'mine'"):
+        kc.Configuration.preset("mine")
