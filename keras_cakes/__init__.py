@@ -19,6 +19,7 @@ from keras_cakes.cost import count_cost
 from keras_cakes.derivation import derive
 from keras_cakes.derivation import path_weights
 from keras_cakes.derivation import random_configuration
+from keras_cakes.inflation import inflate
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
 from keras_cakes.regularizers import CostLasso
@@ -42,6 +43,7 @@ __all__ = [
     "cost",
     "count_cost",
     "derive",
+    "inflate",
     "kernel_set",
     "losses",
     "metrics",

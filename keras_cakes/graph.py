@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_cakes.layers.normalization import has_several_replicas
+from keras_cakes.layers.upsampling import TrilinearUpSampling3D
 
 # Layers that treat every channel alike, so that a wider tensor may pass.
 _CHANNELWISE = (
@@ -24,6 +25,7 @@ _CHANNELWISE = (
     keras.layers.SpatialDropout3D,
     keras.layers.UpSampling3D,
     keras.layers.ZeroPadding3D,
+    TrilinearUpSampling3D,
 )
 _CONVOLUTIONS = (
     keras.layers.Conv3D,

@@ -17,7 +17,7 @@ FLOORS = [
     ["specification", "graph", "cost", "evaluation", "plotting"],
     ["conversion"],
     ["models", "supernet"],
-    ["search", "derivation"],
+    ["search", "derivation", "inflation"],
     ["runs", "settings"],
     ["training", "segmentation_data"],
     ["segmentation", "paper_tables"],

@@ -12,6 +12,9 @@ from keras_cakes.models.parts import normalize
 # Blocks and bottleneck channels of each stage.
 _STAGES = ((3, 64), (4, 128), (6, 256), (3, 512))
 _EXPANSION = 4
+# The layers of a block of which one may halve the side.
+_STRIDED = ("reduce", "mixed")
+_UNSTRIDED = dict.fromkeys(_STRIDED, (1, 1, 1))
 
 
 def resnet50_video(
@@ -19,6 +22,7 @@ def resnet50_video(
     classes: int = 174,
     convolution: Any = "3d",
     dropout: float = 0.3,
+    strided: str = "mixed",
     name: str = "resnet50_video",
 ) -> keras.Model:
     """Builds the ResNet-50 for clips that the paper searches.
@@ -37,6 +41,10 @@ def resnet50_video(
             authors published, see `Configuration.presets`), or a
             `SearchSpecification`.
         dropout: Share of the features that the head drops in training.
+        strided: The layer of a stage's first block that halves the side:
+            `"mixed"`, as in the paper and PyTorch's ResNet-50, or
+            `"reduce"`, as in `keras.applications.ResNet50`, for a start from
+            its weights (see `keras_cakes.inflate`).
         name: Name of the model.
 
     Returns:
@@ -45,7 +53,7 @@ def resnet50_video(
         `convolution` replaces are named `stage{1-4}_block{0-5}_mixed`.
 
     Raises:
-        ValueError: If `convolution` is not one of those listed.
+        ValueError: If `convolution` or `strided` is not one of those listed.
 
     Reference:
 
@@ -56,6 +64,12 @@ def resnet50_video(
         >>> model.output_shape
         (None, 5)
     """
+
+    if strided not in _STRIDED:
+        raise ValueError(
+            f"`strided` is expected to be one of {_STRIDED}. "
+            f"Received: strided={strided!r}"
+        )
 
     def build(apply):
         clip = keras.Input(input_shape, name="clip")
@@ -76,23 +90,25 @@ def resnet50_video(
             for block in range(blocks):
                 stride = 2 if stage > 1 and block == 0 else 1
                 prefix = f"stage{stage}_block{block}"
-                x = _bottleneck(x, filters, stride, prefix, apply)
+                strides = {**_UNSTRIDED, strided: (1, stride, stride)}
+                x = _bottleneck(x, filters, strides, prefix, apply)
         return keras.Model(clip, _head(x, classes, dropout), name=name)
 
     return build_with(build, convolution)
 
 
-def _bottleneck(x, filters, stride, name, apply):
-    strides = (1, stride, stride)
+def _bottleneck(x, filters, strides, name, apply):
     wide = _EXPANSION * filters
     shortcut = x
     if x.shape[-1] != wide:
-        shortcut = _convolve(x, wide, 1, f"{name}_shortcut", strides)
+        shortcut = _convolve(
+            x, wide, 1, f"{name}_shortcut", max(strides.values())
+        )
         shortcut = normalize(shortcut, "batch", f"{name}_shortcut_norm")
-    y = _convolve(x, filters, 1, f"{name}_reduce")
+    y = _convolve(x, filters, 1, f"{name}_reduce", strides["reduce"])
     y = normalize(y, "batch", f"{name}_reduce_norm")
     y = keras.layers.ReLU(name=f"{name}_reduce_relu")(y)
-    y = _convolve(y, filters, 3, f"{name}_mixed", strides, apply)
+    y = _convolve(y, filters, 3, f"{name}_mixed", strides["mixed"], apply)
     y = normalize(y, "batch", f"{name}_mixed_norm")
     y = keras.layers.ReLU(name=f"{name}_mixed_relu")(y)
     y = _convolve(y, wide, 1, f"{name}_expand")

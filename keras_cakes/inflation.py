@@ -1,0 +1,319 @@
+"""Starting a 3D network from the weights of a 2D one."""
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_cakes.graph import Graph
+from keras_cakes.graph import as_functional
+from keras_cakes.layers.cakes_conv3d import CakesConv3D
+from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
+from keras_cakes.sub_kernels import SubKernel
+
+RULES = ("sum", "mean")
+_NORMALIZATIONS = (
+    keras.layers.BatchNormalization,
+    keras.layers.GroupNormalization,
+)
+
+
+def inflate_kernel(
+    kernel: Any, sub_kernel: Any, rule: str = "sum", axis: int = 0
+) -> np.ndarray:
+    """The kernel of a sub-kernel that starts from a 2D kernel.
+
+    Along the new axis the kernel is repeated and divided by the number of
+    repeats. Along an axis that the sub-kernel lacks, it is summed. On a
+    constant input, each sub-kernel then answers as the 2D kernel does.
+
+    Args:
+        kernel: 2D weights `(height, width, in_channels, channels)`.
+        sub_kernel: A sub-kernel, such as `"3x1x1"`; along the two axes of
+            the plane as wide as `kernel`, or 1.
+        rule: What happens along an axis that the sub-kernel lacks. `"sum"`:
+            the rule above, that of the authors' code. `"mean"`: the paper's,
+            the mean over the plane, repeated without division; it answers
+            with a fraction of the 2D kernel.
+        axis: The axis that the 2D network does not have: 0 for time or
+            depth, 1 for height, 2 for width.
+
+    Returns:
+        Weights of shape `sub_kernel + (in_channels, channels)`, float32.
+
+    Raises:
+        ValueError: If the sizes do not fit, or an argument is not one of
+            those listed.
+
+    Examples:
+        >>> weights = np.ones((3, 3, 1, 1))
+        >>> float(inflate_kernel(weights, "3x1x1").sum())
+        9.0
+    """
+    if rule not in RULES:
+        raise ValueError(
+            f"`rule` is expected to be one of {RULES}. Received: rule={rule!r}"
+        )
+    if axis not in (0, 1, 2):
+        raise ValueError(
+            "`axis` is expected to be 0, 1 or 2, the axis that the 2D "
+            f"network does not have. Received: axis={axis!r}"
+        )
+    sizes = tuple(SubKernel.parse(sub_kernel))
+    weights = np.expand_dims(np.asarray(kernel, "float32"), axis)
+    lacking = tuple(
+        a for a in range(3) if a != axis and sizes[a] == 1 < weights.shape[a]
+    )
+    wrong = [
+        a
+        for a in range(3)
+        if a != axis and a not in lacking and sizes[a] != weights.shape[a]
+    ]
+    if weights.ndim != 5 or wrong:
+        raise ValueError(
+            "`kernel` is expected to be 2D weights as wide as the "
+            f"sub-kernel {sub_kernel}. Received: kernel.shape="
+            f"{np.shape(kernel)}, axis={axis}"
+        )
+    repeats = sizes[axis]
+    if lacking and rule == "mean":
+        return np.repeat(weights.mean(lacking, keepdims=True), repeats, axis)
+    weights = weights.sum(lacking, keepdims=True)
+    return np.repeat(weights, repeats, axis) / repeats
+
+
+def inflate(
+    source: keras.Model,
+    target: keras.Model,
+    *,
+    rule: str = "sum",
+    axis: int = 0,
+    names: Mapping[str, str] | None = None,
+) -> tuple[str, ...]:
+    """Starts a 3D network, or a supernet of it, from a trained 2D network.
+
+    Convolutions are inflated by `inflate_kernel`: for a plain or sub-kernel
+    layer channel by channel, for a search layer every candidate of every
+    channel. Normalizations are copied, and repeated for each candidate; a
+    bias in front of one becomes part of its mean. A layer that reads the
+    concatenated candidates of a cost-priority search has its kernel tiled
+    and divided by their number, and candidates that are summed have their
+    scales divided, so that the start computes the same function. Layers of
+    equal shape are copied.
+
+    Where the 2D network has no counterpart, weights stay as they are: the
+    second kernel of P3D, a head of another number of classes.
+
+    Args:
+        source: A functional 2D model, such as
+            `keras.applications.ResNet50(weights="imagenet")`, or the same
+            with the path of a weight file.
+        target: A functional 3D model or a `Supernet`. It is changed.
+        rule: See `inflate_kernel`.
+        axis: See `inflate_kernel`.
+        names: For each layer of `target` the name of its counterpart in
+            `source`. By default layers of the same name, and for
+            `resnet50_video` those of `keras.applications.ResNet50`.
+
+    Returns:
+        Names of the layers with weights that stay as they were.
+
+    Raises:
+        ValueError: If counterparts do not fit; the message names both.
+
+    Examples:
+        >>> import keras_cakes as kc
+        >>> source = keras.applications.ResNet50(
+        ...     weights=None, classes=5, input_shape=(32, 32, 3))
+        >>> network = kc.models.resnet50_video(
+        ...     (4, 32, 32, 3), 5, "video_1d2d3d", strided="reduce")
+        >>> inflate(source, network)
+        ()
+    """
+    source = as_functional(source)
+    target = as_functional(getattr(target, "network", target))
+    pairs = _Pairs(source, target, names)
+    left = []
+    for layer in target.layers:
+        if not layer.weights:
+            continue
+        counterpart = pairs.of(layer)
+        if counterpart is None or not _start(
+            layer, counterpart, pairs, rule, axis
+        ):
+            left.append(layer.name)
+    return tuple(left)
+
+
+class _Pairs:
+    """Which layer of the 2D network is which of the 3D one."""
+
+    def __init__(
+        self,
+        source: keras.Model,
+        target: keras.Model,
+        names: Mapping[str, str] | None,
+    ):
+        self.layers = {layer.name: layer for layer in source.layers}
+        self.graph = Graph(source)
+        if names is None:
+            resnet = dict(_resnet50_names())
+            is_resnet = "conv2_block1_1_conv" in self.layers
+            names = resnet if is_resnet else {}
+        self.names = names
+        known = {layer.name for layer in target.layers}
+        for name, other in names.items():
+            if name in known and other not in self.layers:
+                raise ValueError(
+                    "`names` is expected to lead to layers of `source`. "
+                    f"Received: {name!r} with {other!r}"
+                )
+
+    def of(self, layer: Any) -> Any | None:
+        """The counterpart of a layer."""
+        return self.layers.get(self.names.get(layer.name, layer.name))
+
+    def behind(self, convolution: Any) -> Any | None:
+        """The normalization that follows a convolution of the source."""
+        for name in self.graph.consumers[convolution.name]:
+            if isinstance(self.graph.layer(name), _NORMALIZATIONS):
+                return self.graph.layer(name)
+        return None
+
+    def bias_before(self, normalization: Any) -> Any:
+        """The bias of the convolution in front of a normalization."""
+        for name in self.graph.producers[normalization.name]:
+            bias = getattr(self.graph.layer(name), "bias", None)
+            if bias is not None:
+                return _numpy(bias)
+        return 0.0
+
+
+def _start(
+    layer: Any, counterpart: Any, pairs: _Pairs, rule: str, axis: int
+) -> bool:
+    """Starts one layer; `False` if the counterpart is of other use."""
+    if isinstance(layer, CakesSearchConv3D):
+        for kernel, weights in zip(
+            layer.kernel_set, layer.candidates, strict=True
+        ):
+            start = inflate_kernel(
+                _numpy(counterpart.kernel), kernel, rule, axis
+            )
+            _assign(weights, _tiled(start, weights), layer, counterpart)
+        _start_paths(layer, pairs.behind(counterpart), pairs)
+        return True
+    if isinstance(layer, CakesConv3D):
+        channels = np.array(layer.assignment.channels)
+        for (kernel, _), weights in zip(
+            layer.assignment.counts.items(),
+            layer.sub_kernel_weights,
+            strict=True,
+        ):
+            start = inflate_kernel(
+                _numpy(counterpart.kernel), kernel, rule, axis
+            )
+            start = start[..., channels == kernel]
+            _assign(weights, start, layer, counterpart)
+        return _copy_bias(layer, counterpart)
+    if isinstance(layer, keras.layers.Conv3D):
+        start = inflate_kernel(
+            _numpy(counterpart.kernel),
+            "x".join(map(str, layer.kernel_size)),
+            rule,
+            axis,
+        )
+        start = _tiled(start, layer.kernel)
+        _assign(layer.kernel, start, layer, counterpart)
+        return _copy_bias(layer, counterpart)
+    if isinstance(layer, keras.layers.BatchNormalization):
+        for name, value in _statistics(counterpart, layer, pairs).items():
+            _assign(getattr(layer, name), value, layer, counterpart)
+        return True
+    shapes = [tuple(weight.shape) for weight in layer.weights]
+    if shapes != [tuple(weight.shape) for weight in counterpart.weights]:
+        return False
+    for weight, value in zip(layer.weights, counterpart.weights, strict=True):
+        weight.assign(_numpy(value))
+    return True
+
+
+def _start_paths(layer: Any, normalization: Any, pairs: _Pairs) -> None:
+    """The same scale, offset and statistics behind each candidate."""
+    if normalization is None:
+        return
+    paths = layer.path_normalization
+    values = _statistics(normalization, paths, pairs)
+    if layer.priority == "cost" and layer.aggregation == "sum":
+        for name in ("gamma", "beta"):
+            values[name] = values[name] / len(layer.kernel_set)
+    for name, value in values.items():
+        variable = getattr(paths, name, None)
+        if variable is not None:
+            value = np.broadcast_to(value, variable.shape)
+            _assign(variable, value, layer, normalization)
+
+
+def _statistics(
+    normalization: Any, other: Any, pairs: _Pairs
+) -> dict[str, Any]:
+    """Scale, offset and statistics, as another layer has to hold them."""
+    values = {
+        name: _numpy(getattr(normalization, name))
+        for name in ("gamma", "beta", "moving_mean", "moving_variance")
+        if getattr(normalization, name, None) is not None
+    }
+    if "moving_mean" in values:
+        values["moving_mean"] = values["moving_mean"] - pairs.bias_before(
+            normalization
+        )
+        # Each adds its own epsilon to the variance.
+        values["moving_variance"] = (
+            values["moving_variance"] + normalization.epsilon - other.epsilon
+        )
+    return values
+
+
+def _tiled(start: np.ndarray, weights: Any) -> np.ndarray:
+    """For a layer that reads several copies of each of its inputs."""
+    copies, rest = divmod(weights.shape[-2], start.shape[-2])
+    if rest or copies < 2:
+        return start
+    return np.concatenate([start] * copies, axis=-2) / copies
+
+
+def _copy_bias(layer: Any, counterpart: Any) -> bool:
+    if layer.bias is not None and counterpart.bias is not None:
+        layer.bias.assign(_numpy(counterpart.bias))
+    return True
+
+
+def _assign(variable: Any, value: Any, layer: Any, counterpart: Any) -> None:
+    if tuple(variable.shape) != tuple(value.shape):
+        raise ValueError(
+            f"Layer {layer.name!r} is expected to start from weights of shape "
+            f"{tuple(variable.shape)}. Received: {tuple(value.shape)} from "
+            f"{counterpart.name!r}"
+        )
+    variable.assign(value)
+
+
+def _numpy(variable: Any) -> np.ndarray:
+    return keras.ops.convert_to_numpy(variable)
+
+
+def _resnet50_names() -> Iterator[tuple[str, str]]:
+    """`resnet50_video` against `keras.applications.ResNet50`."""
+    yield from (("stem_conv", "conv1_conv"), ("stem_norm", "conv1_bn"))
+    parts = (("shortcut", 0), ("reduce", 1), ("mixed", 2), ("expand", 3))
+    for stage, blocks in enumerate((3, 4, 6, 3), start=1):
+        for block in range(blocks):
+            ours = f"stage{stage}_block{block}"
+            theirs = f"conv{stage + 1}_block{block + 1}"
+            for part, number in parts:
+                yield f"{ours}_{part}", f"{theirs}_{number}_conv"
+                yield f"{ours}_{part}_norm", f"{theirs}_{number}_bn"
+            yield f"{ours}_mixed_plane", f"{theirs}_2_conv"
+    yield "frame_logits", "predictions"
