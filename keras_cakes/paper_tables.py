@@ -147,14 +147,23 @@ def _row(
     convention: str,
     entry: tuple[Any, ...],
 ) -> Row:
-    name, convolution, *numbers = entry
+    name, convolution, params, flops, exact_params, exact_macs = entry
     if f"resnet50_ssv1_{convolution}" in Configuration.presets():
         convolution = Configuration.preset(f"resnet50_ssv1_{convolution}")
     with keras.StatelessScope(initialize_variables=False):
         network = build(convolution=convolution, **arguments)
         cost = count_cost(network, convention=convention)
-    flops = (cost.macs + cost.elementwise) / 1e9
-    return Row(table, name, *numbers, cost.params, cost.macs, flops)
+    return Row(
+        table,
+        name,
+        printed_params=params,
+        printed_flops=flops,
+        expected_params=exact_params,
+        expected_macs=exact_macs,
+        params=cost.params,
+        macs=cost.macs,
+        flops=(cost.macs + cost.elementwise) / 1e9,
+    )
 
 
 def format_rows(rows: list[Row]) -> str:

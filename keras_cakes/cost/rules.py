@@ -120,7 +120,7 @@ def _nothing(call: Call) -> Count:
     return Count()
 
 
-_RULES: tuple[tuple[tuple[type, ...], Callable[[Call], Count]], ...] = (
+_RULES: tuple[tuple[tuple[Any, ...], Callable[[Call], Count]], ...] = (
     ((CakesConv3D,), count_cakes),
     ((CakesSearchConv3D,), count_search),
     ((layers.SeparableConv1D, layers.SeparableConv2D), _separable),
@@ -223,7 +223,8 @@ def rule_of(layer: Any) -> Callable[[Call], Count] | None:
     """
     for kinds, rule in _RULES:
         for kind in kinds:
-            if isinstance(layer, kind) and type(layer).call is kind.call:
+            own = getattr(type(layer), "call", None)
+            if isinstance(layer, kind) and own is kind.call:
                 return rule
     if not isinstance(layer, keras.Layer):
         name = type(layer).__name__

@@ -72,7 +72,9 @@ class Cost:
         }
 
     def __str__(self) -> str:
-        table = [("layer", "kind", "params", "MACs", "element-wise")]
+        table: list[tuple[str, ...]] = [
+            ("layer", "kind", "params", "MACs", "element-wise")
+        ]
         for row in self.per_layer:
             counts = (row.macs, row.elementwise)
             macs, rest = (f"{n:,}" if row.is_known else "?" for n in counts)

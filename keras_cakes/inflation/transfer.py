@@ -1,87 +1,16 @@
 """Starting a 3D network from the weights of a 2D one."""
 
-from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_cakes.graph import Graph
 from keras_cakes.graph import as_functional
+from keras_cakes.inflation.kernels import inflate_kernel
+from keras_cakes.inflation.pairs import Pairs
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
-from keras_cakes.sub_kernels import SubKernel
-
-RULES = ("sum", "mean")
-_NORMALIZATIONS = (
-    keras.layers.BatchNormalization,
-    keras.layers.GroupNormalization,
-)
-
-
-def inflate_kernel(
-    kernel: Any, sub_kernel: Any, rule: str = "sum", axis: int = 0
-) -> np.ndarray:
-    """The kernel of a sub-kernel that starts from a 2D kernel.
-
-    Along the new axis the kernel is repeated and divided by the number of
-    repeats. Along an axis that the sub-kernel lacks, it is summed. On a
-    constant input, each sub-kernel then answers as the 2D kernel does.
-
-    Args:
-        kernel: 2D weights `(height, width, in_channels, channels)`.
-        sub_kernel: A sub-kernel, such as `"3x1x1"`; along the two axes of
-            the plane as wide as `kernel`, or 1.
-        rule: What happens along an axis that the sub-kernel lacks. `"sum"`:
-            the rule above, that of the authors' code. `"mean"`: the paper's,
-            the mean over the plane, repeated without division; it answers
-            with a fraction of the 2D kernel.
-        axis: The axis that the 2D network does not have: 0 for time or
-            depth, 1 for height, 2 for width.
-
-    Returns:
-        Weights of shape `sub_kernel + (in_channels, channels)`, float32.
-
-    Raises:
-        ValueError: If the sizes do not fit, or an argument is not one of
-            those listed.
-
-    Examples:
-        >>> weights = np.ones((3, 3, 1, 1))
-        >>> float(inflate_kernel(weights, "3x1x1").sum())
-        9.0
-    """
-    if rule not in RULES:
-        raise ValueError(
-            f"`rule` is expected to be one of {RULES}. Received: rule={rule!r}"
-        )
-    if axis not in (0, 1, 2):
-        raise ValueError(
-            "`axis` is expected to be 0, 1 or 2, the axis that the 2D "
-            f"network does not have. Received: axis={axis!r}"
-        )
-    sizes = tuple(SubKernel.parse(sub_kernel))
-    weights = np.expand_dims(np.asarray(kernel, "float32"), axis)
-    lacking = tuple(
-        a for a in range(3) if a != axis and sizes[a] == 1 < weights.shape[a]
-    )
-    wrong = [
-        a
-        for a in range(3)
-        if a != axis and a not in lacking and sizes[a] != weights.shape[a]
-    ]
-    if weights.ndim != 5 or wrong:
-        raise ValueError(
-            "`kernel` is expected to be 2D weights as wide as the "
-            f"sub-kernel {sub_kernel}. Received: kernel.shape="
-            f"{np.shape(kernel)}, axis={axis}"
-        )
-    repeats = sizes[axis]
-    if lacking and rule == "mean":
-        return np.repeat(weights.mean(lacking, keepdims=True), repeats, axis)
-    weights = weights.sum(lacking, keepdims=True)
-    return np.repeat(weights, repeats, axis) / repeats
 
 
 def inflate(
@@ -134,7 +63,7 @@ def inflate(
     """
     source = as_functional(source)
     target = as_functional(getattr(target, "network", target))
-    pairs = _Pairs(source, target, names)
+    pairs = Pairs(source, target, names)
     left = []
     for layer in target.layers:
         if not layer.weights:
@@ -147,52 +76,8 @@ def inflate(
     return tuple(left)
 
 
-class _Pairs:
-    """Which layer of the 2D network is which of the 3D one."""
-
-    def __init__(
-        self,
-        source: keras.Model,
-        target: keras.Model,
-        names: Mapping[str, str] | None,
-    ):
-        self.layers = {layer.name: layer for layer in source.layers}
-        self.graph = Graph(source)
-        if names is None:
-            resnet = dict(_resnet50_names())
-            is_resnet = "conv2_block1_1_conv" in self.layers
-            names = resnet if is_resnet else {}
-        self.names = names
-        known = {layer.name for layer in target.layers}
-        for name, other in names.items():
-            if name in known and other not in self.layers:
-                raise ValueError(
-                    "`names` is expected to lead to layers of `source`. "
-                    f"Received: {name!r} with {other!r}"
-                )
-
-    def of(self, layer: Any) -> Any | None:
-        """The counterpart of a layer."""
-        return self.layers.get(self.names.get(layer.name, layer.name))
-
-    def behind(self, convolution: Any) -> Any | None:
-        """The normalization that follows a convolution of the source."""
-        for name in self.graph.consumers[convolution.name]:
-            if isinstance(self.graph.layer(name), _NORMALIZATIONS):
-                return self.graph.layer(name)
-        return None
-
-    def bias_before(self, normalization: Any) -> Any:
-        """The bias of the convolution in front of a normalization."""
-        for name in self.graph.producers[normalization.name]:
-            bias = getattr(self.graph.layer(name), "bias", None)
-            if bias is not None:
-                return _numpy(bias)
-        return 0.0
-
-
 def _start(
-    layer: Any, counterpart: Any, pairs: _Pairs, rule: str, axis: int
+    layer: Any, counterpart: Any, pairs: Pairs, rule: str, axis: int
 ) -> bool:
     """Starts one layer; `False` if the counterpart is of other use."""
     if isinstance(layer, CakesSearchConv3D):
@@ -240,7 +125,7 @@ def _start(
     return True
 
 
-def _start_paths(layer: Any, normalization: Any, pairs: _Pairs) -> None:
+def _start_paths(layer: Any, normalization: Any, pairs: Pairs) -> None:
     """The same scale, offset and statistics behind each candidate."""
     if normalization is None:
         return
@@ -256,9 +141,7 @@ def _start_paths(layer: Any, normalization: Any, pairs: _Pairs) -> None:
             _assign(variable, value, layer, normalization)
 
 
-def _statistics(
-    normalization: Any, other: Any, pairs: _Pairs
-) -> dict[str, Any]:
+def _statistics(normalization: Any, other: Any, pairs: Pairs) -> dict[str, Any]:
     """Scale, offset and statistics, as another layer has to hold them."""
     values = {
         name: _numpy(getattr(normalization, name))
@@ -302,18 +185,3 @@ def _assign(variable: Any, value: Any, layer: Any, counterpart: Any) -> None:
 
 def _numpy(variable: Any) -> np.ndarray:
     return keras.ops.convert_to_numpy(variable)
-
-
-def _resnet50_names() -> Iterator[tuple[str, str]]:
-    """`resnet50_video` against `keras.applications.ResNet50`."""
-    yield from (("stem_conv", "conv1_conv"), ("stem_norm", "conv1_bn"))
-    parts = (("shortcut", 0), ("reduce", 1), ("mixed", 2), ("expand", 3))
-    for stage, blocks in enumerate((3, 4, 6, 3), start=1):
-        for block in range(blocks):
-            ours = f"stage{stage}_block{block}"
-            theirs = f"conv{stage + 1}_block{block + 1}"
-            for part, number in parts:
-                yield f"{ours}_{part}", f"{theirs}_{number}_conv"
-                yield f"{ours}_{part}_norm", f"{theirs}_{number}_bn"
-            yield f"{ours}_mixed_plane", f"{theirs}_2_conv"
-    yield "frame_logits", "predictions"
