@@ -13,6 +13,7 @@ from keras_cakes.runs import RunError
 from keras_cakes.runs import read_table
 from keras_cakes.runs import write_atomic
 from keras_cakes.runs import write_table
+from keras_cakes.schedules import volume_schedule
 
 
 def compile_segmentation(
@@ -33,9 +34,7 @@ def compile_segmentation(
         steps: Number of training steps that the decay spans.
         learning_rate: Learning rate at the start.
     """
-    schedule = keras.optimizers.schedules.PolynomialDecay(
-        learning_rate, steps, end_learning_rate=0.0, power=0.9
-    )
+    schedule = volume_schedule(steps, learning_rate)
     model.compile(
         optimizer=keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True),
         loss=DiceCrossEntropy(),

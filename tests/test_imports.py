@@ -13,7 +13,7 @@ FLOORS = [
     ["sub_kernels"],
     ["assignment"],
     ["configuration"],
-    ["layers", "regularizers", "losses", "metrics", "data"],
+    ["layers", "regularizers", "losses", "metrics", "data", "schedules"],
     ["specification", "graph", "cost", "evaluation", "plotting"],
     ["conversion"],
     ["models", "supernet"],
