@@ -154,6 +154,30 @@ def test_a_constant_answers_alike_in_each_orientation(name, axis):
     )
 
 
+@pytest.mark.parametrize("convolution", ["planes", "volumes"])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_volumes_in_each_orientation(axis, convolution):
+    """A volume that is constant along an axis, away from its two ends."""
+
+    def build(rank, sizes):
+        image = keras.Input((9,) * rank + (2,))
+        kind = getattr(keras.layers, f"Conv{rank}D")
+        x = kind(4, sizes, padding="same", activation="relu", name="a")(image)
+        x = keras.layers.BatchNormalization(name="norm")(x)
+        x = kind(3, sizes, padding="same", name="b")(x)
+        return keras.Model(image, x)
+
+    sizes = [3, 3, 3]
+    if convolution == "planes":
+        sizes[axis] = 1
+    plane, volume = build(2, 3), build(3, tuple(sizes))
+    assert kc.inflate(plane, volume, axis=axis) == ()
+    image = np.random.default_rng(0).normal(size=(1, 9, 9, 2))
+    constant = np.stack([image] * 9, axis=axis + 1)
+    middle = np.take(volume(constant), 4, axis=axis + 1)
+    np.testing.assert_allclose(middle, plane(image), atol=1e-5)
+
+
 def test_rules_of_code_and_paper():
     weights = np.random.default_rng(0).normal(size=(3, 3, 2, 4))
     cube = inflate_kernel(weights, "3x3x3")
