@@ -41,11 +41,11 @@ def as_functional(model: keras.Model) -> keras.Model:
     """
     if isinstance(model, keras.Sequential) and model.built:
         return keras.Model(model.inputs, model.outputs, name=model.name)
-    try:
-        layers = model.get_config()["layers"]
-    except (AttributeError, KeyError, NotImplementedError, TypeError):
-        layers = None
-    if isinstance(model, keras.Sequential) or layers is None:
+    # A functional model whose class has a constructor of its own does not
+    # describe its layers.
+    if not isinstance(model, keras.Function) or (
+        "layers" not in model.get_config()
+    ):
         raise ValueError(
             "`model` is expected to be a functional (or built sequential) "
             "Keras model, whose graph can be rewritten. "

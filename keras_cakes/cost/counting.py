@@ -14,6 +14,7 @@ from keras_cakes.cost.rules import rule_of
 from keras_cakes.cost.table import Cost
 from keras_cakes.cost.table import LayerCost
 from keras_cakes.cost.tracing import Call
+from keras_cakes.cost.tracing import members
 from keras_cakes.cost.tracing import trace_calls
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
@@ -145,16 +146,7 @@ def count_cost(
 
 
 def _is_leaf(layer: Any) -> bool:
-    if rule_of(layer) is not None:
-        return True
-    if isinstance(layer, keras.Model):
-        return False
-    inner = (
-        item
-        for value in vars(layer).values()
-        for item in keras.tree.flatten(value)
-    )
-    return not any(isinstance(item, keras.Layer) for item in inner)
+    return rule_of(layer) is not None or not any(members(layer))
 
 
 def _count(call: Call, path: Any) -> Count | None:

@@ -46,7 +46,7 @@ def trace_calls(
     """
     recorder = _Recorder(is_leaf)
     with contextlib.ExitStack() as stack:
-        for name, layer in _members(model):
+        for name, layer in members(model):
             recorder.watch(layer, name, stack)
         if _is_graph(model):
             model.compute_output_spec(inputs)
@@ -85,7 +85,7 @@ class _Recorder:
             stack.enter_context(
                 _instead(layer, "compute_output_spec", inside(layer))
             )
-        for inner, member in _members(layer):
+        for inner, member in members(layer):
             self.watch(member, f"{name}/{inner}", stack)
 
     def _record(self, layer: Any, name: str, original: Any) -> Any:
@@ -149,8 +149,8 @@ def _is_graph(layer: Any) -> bool:
     )
 
 
-def _members(layer: Any) -> Iterator[tuple[str, Any]]:
-    """The layers and operations that a layer holds."""
+def members(layer: Any) -> Iterator[tuple[str, Any]]:
+    """The layers and operations that a layer holds, with their names."""
     if isinstance(layer, keras.Function):
         held = layer.operations
     elif isinstance(layer, keras.Model):

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_cakes.graph import Graph
+from keras_cakes.models.resnet50_video import resnet50_blocks
 
 _NORMALIZATIONS = (
     keras.layers.BatchNormalization,
@@ -68,12 +69,10 @@ def _resnet50_names() -> Iterator[tuple[str, str]]:
     """`resnet50_video` against `keras.applications.ResNet50`."""
     yield from (("stem_conv", "conv1_conv"), ("stem_norm", "conv1_bn"))
     parts = (("shortcut", 0), ("reduce", 1), ("mixed", 2), ("expand", 3))
-    for stage, blocks in enumerate((3, 4, 6, 3), start=1):
-        for block in range(blocks):
-            ours = f"stage{stage}_block{block}"
-            theirs = f"conv{stage + 1}_block{block + 1}"
-            for part, number in parts:
-                yield f"{ours}_{part}", f"{theirs}_{number}_conv"
-                yield f"{ours}_{part}_norm", f"{theirs}_{number}_bn"
-            yield f"{ours}_mixed_plane", f"{theirs}_2_conv"
+    for stage, block, ours in resnet50_blocks():
+        theirs = f"conv{stage + 1}_block{block + 1}"
+        for part, number in parts:
+            yield f"{ours}_{part}", f"{theirs}_{number}_conv"
+            yield f"{ours}_{part}_norm", f"{theirs}_{number}_bn"
+        yield f"{ours}_mixed_plane", f"{theirs}_2_conv"
     yield "frame_logits", "predictions"

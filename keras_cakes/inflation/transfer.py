@@ -11,6 +11,7 @@ from keras_cakes.inflation.kernels import inflate_kernel
 from keras_cakes.inflation.pairs import Pairs
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
+from keras_cakes.supernet import Supernet
 
 
 def inflate(
@@ -62,7 +63,9 @@ def inflate(
         ()
     """
     source = as_functional(source)
-    target = as_functional(getattr(target, "network", target))
+    if isinstance(target, Supernet):
+        target = target.network
+    target = as_functional(target)
     pairs = Pairs(source, target, names)
     left = []
     for layer in target.layers:

@@ -94,10 +94,10 @@ def c2fnas(
             x = by(x, filters, size, name, strides)
             return normalize(x, normalization, f"{name}_norm")
 
-        def step(x, filters, name):
+        def step(x, filters, size, name, **arguments):
             """A convolution within a cell: ReLU, convolution, scale."""
             x = keras.layers.ReLU(name=f"{name}_relu")(x)
-            return convolve(x, filters, 1, name)
+            return convolve(x, filters, size, name, **arguments)
 
         image = keras.Input(input_shape, name="image")
         x = convolve(image, width, 3, "stem1_conv")
@@ -112,26 +112,22 @@ def c2fnas(
                 x = outputs[source]
                 pre = f"{cell}_pre{number}"
                 if levels[source] < level:
-                    x = keras.layers.ReLU(name=f"{pre}_relu")(x)
-                    x = convolve(x, filters, 3, pre, 2)
+                    x = step(x, filters, 3, pre, strides=2)
                 else:
                     if levels[source] > level:
                         x = TrilinearUpSampling3D(name=f"{pre}_up")(x)
-                    x = step(x, filters, pre)
+                    x = step(x, filters, 1, pre)
                 core = f"{cell}_core{number}"
-                x = keras.layers.ReLU(name=f"{core}_relu")(x)
-                cores.append(convolve(x, filters, 3, core, by=apply))
+                cores.append(step(x, filters, 3, core, by=apply))
             x = cores[0]
             if len(cores) > 1:
                 x = keras.layers.Add(name=f"{cell}_add")(cores)
-            outputs[cell] = step(x, filters, f"{cell}_post")
+            outputs[cell] = step(x, filters, 1, f"{cell}_post")
             levels[cell] = level
 
-        x = keras.layers.ReLU(name="end1_relu")(outputs["decoder6"])
-        x = convolve(x, width, 3, "end1_conv")
+        x = step(outputs["decoder6"], width, 3, "end1_conv")
         x = TrilinearUpSampling3D(name="end_up")(x)
-        x = keras.layers.ReLU(name="end2_relu")(x)
-        x = convolve(x, width, 3, "end2_conv")
+        x = step(x, width, 3, "end2_conv")
         # Logits in float32: a softmax over half precision loses classes.
         logits = keras.layers.Conv3D(
             classes, 1, use_bias=False, dtype="float32", name="logits"

@@ -1,7 +1,7 @@
 """The checkpoints that the authors of CAKES published."""
 
+import itertools
 import os
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from keras_cakes.configuration import Configuration
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
+from keras_cakes.models.resnet50_video import resnet50_blocks
 from keras_cakes.models.resnet50_video import resnet50_video
 from keras_cakes.specification import SearchSpecification
 from keras_cakes.sub_kernels import SubKernel
@@ -131,9 +132,8 @@ class _State:
 
     def branches(self, prefix: str) -> list[str]:
         """The keys of a split layer's kernels, in order."""
-        pattern = re.compile(re.escape(prefix) + r"\.convs\.(\d+)\.0\.weight")
-        found = [key for key in self.arrays if pattern.fullmatch(key)]
-        return sorted(found, key=lambda k: int(pattern.fullmatch(k)[1]))  # type: ignore[index]
+        keys = (f"{prefix}.convs.{i}.0.weight" for i in itertools.count())
+        return list(itertools.takewhile(self.arrays.__contains__, keys))
 
     def check_all_used(self) -> None:
         left = sorted(
@@ -192,9 +192,8 @@ def _convolution(state: _State) -> Any:
 
 
 def _blocks() -> Iterator[tuple[str, str]]:
-    for stage, blocks in enumerate((3, 4, 6, 3), start=1):
-        for block in range(blocks):
-            yield f"stage{stage}_block{block}", f"layer{stage}.{block}"
+    for stage, block, ours in resnet50_blocks():
+        yield ours, f"layer{stage}.{block}"
 
 
 def _values(

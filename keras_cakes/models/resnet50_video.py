@@ -1,5 +1,6 @@
 """ResNet-50 on clips, as the paper's video networks."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -86,15 +87,21 @@ def resnet50_video(
         # Behind a ReLU, zeros pad a maximum as well as minus infinity does.
         x = keras.layers.ZeroPadding3D((0, 1, 1), name="stem_pool_pad")(x)
         x = keras.layers.MaxPooling3D((1, 3, 3), (1, 2, 2), name="stem_pool")(x)
-        for stage, (blocks, filters) in enumerate(_STAGES, start=1):
-            for block in range(blocks):
-                stride = 2 if stage > 1 and block == 0 else 1
-                prefix = f"stage{stage}_block{block}"
-                strides = {**_UNSTRIDED, strided: (1, stride, stride)}
-                x = _bottleneck(x, filters, strides, prefix, apply)
+        for stage, block, prefix in resnet50_blocks():
+            stride = 2 if stage > 1 and block == 0 else 1
+            strides = {**_UNSTRIDED, strided: (1, stride, stride)}
+            filters = _STAGES[stage - 1][1]
+            x = _bottleneck(x, filters, strides, prefix, apply)
         return keras.Model(clip, _head(x, classes, dropout), name=name)
 
     return build_with(build, convolution)
+
+
+def resnet50_blocks() -> Iterator[tuple[int, int, str]]:
+    """Stage (from 1), block (from 0) and the start of our names for it."""
+    for stage, (blocks, _) in enumerate(_STAGES, start=1):
+        for block in range(blocks):
+            yield stage, block, f"stage{stage}_block{block}"
 
 
 def _bottleneck(x, filters, strides, name, apply):
