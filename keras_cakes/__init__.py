@@ -10,12 +10,14 @@ from keras_cakes import losses
 from keras_cakes import metrics
 from keras_cakes import models
 from keras_cakes.assignment import Assignment
+from keras_cakes.autotune import autotune
 from keras_cakes.configuration import Configuration
 from keras_cakes.conversion import replace
 from keras_cakes.conversion import replaceable_layers
 from keras_cakes.conversion import to_search_network
 from keras_cakes.conversion import uniform_configuration
 from keras_cakes.cost import count_cost
+from keras_cakes.cost import measure_latency
 from keras_cakes.derivation import derive
 from keras_cakes.derivation import path_weights
 from keras_cakes.derivation import random_configuration
@@ -40,12 +42,14 @@ __all__ = [
     "SearchSpecification",
     "SubKernel",
     "Supernet",
+    "autotune",
     "cost",
     "count_cost",
     "derive",
     "inflate",
     "kernel_set",
     "losses",
+    "measure_latency",
     "metrics",
     "models",
     "path_weights",

@@ -9,6 +9,8 @@ from typing import Any
 
 from keras_cakes.assignment import Assignment
 from keras_cakes.assignment import shortened
+from keras_cakes.files import read_text
+from keras_cakes.files import write_text
 from keras_cakes.sub_kernels import canonical_order
 
 FORMAT = "keras_cakes.configuration"
@@ -136,16 +138,7 @@ class Configuration(Mapping[str, Assignment]):
 
     def save(self, path: "str | os.PathLike[str]") -> None:
         """Writes the configuration as JSON, whole or not at all."""
-        temporary = f"{os.fspath(path)}.{os.getpid()}.tmp"
-        try:
-            with open(temporary, "w", encoding="utf-8") as file:
-                file.write(self.to_json())
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            if os.path.exists(temporary):
-                os.remove(temporary)
+        write_text(path, self.to_json())
 
     @classmethod
     def load(cls, path: "str | os.PathLike[str]") -> "Configuration":
@@ -155,15 +148,8 @@ class Configuration(Mapping[str, Assignment]):
             ValueError: If the file does not hold a configuration; the
                 message names the file.
         """
-        with open(path, "rb") as file:
-            content = file.read(_MOST_BYTES + 1)
         try:
-            if len(content) > _MOST_BYTES:
-                raise ValueError(
-                    "A configuration is expected to be at most "
-                    f"{_MOST_BYTES} bytes. Received: a larger file"
-                )
-            return cls.from_json(content.decode("utf-8"))
+            return cls.from_json(read_text(path, _MOST_BYTES))
         except ValueError as error:
             raise ValueError(f"{os.fspath(path)}: {error}") from None
 

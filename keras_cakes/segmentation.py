@@ -11,7 +11,7 @@ from keras_cakes.configuration import Configuration
 from keras_cakes.conversion import replace
 from keras_cakes.conversion import replaceable_layers
 from keras_cakes.cost import count_cost
-from keras_cakes.cost import measure_forward
+from keras_cakes.cost import measure_latency
 from keras_cakes.data.patches import patches
 from keras_cakes.derivation import derive
 from keras_cakes.derivation import path_weights
@@ -232,6 +232,7 @@ class SegmentationRun:
         whole = count_cost(plain)
         replaced = whole.of(replaceable_layers(plain))
         cost = count_cost(network)
+        forward = measure_latency(network).inference
         # What is not replaced is the same in every variant.
         params = cost.params - (whole.params - replaced.params)
         macs = cost.macs - (whole.macs - replaced.macs)
@@ -242,7 +243,9 @@ class SegmentationRun:
             "replaced_macs": macs,
             "replaced_params_share": params / replaced.params,
             "replaced_macs_share": macs / replaced.macs,
-            **measure_forward(network),
+            "median_ms": forward.median_ms,
+            "min_ms": forward.min_ms,
+            "max_ms": forward.max_ms,
             "threads": tf.config.threading.get_intra_op_parallelism_threads()
             or os.cpu_count(),
         }

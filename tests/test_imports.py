@@ -10,12 +10,12 @@ PACKAGE = Path(__file__).parents[1] / "keras_cakes"
 # A room may import rooms of a lower floor; those of one floor stand side by
 # side. The exceptions within a floor are named.
 FLOORS = [
-    ["sub_kernels"],
+    ["sub_kernels", "files"],
     ["assignment"],
-    ["configuration"],
+    ["configuration", "measurements"],
     ["layers", "regularizers", "losses", "metrics", "data", "schedules"],
     ["specification", "graph", "cost", "evaluation", "plotting"],
-    ["conversion"],
+    ["conversion", "autotune", "folding"],
     ["models", "supernet"],
     ["search", "derivation", "inflation"],
     ["runs", "settings"],

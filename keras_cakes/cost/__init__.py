@@ -3,6 +3,15 @@
 from keras_cakes.cost.counting import count_cost
 from keras_cakes.cost.table import Cost
 from keras_cakes.cost.table import LayerCost
-from keras_cakes.cost.timing import measure_forward
+from keras_cakes.cost.timing import Latency
+from keras_cakes.cost.timing import Timing
+from keras_cakes.cost.timing import measure_latency
 
-__all__ = ["Cost", "LayerCost", "count_cost", "measure_forward"]
+__all__ = [
+    "Cost",
+    "Latency",
+    "LayerCost",
+    "Timing",
+    "count_cost",
+    "measure_latency",
+]

@@ -10,6 +10,7 @@ import keras
 from keras_cakes.cost.cakes_rules import path_count
 from keras_cakes.cost.cakes_rules import path_params
 from keras_cakes.cost.count import Count
+from keras_cakes.cost.inputs import symbolic_inputs
 from keras_cakes.cost.rules import rule_of
 from keras_cakes.cost.table import Cost
 from keras_cakes.cost.table import LayerCost
@@ -93,7 +94,7 @@ def count_cost(
             f"`convention` is expected to be one of {CONVENTIONS}. "
             f"Received: convention={convention!r}"
         )
-    inputs = _inputs(model, input_shape)
+    inputs = symbolic_inputs(model, input_shape)
     if isinstance(model, keras.Sequential) and not model.built:
         model.build((None, *inputs.shape[1:]))
     calls = trace_calls(model, inputs, _is_leaf)
@@ -221,40 +222,3 @@ def _behind_cakes(calls: Sequence[Call]) -> set[int]:
         if isinstance(before.layer, CakesConv3D)
         and isinstance(after.layer, keras.layers.BatchNormalization)
     }
-
-
-def _inputs(model: keras.Model, input_shape: Any) -> Any:
-    """Symbolic inputs of one sample, structured as the model takes them."""
-    known = getattr(model, "inputs", None)
-    if input_shape is None:
-        if not known:
-            raise ValueError(
-                "`input_shape` is expected for a model that has not been "
-                f"built from inputs. Received: model={model.name!r}"
-            )
-        shapes = [tuple(tensor.shape[1:]) for tensor in known]
-    elif input_shape and isinstance(input_shape[0], Sequence):
-        shapes = [tuple(shape) for shape in input_shape]
-    else:
-        shapes = [tuple(input_shape)]
-    if known and len(shapes) != len(known):
-        raise ValueError(
-            f"`input_shape` is expected to hold {len(known)} shapes, one for "
-            f"each input of the model. Received: input_shape={input_shape}"
-        )
-    if any(None in shape for shape in shapes):
-        raise ValueError(
-            "Multiply-adds can be counted where sizes are known: give "
-            "`input_shape`, the shape of one sample. Received: model "
-            f"{model.name!r} with input shapes {shapes}"
-        )
-    if not known:
-        tensors = [keras.KerasTensor((1, *shape)) for shape in shapes]
-        return tensors[0] if len(tensors) == 1 else tensors
-    tensors = [
-        keras.KerasTensor((1, *shape), tensor.dtype)
-        for shape, tensor in zip(shapes, known, strict=True)
-    ]
-    if isinstance(model, keras.Sequential):
-        return tensors[0]
-    return keras.tree.pack_sequence_as(model.input, tensors)

@@ -1,13 +1,20 @@
 """`CakesConv3D`: a `Conv3D` whose channels have kernels of several sizes."""
 
+import math
+
 import keras
 from keras import ops
 
 from keras_cakes.assignment import Assignment
+from keras_cakes.assignment import shortened
+from keras_cakes.layers.execution import arrange_channels
 from keras_cakes.layers.execution import convolve_sub_kernel
 from keras_cakes.layers.execution import embed
-from keras_cakes.layers.execution import is_separate_faster
 from keras_cakes.layers.execution import permute_channels
+from keras_cakes.layers.planning import PHASES
+from keras_cakes.layers.planning import channel_counts
+from keras_cakes.layers.planning import default_plan
+from keras_cakes.layers.plans import Plan
 from keras_cakes.layers.sub_kernel_conv3d import SubKernelConv3D
 from keras_cakes.sub_kernels import SubKernel
 
@@ -24,7 +31,8 @@ class CakesConv3D(SubKernelConv3D):
     `Conv3D` would sample: the embedded kernel is the definition.
 
     Besides `sub_kernels`, the layer takes every argument of
-    `keras.layers.Conv3D` and behaves like it. `training` changes nothing.
+    `keras.layers.Conv3D` and behaves like it. `training` chooses between the
+    two execution plans and changes nothing else.
 
     Args:
         filters: Integer, the number of output channels.
@@ -44,6 +52,15 @@ class CakesConv3D(SubKernelConv3D):
             - a sequence of `(sub_kernel, count)` runs, kept in order.
         kernel_initializer: Initializer, applied to each sub-kernel with its
             own fan.
+        plan: How the layer computes its channels, which changes the time
+            and not the result. `None`: by a rule that counts channels in
+            whole blocks. `"dense"`: one convolution with the full kernel.
+            `"separate"`: one convolution for each sub-kernel. A list of
+            boxes, each a mapping with the `size` of one convolution, the
+            `channels` of each sub-kernel that it computes, and a `form`,
+            `"conv3d"` or, for `1 x k x k` and `k x 1 x 1`, `"conv2d"`. Or a
+            mapping of `"training"` and `"inference"` to such plans, as
+            `keras_cakes.autotune` sets.
         **kwargs: The other arguments of `keras.layers.Conv3D`
             (`data_format`, `dilation_rate`, `groups`, `activation`,
             `use_bias`, initializers, regularizers, constraints, `name`,
@@ -61,7 +78,7 @@ class CakesConv3D(SubKernelConv3D):
     Raises:
         ValueError: If the channels do not add up to `filters`, or a
             sub-kernel is larger than `kernel_size` or even in a dimension
-            where it is not full.
+            where it is not full, or `plan` does not fit the channels.
 
     Reference:
 
@@ -84,6 +101,7 @@ class CakesConv3D(SubKernelConv3D):
         strides=(1, 1, 1),
         padding="valid",
         sub_kernels="1d2d3d",
+        plan=None,
         **kwargs,
     ):
         super().__init__(
@@ -93,13 +111,54 @@ class CakesConv3D(SubKernelConv3D):
             sub_kernels, self.filters, self.kernel_size
         )
 
+        self.channel_kernels = tuple(
+            SubKernel.parse(name) for name in self.assignment.channels
+        )
+        self.channel_counts = channel_counts(self.channel_kernels)
+        self.plan = plan
+
+    @property
+    def plan(self):
+        """What was asked for, by the argument or by assignment.
+
+        A new plan serves functions that are traced from then on.
+        """
+        return self._plan
+
+    @plan.setter
+    def plan(self, value):
+        by_phase = (
+            value if isinstance(value, dict) else dict.fromkeys(PHASES, value)
+        )
+        if set(by_phase) != set(PHASES):
+            raise ValueError(
+                "`plan` is expected to give one plan for all, or one for "
+                f"each of {PHASES}. Received: plan={shortened(value)} "
+                f"(layer {self.name!r})"
+            )
+        try:
+            fixed = {
+                phase: plan and Plan.from_config(plan, self.channel_counts)
+                for phase, plan in by_phase.items()
+            }
+        except ValueError as error:
+            raise ValueError(f"Layer {self.name!r}: {error}") from None
+        configs = {
+            phase: asked
+            if asked is None or isinstance(asked, str)
+            else fixed[phase].to_config()
+            for phase, asked in by_phase.items()
+        }
+        self._plan = configs if isinstance(value, dict) else configs[PHASES[0]]
+        self._fixed_plans = fixed
+        if self.built:
+            self._choose_plans()
+
     def build(self, input_shape):
         in_channels = self._check_input(input_shape)
-        self._counts = [
-            (SubKernel.parse(name), count)
-            for name, count in self.assignment.counts.items()
-        ]
-        self.sub_kernel_weights = self._add_kernels(in_channels, self._counts)
+        self.sub_kernel_weights = self._add_kernels(
+            in_channels, list(self.channel_counts.items())
+        )
         self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(
@@ -109,14 +168,20 @@ class CakesConv3D(SubKernelConv3D):
                 regularizer=self.bias_regularizer,
                 constraint=self.bias_constraint,
             )
-        self._order = _channel_order(self.assignment)
-        # Sub-kernels that share one embedded kernel keep `groups` simple.
-        self._separate = self.groups == 1 and is_separate_faster(
-            [count for _, count in self._counts],
-            [kernel for kernel, _ in self._counts],
-            self.geometry,
-        )
+        sizes = self.geometry.spatial(self.compute_output_shape(input_shape))
+        self._positions = None if None in sizes else math.prod(sizes)
+        self._choose_plans()
         self.built = True
+
+    def _choose_plans(self):
+        in_channels = self.sub_kernel_weights[0].shape[-2]
+        self.plans = {
+            phase: fixed
+            or default_plan(
+                self.channel_kernels, in_channels, self._positions, phase
+            )
+            for phase, fixed in self._fixed_plans.items()
+        }
 
     @property
     def kernel(self):
@@ -129,27 +194,37 @@ class CakesConv3D(SubKernelConv3D):
                 "The layer is expected to be built before `kernel` is read. "
                 f"Received: layer {self.name!r}, not built"
             )
-        embedded = [
-            embed(weights, sub_kernel, self.kernel_size)
-            for weights, (sub_kernel, _) in zip(
-                self.sub_kernel_weights, self._counts, strict=True
-            )
-        ]
-        return self._in_channel_order(ops.concatenate(embedded, axis=-1), -1)
+        plan = Plan.of([(SubKernel(*self.kernel_size), self.channel_counts)])
+        (kernel,) = self._box_kernels(plan)
+        return permute_channels(kernel, plan.order(self.channel_kernels))
 
-    def call(self, inputs):
-        if self._separate:
-            parts = [
-                convolve_sub_kernel(inputs, weights, sub_kernel, self.geometry)
-                for weights, (sub_kernel, _) in zip(
-                    self.sub_kernel_weights, self._counts, strict=True
-                )
-            ]
-            axis = self.geometry.channel_axis
-            outputs = self._in_channel_order(
-                ops.concatenate(parts, axis=axis), axis
+    def _box_kernels(self, plan):
+        """The weights of each box, sub-kernel after sub-kernel."""
+        counts = self.channel_counts
+        weights = dict(zip(counts, self.sub_kernel_weights, strict=True))
+        used = dict.fromkeys(counts, 0)
+        kernels = []
+        for box in plan.boxes:
+            parts = []
+            for sub_kernel, count in box.channels:
+                start = used[sub_kernel]
+                used[sub_kernel] += count
+                part = weights[sub_kernel]
+                if count < counts[sub_kernel]:
+                    part = part[..., start : start + count]
+                parts.append(embed(part, sub_kernel, box.size))
+            kernels.append(
+                parts[0] if len(parts) == 1 else ops.concatenate(parts, -1)
+            )
+        return kernels
+
+    def call(self, inputs, training=None):
+        if self.groups == 1:
+            outputs = self._convolve(
+                inputs, self.plans["training" if training else "inference"]
             )
         else:
+            # Which inputs a channel reads depends on its place.
             outputs = self.geometry.convolve(inputs, self.kernel)
         if self.bias is not None:
             shape = [1] * (self.rank + 2)
@@ -159,28 +234,24 @@ class CakesConv3D(SubKernelConv3D):
             outputs = self.activation(outputs)
         return outputs
 
-    def _in_channel_order(self, tensor, axis):
-        if self._order is None:
-            return tensor
-        return permute_channels(tensor, self._order, axis)
+    def _convolve(self, inputs, plan):
+        kernels = self._box_kernels(plan)
+        order = plan.order(self.channel_kernels)
+        if len(kernels) == 1:
+            # A kernel is smaller than the feature map it makes.
+            kernels = [permute_channels(kernels[0], order)]
+            order = range(self.filters)
+        outputs = [
+            convolve_sub_kernel(
+                inputs, kernel, box.size, self.geometry, box.form
+            )
+            for kernel, box in zip(kernels, plan.boxes, strict=True)
+        ]
+        return arrange_channels(outputs, order, self.geometry.channel_axis)
 
     def get_config(self):
         return {
             **super().get_config(),
             "sub_kernels": self.assignment.to_list(),
+            "plan": self.plan,
         }
-
-
-def _channel_order(assignment: Assignment) -> list[int] | None:
-    """For each output channel, its place among the sorted channels."""
-    if assignment.is_sorted:
-        return None
-    starts, position = {}, 0
-    for name, count in assignment.counts.items():
-        starts[name] = position
-        position += count
-    order = []
-    for name in assignment.channels:
-        order.append(starts[name])
-        starts[name] += 1
-    return order

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
+import keras
 from keras import ops
 
 from keras_cakes.sub_kernels import SubKernel
 
-# Convolution kernels of CPUs and GPUs compute output channels in blocks; a
-# narrower convolution costs as much as a whole block.
-_CHANNEL_BLOCK = 16
-# What several narrow convolutions and the concatenation cost beyond their
-# multiply-adds, against one wide convolution. Measured on two CPU cores.
-_SEPARATE_OVERHEAD = 1.4
+# A matrix product moves up to this many channels faster than a gather does
+# on a CPU (measured from 16 to 512 channels on two cores).
+_MOST_BY_PRODUCT = 128
+# Up to this many runs, slices and one concatenation are faster than either.
+_MOST_RUNS = 16
 
 
 class Geometry(NamedTuple):
@@ -39,15 +39,66 @@ class Geometry(NamedTuple):
         start = 1 if self.data_format == "channels_last" else 2
         return tuple(shape[start : start + 3])
 
-    def convolve(self, inputs: Any, kernel: Any, padding: str = "") -> Any:
-        """The full convolution of `inputs` with `kernel`."""
+    def convolve(
+        self,
+        inputs: Any,
+        kernel: Any,
+        padding: str = "",
+        form: str = "conv3d",
+    ) -> Any:
+        """The full convolution of `inputs` with `kernel`.
+
+        Args:
+            inputs: A batched feature map.
+            kernel: Weights of shape `(depth, height, width, in, out)`.
+            padding: `"valid"` or `"same"`; by default that of the layer.
+            form: `"conv2d"` for a flat kernel folds one or two axes away,
+                where sizes and data format allow it.
+        """
+        padding = padding or self.padding
+        if form == "conv2d" and self._can_fold(inputs.shape, kernel.shape):
+            return self._convolve_folded(inputs, kernel, padding)
         return ops.conv(
             inputs,
             kernel,
             strides=list(self.strides),
-            padding=padding or self.padding,
+            padding=padding,
             dilation_rate=self.dilation_rate,
             data_format=self.data_format,
+        )
+
+    def _can_fold(
+        self, shape: Sequence[int | None], kernel: Sequence[int]
+    ) -> bool:
+        # Without strides the folded axes keep their sizes. TensorFlow has no
+        # gradient of dilated 2D convolutions on a CPU.
+        return (
+            self.data_format == "channels_last"
+            and None not in shape[1:4]
+            and (kernel[0] == 1 or kernel[1] == kernel[2] == 1)
+            and self.strides == self.dilation_rate == (1, 1, 1)
+        )
+
+    def _convolve_folded(self, inputs: Any, kernel: Any, padding: str) -> Any:
+        _, depth, height, width, channels = inputs.shape
+        by_frame = kernel.shape[0] == 1
+        outputs = ops.conv(
+            ops.reshape(
+                inputs,
+                (-1, height, width, channels)
+                if by_frame
+                else (-1, depth, height * width, channels),
+            ),
+            kernel[0] if by_frame else kernel[:, :, 0],
+            padding=padding,
+            data_format="channels_last",
+        )
+        if by_frame:
+            height, width = outputs.shape[1:3]
+        else:
+            depth = outputs.shape[1]
+        return ops.reshape(
+            outputs, (-1, depth, height, width, kernel.shape[-1])
         )
 
 
@@ -80,7 +131,11 @@ def embed(
 
 
 def convolve_sub_kernel(
-    inputs: Any, kernel: Any, sub_kernel: SubKernel, geometry: Geometry
+    inputs: Any,
+    kernel: Any,
+    sub_kernel: SubKernel,
+    geometry: Geometry,
+    form: str = "conv3d",
 ) -> Any:
     """Convolves with a small kernel as if it were embedded in the full one.
 
@@ -89,7 +144,7 @@ def convolve_sub_kernel(
     cropped to bring it there.
     """
     if tuple(sub_kernel) == geometry.kernel_size:
-        return geometry.convolve(inputs, kernel)
+        return geometry.convolve(inputs, kernel, form=form)
     margins = [
         _margins(size, full, offset, length, stride, dilation, geometry)
         for size, full, offset, length, stride, dilation in zip(
@@ -118,9 +173,9 @@ def convolve_sub_kernel(
             strict=True,
         )
     ):
-        return geometry.convolve(inputs, kernel)
+        return geometry.convolve(inputs, kernel, form=form)
     inputs = _pad_or_crop(inputs, known, geometry.data_format)
-    return geometry.convolve(inputs, kernel, padding="valid")
+    return geometry.convolve(inputs, kernel, padding="valid", form=form)
 
 
 def _same_margins(size: int, dilation: int) -> tuple[int, int]:
@@ -179,12 +234,68 @@ def _pad_or_crop(
     return ops.pad(inputs, widths) if any(map(any, widths)) else inputs
 
 
+def arrange_channels(
+    parts: Sequence[Any], order: Sequence[int], axis: int = -1
+) -> Any:
+    """Puts feature maps side by side, with their channels reordered.
+
+    Args:
+        parts: Feature maps of equal size.
+        order: For each channel of the result its place among the channels
+            of the parts, side by side.
+        axis: The channel axis.
+    """
+    runs = _runs([part.shape[axis] for part in parts], order)
+    whole = all(
+        start == 0 and stop == parts[part].shape[axis]
+        for part, start, stop in runs
+    )
+    if whole or len(runs) <= _MOST_RUNS:
+        parts = [_slice(parts[p], start, stop, axis) for p, start, stop in runs]
+        order = range(len(order))
+    tensor = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis)
+    return permute_channels(tensor, order, axis)
+
+
+def _runs(
+    widths: Sequence[int], order: Sequence[int]
+) -> list[tuple[int, int, int]]:
+    """`order` as `(part, start, stop)` runs of neighbouring channels."""
+    places = [
+        (part, channel)
+        for part, width in enumerate(widths)
+        for channel in range(width)
+    ]
+    runs: list[tuple[int, int, int]] = []
+    for part, channel in (places[place] for place in order):
+        if runs and runs[-1][0] == part and runs[-1][2] == channel:
+            runs[-1] = (part, runs[-1][1], channel + 1)
+        else:
+            runs.append((part, channel, channel + 1))
+    return runs
+
+
+def _slice(tensor: Any, start: int, stop: int, axis: int) -> Any:
+    if stop - start == tensor.shape[axis]:
+        return tensor
+    index = [slice(None)] * len(tensor.shape)
+    index[axis] = slice(start, stop)
+    return tensor[tuple(index)]
+
+
 def permute_channels(tensor: Any, order: Sequence[int], axis: int = -1) -> Any:
     """Reorders channels; `order[i]` is the source of channel `i`.
 
     The gradient of a permutation is its inverse. Left alone, a framework
     adds up a general scatter instead, which is far slower.
     """
+    order = list(order)
+    if order == sorted(order):
+        return tensor
+    if _is_product_faster(tensor, order, axis):
+        # Exact: each sum has one term that is not zero.
+        chosen = ops.one_hot(order, len(order), axis=0, dtype=tensor.dtype)
+        return ops.matmul(tensor, chosen)
     inverse = [0] * len(order)
     for position, source in enumerate(order):
         inverse[source] = position
@@ -195,29 +306,20 @@ def permute_channels(tensor: Any, order: Sequence[int], axis: int = -1) -> Any:
             upstream = args[0] if upstream is None else upstream
             return ops.take(upstream, inverse, axis=axis)
 
-        return ops.take(x, list(order), axis=axis), gradient
+        return ops.take(x, order, axis=axis), gradient
 
     return permute(tensor)
 
 
-def is_separate_faster(
-    counts: Sequence[int],
-    sub_kernels: Sequence[SubKernel],
-    geometry: Geometry,
-) -> bool:
-    """Whether one convolution per sub-kernel beats one embedded kernel.
-
-    A rule without measurement: channels are counted in whole blocks.
-    """
-    depth, height, width = geometry.kernel_size
-    dense = depth * height * width * _blocks(sum(counts))
-    separate = sum(
-        kernel.taps * _blocks(count)
-        for kernel, count in zip(sub_kernels, counts, strict=True)
+def _is_product_faster(tensor: Any, order: Sequence[int], axis: int) -> bool:
+    # Units that multiply matrices on other devices may round to fewer digits.
+    return (
+        len(order) <= _MOST_BY_PRODUCT
+        and axis in (-1, len(tensor.shape) - 1)
+        and is_on_cpu()
     )
-    overhead = _SEPARATE_OVERHEAD if len(counts) > 1 else 1.0
-    return separate * overhead < dense
 
 
-def _blocks(channels: int) -> int:
-    return -(-channels // _CHANNEL_BLOCK)
+def is_on_cpu() -> bool:
+    """Whether Keras has no other device to run on."""
+    return not any(keras.distribution.list_devices(k) for k in ("gpu", "tpu"))

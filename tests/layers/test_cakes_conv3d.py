@@ -8,6 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from keras_cakes.layers import CakesConv3D
+from keras_cakes.layers.plans import bounding_box
+from keras_cakes.sub_kernels import SubKernel
 from tests.layer_contract import check_layer
 from tests.reference import conv3d
 from tests.reference import embedded_kernel
@@ -36,12 +38,33 @@ def convolutions(draw):
         "padding": padding,
         "dilation_rate": dilation,
         "sub_kernels": channels,
+        "plan": draw(plans(channels)),
     }
-    return arguments, sizes, draw(st.booleans())
+    return arguments, sizes
+
+
+@st.composite
+def plans(draw, channels):
+    """Any partition of the channels into boxes, each just large enough."""
+    fixed = draw(st.sampled_from([None, "dense", "separate", "boxes"]))
+    if fixed != "boxes":
+        return fixed
+    boxes = {}
+    for name in channels:
+        held = boxes.setdefault(draw(st.integers(0, 2)), {})
+        held[name] = held.get(name, 0) + 1
+    plan = []
+    for held in boxes.values():
+        size = bounding_box(map(SubKernel.parse, held))
+        flat = size.depth == 1 or size.height == size.width == 1
+        form = draw(st.sampled_from(["conv3d", "conv2d"][: 1 + flat]))
+        plan.append({"size": str(size), "channels": held, "form": form})
+    return plan
 
 
 def _embedded(layer, arguments, shape):
-    arguments = {k: v for k, v in arguments.items() if k != "sub_kernels"}
+    ours = ("sub_kernels", "plan")
+    arguments = {k: v for k, v in arguments.items() if k not in ours}
     reference = keras.layers.Conv3D(**arguments)
     reference.build(shape)
     reference.set_weights([embedded_kernel(layer), np.array(layer.bias)])
@@ -56,11 +79,10 @@ def _embedded(layer, arguments, shape):
 )
 @given(convolutions())
 def test_equals_the_embedded_conv3d_with_gradients(case):
-    arguments, sizes, separate = case
+    arguments, sizes = case
     layer = CakesConv3D(**arguments, bias_initializer="normal")
     shape = (2, *sizes, 3)
     layer.build(shape)
-    layer._separate = separate  # both plans, whatever the rule would choose
     reference = _embedded(layer, arguments, shape)
     inputs = tf.random.stateless_normal(shape, (1, 2))
     with tf.GradientTape(persistent=True) as tape:
@@ -153,6 +175,7 @@ def test_every_argument_survives_the_configuration():
         "bias_constraint": keras.constraints.NonNeg(),
         "name": "mixed",
         "sub_kernels": ["1x5x3", "3x5x3", "3x1x1", "3x1x1"],
+        "plan": {"inference": "separate", "training": None},
     }
     layer = CakesConv3D(**arguments)
     again = CakesConv3D.from_config(layer.get_config())
@@ -162,8 +185,8 @@ def test_every_argument_survives_the_configuration():
     assert again.data_format == "channels_first"
 
 
-@pytest.mark.parametrize("separate", [True, False])
-def test_channels_first(separate):
+@pytest.mark.parametrize("plan", ["dense", "separate"])
+def test_channels_first(plan):
     arguments = {"filters": 4, "kernel_size": 3, "strides": 2}
     kernels = ["1x3x3", "3x1x1", "3x3x3", "1x3x3"]
     last = CakesConv3D(**arguments, sub_kernels=kernels, padding="same")
@@ -177,7 +200,7 @@ def test_channels_first(separate):
     last.build(image.shape)
     first.build((2, 3, 6, 5, 4))
     first.set_weights(last.get_weights())
-    first._separate = separate
+    first.plan = plan
     np.testing.assert_allclose(
         np.moveaxis(first(np.moveaxis(image, -1, 1)), 1, -1),
         last(image),
@@ -217,12 +240,15 @@ def test_half_precision(policy, tolerance):
 @pytest.mark.parametrize("strides", [1, 2])
 def test_unknown_sizes(padding, strides):
     layer = CakesConv3D(
-        4, 3, strides=strides, padding=padding, sub_kernels="1d"
+        4,
+        3,
+        strides=strides,
+        padding=padding,
+        sub_kernels="1d",
+        plan="separate",
     )
-    layer._separate = True
     image = keras.Input((None, None, None, 2))
     model = keras.Model(image, layer(image))
-    layer._separate = True
     for size in (5, 6):
         inputs = np.random.default_rng(0).normal(size=(1, size, 5, 6, 2))
         reference = keras.layers.Conv3D(4, 3, strides=strides, padding=padding)
@@ -266,14 +292,41 @@ def test_seeded_initializer_gives_distinct_repeatable_kernels():
     assert callable(layer.kernel_initializer)
 
 
-def test_wide_layers_run_separately_and_narrow_ones_embedded():
-    wide = CakesConv3D(256, 3, sub_kernels="1d2d3d")
-    narrow = CakesConv3D(16, 3, sub_kernels="1d2d3d")
-    plane = CakesConv3D(16, 3, sub_kernels="1x3x3")
-    for layer in (wide, narrow, plane):
-        layer.build((None, 8, 8, 8, 4))
-    assert (wide._separate, narrow._separate) == (True, False)
-    assert plane._separate
+def test_the_plan_of_a_phase_is_the_one_that_runs():
+    layer = CakesConv3D(
+        4,
+        3,
+        sub_kernels={"1x3x3": 2, "3x1x1": 2},
+        plan={"inference": "separate", "training": "dense"},
+    )
+    inputs = np.zeros((1, 5, 5, 5, 2), "float32")
+    layer(inputs)
+
+    def convolutions(training):
+        graph = tf.function(lambda x: layer(x, training=training))
+        operations = graph.get_concrete_function(inputs).graph.get_operations()
+        return sum(op.type == "Conv3D" for op in operations)
+
+    assert (convolutions(False), convolutions(True)) == (2, 1)
+    layer.plan = "separate"
+    assert convolutions(True) == 2
+    assert layer.get_config()["plan"] == "separate"
+
+
+def test_a_flat_box_may_run_in_two_dimensions():
+    boxes = [
+        {"size": "1x3x3", "channels": {"1x3x3": 2}, "form": "conv2d"},
+        {"size": "3x1x1", "channels": {"3x1x1": 2}, "form": "conv2d"},
+    ]
+    layer = CakesConv3D(4, 3, sub_kernels={"1x3x3": 2, "3x1x1": 2}, plan=boxes)
+    inputs = np.random.default_rng(0).normal(size=(2, 5, 6, 7, 2))
+    layer.build(inputs.shape)
+    graph = tf.function(layer).get_concrete_function(inputs.astype("float32"))
+    kinds = [op.type for op in graph.graph.get_operations()]
+    assert (kinds.count("Conv2D"), kinds.count("Conv3D")) == (2, 0)
+    assert layer.get_config()["plan"] == boxes
+    reference = _embedded(layer, {"filters": 4, "kernel_size": 3}, inputs.shape)
+    np.testing.assert_allclose(layer(inputs), reference(inputs), atol=1e-5)
 
 
 def test_messages():
@@ -285,6 +338,16 @@ def test_messages():
         CakesConv3D(4, 3, lora_rank=2)
     with pytest.raises(ValueError, match="strides > 1"):
         CakesConv3D(4, 3, strides=2, dilation_rate=2)
+    with pytest.raises(ValueError, match="'mine'.*hold each channel.*'3x3x3'"):
+        CakesConv3D(
+            2,
+            3,
+            sub_kernels="3x3x3",
+            plan=[{"size": "3x3x3", "channels": {"3x3x3": 1}}],
+            name="mine",
+        )
+    with pytest.raises(ValueError, match="one for each of.*{'training': None}"):
+        CakesConv3D(2, 3, plan={"training": None})
     layer = CakesConv3D(4, 3, groups=2, name="grouped")
     with pytest.raises(AttributeError, match="built before `kernel`"):
         layer.kernel  # noqa: B018

@@ -1,0 +1,33 @@
+"""Small files that are whole or not there."""
+
+import os
+
+
+def write_text(path: "str | os.PathLike[str]", text: str) -> None:
+    """Writes a text file; a reader finds the old one or the new one."""
+    temporary = f"{os.fspath(path)}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        if os.path.exists(temporary):
+            os.remove(temporary)
+
+
+def read_text(path: "str | os.PathLike[str]", most_bytes: int) -> str:
+    """Reads a text file of limited size.
+
+    Raises:
+        ValueError: If the file is larger or no UTF-8.
+    """
+    with open(path, "rb") as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise ValueError(
+            f"The file is expected to be at most {most_bytes} bytes. "
+            "Received: a larger file"
+        )
+    return content.decode("utf-8")

@@ -1,0 +1,230 @@
+"""Which execution plan a layer gets when nothing has been measured.
+
+The model behind it counts multiply-adds as the hardware does, channels in
+whole blocks, and adds what several convolutions cost beyond them. Its
+constants are in multiply-adds; they were fitted to `CakesConv3D` layers of
+16 to 512 channels on two CPU cores (AVX2), and agree with what was seen on
+a CPU with AVX-512. Those of GPUs are a guess on the safe side.
+`keras_cakes.autotune` measures instead.
+"""
+
+import functools
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from keras_cakes.layers.execution import is_on_cpu
+from keras_cakes.layers.plans import Counts
+from keras_cakes.layers.plans import Plan
+from keras_cakes.layers.plans import bounding_box
+from keras_cakes.sub_kernels import SubKernel
+from keras_cakes.sub_kernels import canonical_order
+
+# More sub-kernels than this have too many partitions to look at.
+_MOST_SIZES = 8
+# A plan has to promise this much, so that an error of the model does not
+# make a layer slower than the convolution it replaces.
+_WORTHWHILE = 0.9
+
+
+class Device(NamedTuple):
+    """What several convolutions cost, in multiply-adds.
+
+    Args:
+        block: Output channels are computed in blocks of this size.
+        read: Reading one input element once more.
+        write: Putting one output element where it belongs.
+        launch: Starting one more convolution.
+    """
+
+    block: int
+    read: float
+    write: float
+    launch: float
+
+
+CPU = {
+    "inference": Device(block=16, read=45, write=150, launch=5e6),
+    "training": Device(block=16, read=110, write=150, launch=5e6),
+}
+GPU = {
+    "inference": Device(block=32, read=300, write=300, launch=5e8),
+    "training": Device(block=32, read=300, write=300, launch=5e8),
+}
+PHASES = ("inference", "training")
+
+
+def present_device(phase: str) -> Device:
+    """The constants of the device that Keras runs on."""
+    return (CPU if is_on_cpu() else GPU)[phase]
+
+
+def candidate_plans(counts: Counts, block: int) -> list[Plan]:
+    """Plans worth a look, each different: dense, separate and between.
+
+    Args:
+        counts: The channels of each sub-kernel.
+        block: Output channels are computed in blocks of this size, which
+            decides what may move into a larger box.
+    """
+    # Dense and separate stand in front, so that they win a tie.
+    plans = {Plan.dense(counts): None, Plan.separate(counts): None}
+    for sizes in _covers(counts):
+        boxes = _smallest_boxes(counts, sizes)
+        if len(boxes) == len(sizes):
+            plans[Plan.of(boxes.items())] = None
+            plans[Plan.of(_overflowed(boxes, block).items())] = None
+    return list(plans)
+
+
+def predicted_cost(
+    plan: Plan,
+    device: Device,
+    in_channels: int,
+    positions: int | None = None,
+    is_permuted: bool = False,
+) -> float:
+    """What a plan costs per output position, in multiply-adds.
+
+    Args:
+        plan: The plan.
+        device: What things cost.
+        in_channels: Channels of the input.
+        positions: Output positions of a batch; `None` if unknown, which
+            leaves the cost of starting a convolution out.
+        is_permuted: Whether the layer wants its channels in another order
+            than that of the boxes.
+    """
+    several = len(plan.boxes) > 1
+    filters = sum(box.filters for box in plan.boxes)
+    cost = 0.0
+    for box in plan.boxes:
+        blocks = -(-box.filters // device.block)
+        cost += box.size.taps * blocks * device.block * in_channels
+        if several:
+            cost += device.read * in_channels
+            cost += device.launch / positions if positions else 0.0
+    if several:
+        cost += device.write * filters * (2 if is_permuted else 1)
+    return cost
+
+
+@functools.lru_cache(maxsize=256)
+def ranked_plans(
+    channels: tuple[SubKernel, ...],
+    device: Device,
+    in_channels: int,
+    positions: int | None = None,
+) -> tuple[tuple[float, Plan], ...]:
+    """The candidate plans with their predicted costs, cheapest first.
+
+    Args:
+        channels: The sub-kernel of each output channel.
+        device: What things cost.
+        in_channels: Channels of the input.
+        positions: Output positions of a batch, `None` if unknown.
+    """
+
+    def cost(plan: Plan) -> float:
+        order = plan.order(channels)
+        permuted = order != sorted(order)
+        return predicted_cost(plan, device, in_channels, positions, permuted)
+
+    plans = candidate_plans(channel_counts(channels), device.block)
+    pairs = ((cost(plan), plan) for plan in plans)
+    return tuple(sorted(pairs, key=lambda pair: pair[0]))
+
+
+def default_plan(
+    channels: Sequence[SubKernel],
+    in_channels: int,
+    positions: int | None,
+    phase: str,
+    device: Device | None = None,
+) -> Plan:
+    """The plan that promises to be fastest, without a measurement.
+
+    Args:
+        channels: The sub-kernel of each output channel.
+        in_channels: Channels of the input.
+        positions: Output positions of one sample, `None` if unknown.
+        phase: `"inference"` or `"training"`.
+        device: What things cost; by default on the present device.
+    """
+    device = device or present_device(phase)
+    ranked = ranked_plans(tuple(channels), device, in_channels, positions)
+    dense = Plan.dense(channel_counts(channels))
+    threshold = _WORTHWHILE * next(c for c, plan in ranked if plan == dense)
+    cost, plan = ranked[0]
+    return plan if cost < threshold else dense
+
+
+def channel_counts(channels: Sequence[SubKernel]) -> dict[SubKernel, int]:
+    """How many channels each sub-kernel makes, in canonical order."""
+    channels = list(channels)
+    return {k: channels.count(k) for k in canonical_order(channels)}
+
+
+def _covers(counts: Counts) -> list[tuple[SubKernel, ...]]:
+    """Sets of box sizes that hold every sub-kernel."""
+    kernels = list(counts)
+    sizes = set(kernels)
+    for kernel in kernels:
+        sizes |= {bounding_box((kernel, other)) for other in sizes}
+    if len(sizes) > _MOST_SIZES:
+        return []
+    ordered = canonical_order(sizes)
+    return [
+        chosen
+        for length in range(1, len(ordered) + 1)
+        for chosen in itertools.combinations(ordered, length)
+        if all(any(_holds(size, k) for size in chosen) for k in kernels)
+    ]
+
+
+def _holds(size: SubKernel, kernel: SubKernel) -> bool:
+    return all(a <= b for a, b in zip(kernel, size, strict=True))
+
+
+def _smallest_boxes(
+    counts: Counts, sizes: Sequence[SubKernel]
+) -> dict[SubKernel, dict[SubKernel, int]]:
+    """Each sub-kernel in the smallest of the boxes that hold it."""
+    boxes: dict[SubKernel, dict[SubKernel, int]] = {}
+    for kernel, count in counts.items():
+        size = min(
+            (size for size in sizes if _holds(size, kernel)),
+            key=lambda size: size.taps,
+        )
+        boxes.setdefault(size, {})[kernel] = count
+    return {size: boxes[size] for size in canonical_order(boxes)}
+
+
+def _overflowed(
+    boxes: dict[SubKernel, dict[SubKernel, int]], block: int
+) -> dict[SubKernel, dict[SubKernel, int]]:
+    """Moves what fills no block of its own into larger boxes.
+
+    18 channels cost two blocks of 16. Where a larger box runs anyway, the
+    last two may cost less there.
+    """
+    boxes = {size: dict(held) for size, held in boxes.items()}
+
+    for size in reversed(canonical_order(boxes)):
+        rest = sum(boxes[size].values()) % block
+        larger = [
+            other for other in boxes if other != size and _holds(other, size)
+        ]
+        kernel = max(boxes[size], key=lambda k: boxes[size][k])
+        if not rest or not larger or boxes[size][kernel] < rest:
+            continue
+        target = min(larger, key=lambda other: other.taps)
+        slack = -sum(boxes[target].values()) % block
+        if rest > slack:
+            continue
+        boxes[size][kernel] -= rest
+        if not boxes[size][kernel]:
+            del boxes[size][kernel]
+        held = boxes[target]
+        held[kernel] = held.get(kernel, 0) + rest
+    return {size: held for size, held in boxes.items() if held}
