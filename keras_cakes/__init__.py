@@ -21,6 +21,7 @@ from keras_cakes.cost import measure_latency
 from keras_cakes.derivation import derive
 from keras_cakes.derivation import path_weights
 from keras_cakes.derivation import random_configuration
+from keras_cakes.folding import fold
 from keras_cakes.inflation import inflate
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
@@ -46,6 +47,7 @@ __all__ = [
     "cost",
     "count_cost",
     "derive",
+    "fold",
     "inflate",
     "kernel_set",
     "losses",

@@ -118,7 +118,7 @@ def to_search_network(
     model = as_functional(model)
     graph = Graph(model)
     names = replaceable_layers(model, layers)
-    behind = {name: _normalization_behind(graph, name) for name in names}
+    behind = {name: graph.normalization_behind(name) for name in names}
 
     def substitute(layer):
         if layer.name not in behind:
@@ -211,29 +211,6 @@ def _arguments(layer: Any, names: Sequence[str]) -> dict[str, Any]:
     # A policy of its own, such as float32 in a mixed network, is kept.
     arguments["dtype"] = layer.dtype_policy
     return arguments
-
-
-def _normalization_behind(graph: Graph, name: str) -> Any | None:
-    """The batch or instance normalization that only this layer feeds."""
-    layer = graph.layer(name)
-    consumers = graph.consumers[name]
-    is_linear = layer.activation is keras.activations.linear
-    if len(consumers) != 1 or name in graph.outputs or not is_linear:
-        return None
-    follower = graph.layer(consumers[0])
-    if graph.calls[follower.name] != 1:
-        return None
-    axis = -1 if layer.data_format == "channels_last" else 1
-    if isinstance(follower, keras.layers.BatchNormalization):
-        known = follower.axis in (axis, axis % 5)
-    elif isinstance(follower, keras.layers.GroupNormalization):
-        known = follower.axis in (axis, axis % 5) and follower.groups in (
-            -1,
-            layer.filters,
-        )
-    else:
-        known = False
-    return follower if known else None
 
 
 def _normalization_arguments(

@@ -11,7 +11,7 @@ from keras_cakes.layers.normalization import has_several_replicas
 from keras_cakes.layers.upsampling import TrilinearUpSampling3D
 
 # Layers that treat every channel alike, so that a wider tensor may pass.
-_CHANNELWISE = (
+CHANNELWISE = (
     keras.layers.Activation,
     keras.layers.AveragePooling3D,
     keras.layers.Cropping3D,
@@ -66,6 +66,7 @@ class Graph:
 
     def __init__(self, model: keras.Model):
         self.model = model
+        self._operations = {item.name: item for item in model.operations}
         self.consumers: dict[str, list[str]] = {}
         self.producers: dict[str, list[str]] = {}
         self.calls: dict[str, int] = {}
@@ -81,7 +82,7 @@ class Graph:
 
     def layer(self, name: str) -> Any:
         """The layer or operation of that name."""
-        return self.model.get_layer(name)
+        return self._operations[name]
 
     def reaches_convolution(self, name: str, upstream: bool) -> bool:
         """Whether another convolution lies upstream or downstream."""
@@ -96,6 +97,25 @@ class Graph:
                 return True
             queue.extend(edges[current])
         return False
+
+    def follower(self, name: str) -> Any | None:
+        """The one layer that reads this one and nothing else, if any."""
+        consumers = self.consumers[name]
+        if len(consumers) != 1 or name in self.outputs:
+            return None
+        (consumer,) = consumers
+        alone = self.calls[name] == self.calls[consumer] == 1
+        single = len(self.producers[consumer]) == 1
+        return self.layer(consumer) if alone and single else None
+
+    def normalization_behind(self, name: str) -> Any | None:
+        """The batch or instance normalization that only this layer feeds."""
+        layer = self.layer(name)
+        follower = self.follower(name)
+        if layer.activation is not keras.activations.linear:
+            return None
+        axis = -1 if layer.data_format == "channels_last" else 1
+        return follower if normalizes_channels(follower, axis) else None
 
     def can_widen(self, name: str) -> bool:
         """Whether every consumer may read a wider output of this layer.
@@ -122,10 +142,23 @@ class Graph:
         return True
 
 
+def normalizes_channels(layer: Any, axis: int = -1) -> bool:
+    """Whether a layer is a batch or instance normalization of channels."""
+    if isinstance(layer, keras.layers.BatchNormalization):
+        return layer.axis in (axis, axis % 5)
+    if isinstance(layer, keras.layers.GroupNormalization):
+        # One group for each channel is instance normalization.
+        return layer.axis in (axis, axis % 5) and layer.groups in (
+            -1,
+            layer.gamma.shape[0] if layer.scale else -1,
+        )
+    return False
+
+
 def _passes_channels(layer: Any) -> bool:
     if isinstance(layer, keras.layers.Concatenate):
         return layer.axis in (-1, 4)
-    return isinstance(layer, _CHANNELWISE)
+    return isinstance(layer, CHANNELWISE)
 
 
 def _sources(value: Any) -> Iterator[str]:

@@ -88,7 +88,7 @@ def phase_function(
         phase: `"inference"`: the forward pass. `"training"`: the forward
             pass and the gradients of the half sum of squares of the outputs,
             by the inputs and by all that is trained; no optimizer, so that
-            weights stay as they are.
+            what is trained stays as it is.
     """
     import tensorflow as tf
 
@@ -172,8 +172,8 @@ def measure_latency(
             for several inputs. By default one sample of the sizes that the
             model was built with.
         phases: `"inference"`: the compiled forward pass. `"training"`: the
-            forward pass and all gradients, without the optimizer, so that
-            weights stay as they are.
+            forward pass and all gradients, without the optimizer. Weights
+            and statistics are the same afterwards.
         repeats: Timed runs, after two that warm up.
         per_layer: Whether to measure each layer with weights on its own.
 
@@ -201,6 +201,11 @@ def measure_latency(
         )
     else:
         shapes = [tuple(batch_shape)]
+    # A training pass moves statistics and the state of dropout.
+    state = [
+        (variable, keras.ops.copy(variable))
+        for variable in model.non_trainable_variables
+    ]
     timings = {phase: _time(model, shapes, phase, repeats) for phase in phases}
     rows = {}
     if per_layer:
@@ -213,6 +218,8 @@ def measure_latency(
                     phase: _time(call.layer, call.inputs, phase, repeats)
                     for phase in phases
                 }
+    for variable, value in state:
+        variable.assign(value)
     return Latency(timings, describe_device(), rows)
 
 

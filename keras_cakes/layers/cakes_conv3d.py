@@ -1,5 +1,6 @@
 """`CakesConv3D`: a `Conv3D` whose channels have kernels of several sizes."""
 
+import itertools
 import math
 
 import keras
@@ -7,16 +8,28 @@ from keras import ops
 
 from keras_cakes.assignment import Assignment
 from keras_cakes.assignment import shortened
-from keras_cakes.layers.execution import arrange_channels
+from keras_cakes.layers.channels import arrange_channels
+from keras_cakes.layers.channels import permute_channels
 from keras_cakes.layers.execution import convolve_sub_kernel
 from keras_cakes.layers.execution import embed
-from keras_cakes.layers.execution import permute_channels
 from keras_cakes.layers.planning import PHASES
 from keras_cakes.layers.planning import channel_counts
 from keras_cakes.layers.planning import default_plan
 from keras_cakes.layers.plans import Plan
 from keras_cakes.layers.sub_kernel_conv3d import SubKernelConv3D
 from keras_cakes.sub_kernels import SubKernel
+
+# Activations of one element at a time, which may come before channels are
+# put side by side.
+_ELEMENTWISE = (
+    keras.activations.relu,
+    keras.activations.leaky_relu,
+    keras.activations.elu,
+    keras.activations.gelu,
+    keras.activations.silu,
+    keras.activations.sigmoid,
+    keras.activations.tanh,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_cakes")
@@ -219,35 +232,51 @@ class CakesConv3D(SubKernelConv3D):
         return kernels
 
     def call(self, inputs, training=None):
-        if self.groups == 1:
-            outputs = self._convolve(
-                inputs, self.plans["training" if training else "inference"]
-            )
-        else:
-            # Which inputs a channel reads depends on its place.
-            outputs = self.geometry.convolve(inputs, self.kernel)
-        if self.bias is not None:
-            shape = [1] * (self.rank + 2)
-            shape[self.geometry.channel_axis] = self.filters
-            outputs = ops.add(outputs, ops.reshape(self.bias, shape))
-        if self.activation is not None:
-            outputs = self.activation(outputs)
-        return outputs
-
-    def _convolve(self, inputs, plan):
-        kernels = self._box_kernels(plan)
+        plan = self.plans["training" if training else "inference"]
         order = plan.order(self.channel_kernels)
-        if len(kernels) == 1:
+        kernels = self._box_kernels(plan)
+        sizes = [box.size for box in plan.boxes]
+        forms = [box.form for box in plan.boxes]
+        if self.groups != 1:
+            # Which inputs a channel reads depends on its place.
+            kernels, sizes = [self.kernel], [SubKernel(*self.kernel_size)]
+            order = range(self.filters)
+        elif len(kernels) == 1:
             # A kernel is smaller than the feature map it makes.
             kernels = [permute_channels(kernels[0], order)]
             order = range(self.filters)
-        outputs = [
-            convolve_sub_kernel(
-                inputs, kernel, box.size, self.geometry, box.form
-            )
-            for kernel, box in zip(kernels, plan.boxes, strict=True)
+        parts = [
+            convolve_sub_kernel(inputs, kernel, size, self.geometry, form)
+            for kernel, size, form in zip(kernels, sizes, forms, strict=False)
         ]
-        return arrange_channels(outputs, order, self.geometry.channel_axis)
+        # Bias and activation right behind a convolution, where a compiler
+        # makes them part of it.
+        parts = self._with_bias(parts, order)
+        if self.activation in _ELEMENTWISE:
+            parts = [self.activation(part) for part in parts]
+        axis = self.geometry.channel_axis
+        outputs = arrange_channels(parts, order, axis)
+        if self.activation not in (None, *_ELEMENTWISE):
+            outputs = self.activation(outputs)
+        return outputs
+
+    def _with_bias(self, parts, order):
+        """Adds to the parts what `order` will bring to its channel."""
+        if self.bias is None:
+            return parts
+        axis = self.geometry.channel_axis
+        places = sorted(range(self.filters), key=lambda o: order[o])
+        bias = permute_channels(self.bias, places)
+        shape = [1] * (self.rank + 2)
+        shape[axis] = -1
+        starts = itertools.accumulate((p.shape[axis] for p in parts), initial=0)
+        return [
+            ops.add(
+                part,
+                ops.reshape(bias[start : start + part.shape[axis]], shape),
+            )
+            for part, start in zip(parts, starts, strict=False)
+        ]
 
     def get_config(self):
         return {

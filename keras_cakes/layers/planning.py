@@ -13,7 +13,7 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from keras_cakes.layers.execution import is_on_cpu
+from keras_cakes.layers.channels import is_on_cpu
 from keras_cakes.layers.plans import Counts
 from keras_cakes.layers.plans import Plan
 from keras_cakes.layers.plans import bounding_box
