@@ -16,6 +16,7 @@ from keras_cakes.conversion import replace
 from keras_cakes.conversion import replaceable_layers
 from keras_cakes.conversion import to_search_network
 from keras_cakes.conversion import uniform_configuration
+from keras_cakes.cost import LatencyTable
 from keras_cakes.cost import count_cost
 from keras_cakes.cost import measure_latency
 from keras_cakes.derivation import derive
@@ -40,6 +41,7 @@ __all__ = [
     "CakesSearchConv3D",
     "Configuration",
     "CostLasso",
+    "LatencyTable",
     "SearchSpecification",
     "SubKernel",
     "Supernet",

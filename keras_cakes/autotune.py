@@ -84,12 +84,10 @@ def autotune(
     """
     known = Measurements("plans", describe_device(), file)
     calls = _cakes_calls(model, batch_shape)
-    keys = {layer.name: _key(layer, shape) for layer, shape in calls.items()}
+    keys = {layer: _key(layer, shape) for layer, shape in calls.items()}
     distinct = {
-        (key, phase): (layer, shape)
-        for (layer, shape), key in zip(
-            calls.items(), keys.values(), strict=True
-        )
+        (keys[layer], phase): (layer, shape)
+        for layer, shape in calls.items()
         for phase in phases
     }
     missing = [name for name in distinct if "/".join(name) not in known.values]

@@ -1,6 +1,7 @@
 """Parameters, multiply-adds and measured time of a network."""
 
 from keras_cakes.cost.counting import count_cost
+from keras_cakes.cost.latency import LatencyTable
 from keras_cakes.cost.table import Cost
 from keras_cakes.cost.table import LayerCost
 from keras_cakes.cost.timing import Latency
@@ -10,6 +11,7 @@ from keras_cakes.cost.timing import measure_latency
 __all__ = [
     "Cost",
     "Latency",
+    "LatencyTable",
     "LayerCost",
     "Timing",
     "count_cost",

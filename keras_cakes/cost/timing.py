@@ -109,12 +109,13 @@ def phase_function(
             outputs, [*inputs, *layer.trainable_variables], outputs
         )
 
-    function = {"inference": infer, "training": train}[phase]
     inputs = [
         tf.random.stateless_normal(shape, (index, 1))
         for index, shape in enumerate(batch_shapes)
     ]
-    return lambda: function(inputs)
+    function = {"inference": infer, "training": train}[phase]
+    traced = function.get_concrete_function(inputs)
+    return lambda: traced(inputs)
 
 
 @dataclasses.dataclass(frozen=True)

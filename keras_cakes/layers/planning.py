@@ -34,22 +34,24 @@ class Device(NamedTuple):
         block: Output channels are computed in blocks of this size.
         read: Reading one input element once more.
         write: Putting one output element where it belongs.
+        embed: Putting one weight into a larger or reordered kernel.
         launch: Starting one more convolution.
     """
 
     block: int
     read: float
     write: float
+    embed: float
     launch: float
 
 
 CPU = {
-    "inference": Device(block=16, read=45, write=150, launch=5e6),
-    "training": Device(block=16, read=110, write=150, launch=5e6),
+    "inference": Device(block=16, read=45, write=150, embed=50, launch=5e6),
+    "training": Device(block=16, read=110, write=150, embed=50, launch=5e6),
 }
 GPU = {
-    "inference": Device(block=32, read=300, write=300, launch=5e8),
-    "training": Device(block=32, read=300, write=300, launch=5e8),
+    "inference": Device(block=32, read=300, write=300, embed=100, launch=5e8),
+    "training": Device(block=32, read=300, write=300, embed=100, launch=5e8),
 }
 PHASES = ("inference", "training")
 
@@ -91,22 +93,26 @@ def predicted_cost(
         device: What things cost.
         in_channels: Channels of the input.
         positions: Output positions of a batch; `None` if unknown, which
-            leaves the cost of starting a convolution out.
+            leaves out what does not depend on them.
         is_permuted: Whether the layer wants its channels in another order
             than that of the boxes.
     """
     several = len(plan.boxes) > 1
     filters = sum(box.filters for box in plan.boxes)
-    cost = 0.0
+    cost, once = 0.0, 0.0
     for box in plan.boxes:
-        blocks = -(-box.filters // device.block)
-        cost += box.size.taps * blocks * device.block * in_channels
+        weights = box.size.taps * in_channels
+        cost += weights * -(-box.filters // device.block) * device.block
+        if box.channels != ((box.size, box.filters),) or (
+            is_permuted and not several
+        ):
+            once += device.embed * weights * box.filters
         if several:
             cost += device.read * in_channels
-            cost += device.launch / positions if positions else 0.0
+            once += device.launch
     if several:
         cost += device.write * filters * (2 if is_permuted else 1)
-    return cost
+    return cost + (once / positions if positions else 0.0)
 
 
 @functools.lru_cache(maxsize=256)
