@@ -11,6 +11,7 @@ from keras_cakes import metrics
 from keras_cakes import models
 from keras_cakes.assignment import Assignment
 from keras_cakes.autotune import autotune
+from keras_cakes.baselines import random_configuration
 from keras_cakes.configuration import Configuration
 from keras_cakes.conversion import replace
 from keras_cakes.conversion import replaceable_layers
@@ -21,7 +22,6 @@ from keras_cakes.cost import count_cost
 from keras_cakes.cost import measure_latency
 from keras_cakes.derivation import derive
 from keras_cakes.derivation import path_weights
-from keras_cakes.derivation import random_configuration
 from keras_cakes.folding import fold
 from keras_cakes.inflation import inflate
 from keras_cakes.layers.cakes_conv3d import CakesConv3D

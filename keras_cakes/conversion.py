@@ -129,9 +129,12 @@ def to_search_network(
             **_arguments(layer, _SHARED_ARGUMENTS),
             kernel_set=specification.kernel_set,
             priority=specification.priority,
+            draw=specification.draw,
             aggregation=_aggregation(graph, last.name, specification),
             **_normalization_arguments(normalization, specification),
-            gamma_regularizer=specification.lasso_of(layer.kernel_size),
+            gamma_regularizer=specification.lasso_of(
+                layer.kernel_size, layer.name
+            ),
         )
 
     dropped = frozenset(n.name for n in behind.values() if n is not None)

@@ -1,20 +1,22 @@
 """From path weights to a configuration."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
+from typing import NamedTuple
 
 import keras
 import numpy as np
 
 from keras_cakes.configuration import Configuration
-from keras_cakes.conversion import replaceable_layers
-from keras_cakes.cost import count_cost
-from keras_cakes.graph import as_functional
-from keras_cakes.sub_kernels import SubKernel
-from keras_cakes.sub_kernels import kernel_set as resolve_kernel_set
+from keras_cakes.selection import RULES
+from keras_cakes.selection import select
 from keras_cakes.supernet import Supernet
 
-RULES = ("channel", "layer")
+# Of a cost relative to the largest; path weights are of the order of 1.
+_HIGHEST_PRICE = 1e9
+_HALVINGS = 60
+_STEP = 1.05
 
 
 def path_weights(
@@ -36,7 +38,13 @@ def path_weights(
     }
 
 
-def derive(supernet: Supernet, rule: str = "channel") -> Configuration:
+def derive(
+    supernet: Supernet,
+    rule: str = "channel",
+    channel_multiple: int = 1,
+    cost: str | None = None,
+    limit: float | None = None,
+) -> Configuration:
     """Chooses a sub-kernel for every channel by the path weights.
 
     Args:
@@ -45,6 +53,16 @@ def derive(supernet: Supernet, rule: str = "channel") -> Configuration:
             channel (Eq. 9 of the paper). `"layer"`: the `filters` largest
             path weights of the whole layer, as the authors' code does; only
             how many each candidate keeps matters, so channels are sorted.
+        channel_multiple: Round the channels of each sub-kernel to a multiple
+            of this, such as the 8 or 16 channels that a processor computes
+            at once, so that as little path weight as possible is lost.
+            Channels are sorted then; where a layer's filters are no
+            multiple, one sub-kernel has the rest.
+        cost: What `limit` is of: `"params"`, `"macs"`, or, if the supernet
+            was made with `cost="latency"` or a table, `"latency"`.
+        limit: The most that the derived network may cost: parameters,
+            multiply-adds of one sample, or milliseconds. Path weights are
+            then weighed against costs, with one price for all layers.
 
     Returns:
         A `Configuration` whose counts add up to `filters` in each layer.
@@ -52,7 +70,8 @@ def derive(supernet: Supernet, rule: str = "channel") -> Configuration:
         the channel of lower index.
 
     Raises:
-        ValueError: If `rule` is unknown or a path weight is not finite.
+        ValueError: If an argument is not one of those listed, a path weight
+            is not finite, or no choice costs as little as `limit`.
 
     Reference:
 
@@ -63,125 +82,104 @@ def derive(supernet: Supernet, rule: str = "channel") -> Configuration:
         raise ValueError(
             f"`rule` is expected to be one of {RULES}. Received: rule={rule!r}"
         )
-    assignments: dict[str, Any] = {}
-    for name, (kernels, weights) in path_weights(supernet).items():
-        if not np.isfinite(weights).all():
+    if type(channel_multiple) is not int or channel_multiple < 1:
+        raise ValueError(
+            "`channel_multiple` is expected to be a positive integer. "
+            f"Received: channel_multiple={channel_multiple!r}"
+        )
+    kernels, weights = {}, {}
+    for name, (names, values) in path_weights(supernet).items():
+        if not np.isfinite(values).all():
             raise ValueError(
                 "Path weights are expected to be finite; the search has "
                 f"diverged. Received: layer {name!r} with "
-                f"{np.count_nonzero(~np.isfinite(weights))} of "
-                f"{weights.size} not finite"
+                f"{np.count_nonzero(~np.isfinite(values))} of "
+                f"{values.size} not finite"
             )
-        filters = weights.shape[1]
-        if rule == "channel":
-            # arg-max returns the first of equals.
-            chosen = np.argmax(weights, axis=0)
-            assignments[name] = [kernels[index] for index in chosen]
-        else:
-            order = np.argsort(-weights.ravel(), kind="stable")[:filters]
-            counts = np.bincount(order // filters, minlength=len(kernels))
-            assignments[name] = dict(zip(kernels, counts.tolist(), strict=True))
-    return Configuration(assignments)
-
-
-def random_configuration(
-    model: keras.Model,
-    kernel_set: Any,
-    macs: int,
-    seed: int = 0,
-    layers: Any = None,
-) -> Configuration:
-    """A random configuration of a given cost: what a search has to beat.
-
-    Every channel draws its sub-kernel on its own. The odds of a sub-kernel
-    fall or rise with its number of taps just so that the expected cost is
-    the wanted one; of many such draws the nearest in cost is returned.
-
-    Args:
-        model: The functional Keras model that is replaced.
-        kernel_set: Name of a kernel set or a sequence of sub-kernels.
-        macs: Wanted multiply-adds of the whole network.
-        seed: Integer; the same seed gives the same configuration.
-        layers: See `replaceable_layers`.
-
-    Returns:
-        A `Configuration` for `replace`.
-
-    Raises:
-        ValueError: If no assignment of the kernel set can cost `macs`.
-    """
-    model = as_functional(model)
-    names = replaceable_layers(model, layers)
-    cost = count_cost(model)
-    fixed = cost.macs - cost.of(names).macs
-    per_tap, taps, kernels = [], [], []
-    for name in names:
-        layer = model.get_layer(name)
-        members = resolve_kernel_set(kernel_set, layer.kernel_size)
-        kernels.append(members)
-        taps.append(np.array([kernel.taps for kernel in members], float))
-        kernel = math.prod(layer.kernel.shape[:3]) * layer.filters
-        per_tap.append(cost.of([name]).macs // kernel)
-    filters = [model.get_layer(name).filters for name in names]
-
-    def total(choice):
-        return fixed + sum(
-            p * float(np.sum(c)) for p, c in zip(per_tap, choice, strict=True)
-        )
-
-    def extreme(pick):
-        return total(
-            [np.full(f, pick(t)) for f, t in zip(filters, taps, strict=True)]
-        )
-
-    if not extreme(np.min) * 0.999 <= macs <= extreme(np.max) * 1.001:
-        raise ValueError(
-            "`macs` is expected to lie between "
-            f"{extreme(np.min):.0f} and {extreme(np.max):.0f}, what the "
-            f"kernel set {kernel_set!r} can cost. Received: macs={macs}"
-        )
-
-    def odds(tilt, t):
-        weights = np.exp(tilt * (t - t.max() if tilt > 0 else t - t.min()))
-        return weights / weights.sum()
-
-    low, high = -20.0, 20.0
-    for _ in range(100):
-        tilt = (low + high) / 2
-        expected = total(
-            [
-                np.full(f, np.sum(t * odds(tilt, t)))
-                for f, t in zip(filters, taps, strict=True)
-            ]
-        )
-        low, high = (tilt, high) if expected < macs else (low, tilt)
-
-    generator = np.random.default_rng(seed)
-    draws = [
-        [
-            generator.choice(len(t), size=f, p=odds(tilt, t))
-            for f, t in zip(filters, taps, strict=True)
-        ]
-        for _ in range(200)
-    ]
-    nearest = min(
-        draws,
-        key=lambda draw: abs(
-            total([t[d] for t, d in zip(taps, draw, strict=True)]) - macs
-        ),
-    )
+        kernels[name], weights[name] = names, values
+    if limit is None and cost is None:
+        chosen = _select_all(weights, rule, channel_multiple)
+    else:
+        prices = _prices(supernet, cost, limit)
+        chosen = _select_within(weights, prices, rule, channel_multiple)
     return Configuration(
         {
-            name: _sorted(members, drawn)
-            for name, members, drawn in zip(
-                names, kernels, nearest, strict=True
-            )
+            name: [kernels[name][index] for index in indices]
+            for name, indices in chosen.items()
         }
     )
 
 
-def _sorted(
-    members: tuple[SubKernel, ...], drawn: np.ndarray
-) -> dict[str, int]:
-    counts = np.bincount(drawn, minlength=len(members)).tolist()
-    return {str(k): c for k, c in zip(members, counts, strict=True)}
+class _Prices(NamedTuple):
+    """What a channel of each candidate costs, and what may be spent."""
+
+    cost: str
+    of_layers: dict[str, np.ndarray]
+    fixed: float
+    limit: float
+
+    def total(self, chosen: Mapping[str, np.ndarray]) -> float:
+        return self.fixed + sum(
+            float(self.of_layers[name][indices].sum())
+            for name, indices in chosen.items()
+        )
+
+
+def _prices(supernet: Supernet, cost: Any, limit: Any) -> _Prices:
+    fixed_cost = supernet.fixed_cost or {}
+    known = sorted(fixed_cost)
+    if cost not in known or limit is None:
+        raise ValueError(
+            "`cost` and `limit` are expected together, `cost` being one that "
+            f"the supernet knows, {known}. Received: cost={cost!r}, "
+            f"limit={limit!r}"
+        )
+    of_layers = {
+        name: np.asarray(costs[cost], "float64")
+        for name, costs in (supernet.channel_costs or {}).items()
+    }
+    return _Prices(cost, of_layers, fixed_cost[cost], limit)
+
+
+def _select_all(
+    weights: Mapping[str, np.ndarray], rule: str, multiple: int
+) -> dict[str, np.ndarray]:
+    return {
+        name: select(value, rule, multiple) for name, value in weights.items()
+    }
+
+
+def _select_within(
+    weights: dict[str, np.ndarray], prices: _Prices, rule: str, multiple: int
+) -> dict[str, np.ndarray]:
+    """The selection at the lowest price of cost that keeps the limit."""
+    unit = max(float(costs.max()) for costs in prices.of_layers.values())
+
+    def at(price: float, multiple: int) -> dict[str, np.ndarray]:
+        left = {
+            name: value - price * prices.of_layers[name][:, None] / unit
+            for name, value in weights.items()
+        }
+        return _select_all(left, rule, multiple)
+
+    chosen = at(0.0, multiple)
+    if prices.total(chosen) <= prices.limit:
+        return chosen
+    least = prices.total(at(_HIGHEST_PRICE, multiple))
+    if least > prices.limit:
+        raise ValueError(
+            f"`limit` is expected to be at least {least:g} {prices.cost}, what "
+            "the cheapest choice costs. Received: "
+            f"limit={prices.limit:g}"
+        )
+    # Single channels are quick to choose and show where the price lies.
+    low, high = 1 / _HIGHEST_PRICE, _HIGHEST_PRICE
+    for _ in range(_HALVINGS):
+        middle = math.sqrt(low * high)
+        fits = prices.total(at(middle, 1)) <= prices.limit
+        low, high = (low, middle) if fits else (middle, high)
+    # Whole blocks cost a little more or less.
+    price = high
+    while prices.total(chosen := at(price, multiple)) > prices.limit:
+        price *= _STEP
+    return chosen

@@ -7,6 +7,7 @@ import keras
 
 from keras_cakes.conversion import replaceable_layers
 from keras_cakes.conversion import to_search_network
+from keras_cakes.cost import LatencyTable
 from keras_cakes.cost import count_cost
 from keras_cakes.graph import as_functional
 from keras_cakes.specification import SearchSpecification
@@ -36,7 +37,9 @@ def to_supernet(
         kernel_set: Name of a kernel set or a sequence of sub-kernels.
         priority: `"performance"` or `"cost"`; see `CakesSearchConv3D`.
         lasso: Float, strength of the cost-priority lasso.
-        cost: `"params"`, `"macs"` or a mapping of sub-kernel to cost.
+        cost: `"params"`, `"macs"`, `"latency"`, a mapping of sub-kernel to
+            cost, or a `LatencyTable` of this model. `"latency"` measures
+            such a table for one sample on the present device.
         draw: `"independent"` or `"balanced"`; see `Supernet`.
         aggregation: `"auto"`, `"concat"` or `"sum"`; see
             `SearchSpecification`.
@@ -53,27 +56,34 @@ def to_supernet(
             has nothing to replace.
     """
     model = as_functional(model)
+    names = replaceable_layers(model, layers)
+    if isinstance(cost, str) and cost == "latency":
+        cost = LatencyTable(model, names, kernel_set)
     specification = SearchSpecification(
         kernel_set=kernel_set,
         priority=priority,
         lasso=lasso,
         cost=cost,
         aggregation=aggregation,
+        draw=draw,
         normalization=normalization,
     )
     network = to_search_network(model, specification, layers)
-    names = replaceable_layers(model, layers)
+    table = cost if isinstance(cost, LatencyTable) else None
     return Supernet(
         network,
         draw=draw,
         seed=seed,
         name=f"{model.name}_supernet",
-        **_derived_costs(model, network, names),
+        **_derived_costs(model, network, names, table),
     )
 
 
 def _derived_costs(
-    model: keras.Model, network: keras.Model, names: tuple[str, ...]
+    model: keras.Model,
+    network: keras.Model,
+    names: tuple[str, ...],
+    table: LatencyTable | None,
 ) -> dict[str, Any]:
     """What a channel of each candidate costs in the derived network."""
     if any(None in tensor.shape[1:] for tensor in model.inputs):
@@ -95,10 +105,12 @@ def _derived_costs(
         for name in names
         if model.get_layer(name).use_bias
     )
-    return {
-        "channel_costs": channel_costs,
-        "fixed_cost": {
-            "params": cost.params - replaced.params + biases,
-            "macs": cost.macs - replaced.macs,
-        },
+    fixed_cost = {
+        "params": cost.params - replaced.params + biases,
+        "macs": cost.macs - replaced.macs,
     }
+    if table is not None:
+        fixed_cost["latency"] = table.fixed_ms
+        for name, costs in channel_costs.items():
+            costs["latency"] = table.channel_ms(name)
+    return {"channel_costs": channel_costs, "fixed_cost": fixed_cost}

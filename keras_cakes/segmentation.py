@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_cakes.baselines import random_configuration
 from keras_cakes.configuration import Configuration
 from keras_cakes.conversion import replace
 from keras_cakes.conversion import replaceable_layers
@@ -15,7 +16,6 @@ from keras_cakes.cost import measure_latency
 from keras_cakes.data.patches import patches
 from keras_cakes.derivation import derive
 from keras_cakes.derivation import path_weights
-from keras_cakes.derivation import random_configuration
 from keras_cakes.evaluation import score_cases
 from keras_cakes.models.unet3d import unet3d
 from keras_cakes.runs import RunError
@@ -114,7 +114,11 @@ class SegmentationRun:
                     "Received: no such file"
                 )
             supernet = load_whole(supernet_file)
-            configuration = derive(supernet, rule=self.settings.rule)
+            configuration = derive(
+                supernet,
+                rule=self.settings.rule,
+                channel_multiple=self.settings.channel_multiple,
+            )
             write_text(file, configuration.to_json())
         return Configuration.load(file)
 

@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from keras_cakes.derivation import RULES
+from keras_cakes.layers.cakes_search_conv3d import DRAWS
 from keras_cakes.models.parts import NORMALIZATIONS
+from keras_cakes.selection import RULES
 from keras_cakes.sub_kernels import kernel_set
-from keras_cakes.supernet import DRAWS
 
 PRIORITIES = ("performance", "cost")
 VARIANTS = (
@@ -53,6 +53,8 @@ class SegmentationSettings:
             7e-4 shrinks as much as the paper's 1e-4 over 40,000 at 0.01.
         aggregation: `"auto"`, `"concat"` or `"sum"`; see `to_supernet`.
         rule: `"channel"` or `"layer"`; see `derive`.
+        channel_multiple: Channels of each sub-kernel are rounded to a
+            multiple of this; see `derive`.
         foreground: Share of patches placed around a foreground voxel.
         flip: Axes that training flips.
         rotate: Planes, such as `[[0, 2]]`, that training turns.
@@ -81,6 +83,7 @@ class SegmentationSettings:
     lasso: float = 7e-4
     aggregation: str = "auto"
     rule: str = "channel"
+    channel_multiple: int = 1
     foreground: float = 0.67
     flip: tuple[int, ...] = (0, 1, 2)
     rotate: tuple[tuple[int, int], ...] = ()
@@ -103,6 +106,7 @@ class SegmentationSettings:
             "search_steps",
             "steps_per_epoch",
             "learning_rate",
+            "channel_multiple",
         )
         for name in positive:
             _expect(name, getattr(self, name) > 0, self, "to be positive")

@@ -21,13 +21,15 @@ class SearchSpecification:
         lasso: Float, strength of the lasso (the paper's lambda); used by
             `priority="cost"`.
         cost: What the lasso is weighted by: `"params"` or `"macs"` (equal
-            within a layer, since candidates share the output size), or a
-            mapping of sub-kernel to a positive cost of your own.
+            within a layer, since candidates share the output size), a
+            mapping of sub-kernel to a positive cost of your own, or a
+            `keras_cakes.LatencyTable` of the layers that are searched.
         aggregation: How a cost-priority layer hands on its candidates.
             `"concat"`: side by side, aggregated by the convolution that
             follows; a layer whose consumer cannot widen (an addition, an
             output) raises an error. `"sum"`: added per channel (Eq. 5).
             `"auto"`: concatenated where the consumer can widen.
+        draw: `"independent"` or `"balanced"` random paths; see `Supernet`.
         normalization: Normalization to put behind a convolution that has
             none of its own: `"batch"`, `"instance"` or `None`.
     """
@@ -37,13 +39,21 @@ class SearchSpecification:
     lasso: float = 1e-4
     cost: Any = "params"
     aggregation: str = "auto"
+    draw: str = "independent"
     normalization: str | None = "batch"
 
-    def lasso_of(self, kernel_size: Sequence[int]) -> CostLasso | None:
+    def lasso_of(
+        self, kernel_size: Sequence[int], name: str = ""
+    ) -> CostLasso | None:
         """The lasso on the path weights of a layer, if there is one."""
         if self.priority != "cost":
             return None
         kernels = resolve_kernel_set(self.kernel_set, kernel_size)
+        taps = [kernel.taps for kernel in kernels]
+        if hasattr(self.cost, "channel_ms"):
+            # Orientations of one kernel differ a little in time.
+            costs = self.cost.channel_ms(name)
+            return CostLasso(relative_costs(costs, taps), self.lasso)
         if isinstance(self.cost, Mapping):
             missing = [str(k) for k in kernels if str(k) not in self.cost]
             if missing or not all(c > 0 for c in self.cost.values()):
@@ -53,10 +63,11 @@ class SearchSpecification:
                 )
             costs = [float(self.cost[str(kernel)]) for kernel in kernels]
         elif self.cost in ("params", "macs"):
-            costs = [float(kernel.taps) for kernel in kernels]
+            costs = [float(count) for count in taps]
         else:
             raise ValueError(
-                "`cost` is expected to be 'params', 'macs' or a mapping of "
-                f"sub-kernel to cost. Received: cost={self.cost!r}"
+                "`cost` is expected to be 'params', 'macs', a mapping of "
+                "sub-kernel to cost or a `LatencyTable`; `to_supernet` "
+                f"measures one for 'latency'. Received: cost={self.cost!r}"
             )
         return CostLasso(relative_costs(costs), self.lasso)

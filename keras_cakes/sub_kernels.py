@@ -223,16 +223,29 @@ def uniform_counts(
     }
 
 
-def relative_costs(costs: Sequence[float]) -> tuple[float, ...]:
+def relative_costs(
+    costs: Sequence[float], kinds: "Sequence[object] | None" = None
+) -> tuple[float, ...]:
     """Normalises candidate costs to sum to 1 over the *kinds* present.
 
     Candidates of equal cost are one kind, so the three orientations of a 2D
     kernel share one weight: 27 : 9 : 3 taps give 9/13, 3/13 and 1/13 however
     many candidates of each there are (Eq. 10 of the paper, its beta).
 
+    Args:
+        costs: A positive cost for each candidate.
+        kinds: What kind each candidate is, where costs of one kind differ,
+            as measured ones do; their mean stands for the kind.
+
     Examples:
         >>> relative_costs([27, 9])
         (0.75, 0.25)
+        >>> relative_costs([6.0, 1.0, 3.0], kinds=[27, 9, 9])
+        (0.75, 0.125, 0.375)
     """
-    total = sum(set(costs))
+    kinds = costs if kinds is None else kinds
+    by_kind: dict[object, list[float]] = {}
+    for cost, kind in zip(costs, kinds, strict=True):
+        by_kind.setdefault(kind, []).append(cost)
+    total = sum(sum(members) / len(members) for members in by_kind.values())
     return tuple(cost / total for cost in costs)

@@ -6,9 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_cakes.layers.cakes_search_conv3d import DRAWS
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
-
-DRAWS = ("independent", "balanced")
 
 
 @keras.saving.register_keras_serializable(package="keras_cakes")
@@ -27,7 +26,8 @@ class Supernet(keras.Model):
     - `data_loss`: the loss without the penalty of the path weights,
     - `penalty`: that penalty (0 without a lasso),
     - `expected_params`, `expected_macs`: the cost of the network that the
-      present arg-max describes, where sizes are known.
+      present arg-max describes, where sizes are known; with a measured
+      table also `expected_latency`, in milliseconds.
 
     The training step needs Keras' TensorFlow backend.
 
@@ -37,9 +37,10 @@ class Supernet(keras.Model):
             `"balanced"`: a random order of the candidates in which each
             serves as many channels as any other, up to one.
         seed: Integer, start of the random draws.
-        channel_costs: For each search layer, `params` and `macs` of one
-            channel of each candidate in the derived network.
-        fixed_cost: `params` and `macs` of everything that is not searched.
+        channel_costs: For each search layer, `params` and `macs`, perhaps
+            `latency`, of one channel of each candidate in the derived
+            network.
+        fixed_cost: The same of everything that is not searched.
 
     Examples:
         >>> import keras_cakes as kc
@@ -53,8 +54,8 @@ class Supernet(keras.Model):
         network: keras.Model,
         draw: str = "independent",
         seed: int = 0,
-        channel_costs: Mapping[str, Mapping[str, list[int]]] | None = None,
-        fixed_cost: Mapping[str, int] | None = None,
+        channel_costs: Mapping[str, Mapping[str, list[float]]] | None = None,
+        fixed_cost: Mapping[str, float] | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -73,6 +74,15 @@ class Supernet(keras.Model):
                 "`network` is expected to have CakesSearchConv3D layers; "
                 "`to_supernet` makes them. Received: "
                 f"network={network.name!r}"
+            )
+        unfit = [
+            layer.name for layer in self.search_layers if layer.draw != draw
+        ]
+        if draw == "independent" and unfit:
+            raise ValueError(
+                "`draw='balanced'` is expected with layers that were made "
+                "for balanced draws; they would run short of channels. "
+                f"Received: draw={draw!r} with layers {unfit}"
             )
         self.path_seed = keras.random.SeedGenerator(seed)
         self.penalty_tracker = keras.metrics.Mean(name="penalty")
@@ -155,8 +165,9 @@ class Supernet(keras.Model):
         """Cost of the network that the present arg-max describes.
 
         Returns:
-            `expected_params` and `expected_macs` as scalars, or nothing
-            where the supernet was built without known sizes.
+            `expected_params`, `expected_macs` and perhaps
+            `expected_latency` as scalars, or nothing where the supernet
+            was built without known sizes.
         """
         if self.channel_costs is None or self.fixed_cost is None:
             return {}

@@ -160,7 +160,7 @@ def test_lasso_has_the_relative_costs():
 @pytest.mark.parametrize(
     ("cost", "message"),
     [
-        ("latency", "'params', 'macs' or a mapping.*'latency'"),
+        ("latency", "'params', 'macs', a mapping.*cost='latency'"),
         ({"3x3x3": 1}, "each sub-kernel a positive number.*1x3x3"),
     ],
 )

@@ -86,3 +86,48 @@ def test_random_configuration_message():
     model = kc.models.unet3d((8, 8, 8, 1), width=4, depth=1)
     with pytest.raises(ValueError, match="`macs` is expected to lie between"):
         kc.random_configuration(model, "1d", macs=kc.count_cost(model).macs)
+
+
+@pytest.mark.parametrize("rule", ["channel", "layer"])
+def test_channel_multiple(rule):
+    gammas = np.random.default_rng(0).uniform(0.5, 1, (7, 12))
+    supernet = _supernet("1d2d3d", gammas)
+    configuration = kc.derive(supernet, rule, channel_multiple=4)
+    for assignment in configuration.values():
+        assert assignment.is_sorted
+        assert all(count % 4 == 0 for count in assignment.counts.values())
+
+
+@pytest.mark.parametrize("multiple", [1, 4])
+@pytest.mark.parametrize("cost", ["params", "macs"])
+def test_a_limit_is_kept_and_used(cost, multiple):
+    gammas = np.random.default_rng(0).uniform(0.5, 1, (7, 16))
+    supernet = _supernet("1d2d3d", gammas)
+    model = kc.models.unet3d((8, 8, 8, 1), width=16, depth=1)
+    free = kc.derive(supernet, channel_multiple=multiple)
+
+    def cost_of(configuration):
+        return getattr(kc.count_cost(kc.replace(model, configuration)), cost)
+
+    limit = 0.7 * cost_of(free)
+    bound = kc.derive(
+        supernet, channel_multiple=multiple, cost=cost, limit=limit
+    )
+    assert 0.5 * limit < cost_of(bound) <= limit
+    # A limit that binds nothing changes nothing.
+    loose = kc.derive(
+        supernet, channel_multiple=multiple, cost=cost, limit=cost_of(free)
+    )
+    assert loose == free
+
+
+def test_derive_messages():
+    supernet = _supernet("video_2d3d", np.ones((2, 4)))
+    with pytest.raises(ValueError, match="positive integer.*multiple=0"):
+        kc.derive(supernet, channel_multiple=0)
+    with pytest.raises(ValueError, match="together.*'macs', 'params'.*latency"):
+        kc.derive(supernet, cost="latency", limit=3)
+    with pytest.raises(ValueError, match="together.*limit=None"):
+        kc.derive(supernet, cost="macs")
+    with pytest.raises(ValueError, match="at least .* macs, what the cheapest"):
+        kc.derive(supernet, cost="macs", limit=10)

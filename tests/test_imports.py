@@ -13,11 +13,19 @@ FLOORS = [
     ["sub_kernels", "files"],
     ["assignment"],
     ["configuration", "measurements"],
-    ["layers", "regularizers", "losses", "metrics", "data", "schedules"],
+    [
+        "layers",
+        "regularizers",
+        "losses",
+        "metrics",
+        "data",
+        "schedules",
+        "selection",
+    ],
     ["specification", "graph", "cost", "evaluation", "plotting"],
     ["conversion", "autotune", "folding"],
     ["models", "supernet"],
-    ["search", "derivation", "inflation"],
+    ["search", "derivation", "baselines", "inflation"],
     ["runs", "settings"],
     ["training", "segmentation_data"],
     ["segmentation", "paper_tables"],
@@ -27,7 +35,7 @@ FLOORS = [
 # These stand beside the line and never know a particular model.
 BESIDE = {"data", "evaluation", "plotting", "losses", "metrics"}
 BESIDE_MAY_KNOW = {"sub_kernels", "assignment", "configuration"} | BESIDE
-HEAVY = {"matplotlib", "nibabel", "tensorflow"}
+HEAVY = {"matplotlib", "nibabel", "scipy", "tensorflow"}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -58,6 +58,28 @@ def test_balanced_draws_serve_each_candidate_equally():
     assert any((a != b).any() for a, b in zip(seen, seen[1:], strict=False))
 
 
+def test_balanced_draws_group_wide_layers_without_retracing():
+    image = keras.Input((4, 4, 4, 1))
+    x = image
+    for _ in range(3):
+        x = keras.layers.Conv3D(128, 3, padding="same")(x)
+    model = keras.Model(image, keras.layers.Conv3D(2, 3, padding="same")(x))
+    supernet = kc.to_supernet(model, draw="balanced")
+    assert all(layer.is_grouped for layer in supernet.search_layers)
+    supernet.compile("sgd", "mse")
+    traces = []
+    step = supernet.train_step
+    supernet.train_step = lambda data: traces.append(1) or step(data)
+    inputs = np.random.default_rng(0).normal(size=(4, 4, 4, 4, 1))
+    history = supernet.fit(
+        inputs, np.zeros((4, 4, 4, 4, 2)), epochs=3, batch_size=2, verbose=0
+    ).history
+    assert len(traces) == 1
+    assert np.isfinite(history["loss"]).all()
+    counts = supernet.search_layers[0].draw_counts()
+    assert (counts.sum(axis=0) == 6).all() and len(np.unique(counts)) > 1
+
+
 def test_fit_draws_a_new_path_each_step_and_the_seed_repeats_it():
     def paths(seed):
         supernet = _compiled(seed=seed)
@@ -203,6 +225,11 @@ def test_messages(monkeypatch):
         kc.to_supernet(_unet(), draw="even")
     with pytest.raises(ValueError, match="CakesSearchConv3D layers"):
         kc.Supernet(_unet())
+    network = kc.to_supernet(_unet(), draw="balanced").network
+    with pytest.raises(
+        ValueError, match="`draw='balanced'` is expected.*short"
+    ):
+        kc.Supernet(network)
     supernet = _compiled()
     assert supernet.compute_output_shape((1, 8, 8, 8, 1)) == (1, 8, 8, 8, 3)
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")

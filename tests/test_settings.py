@@ -26,6 +26,7 @@ from keras_cakes.settings import read_settings
         ({"patch_shape": (8, 8)}, "`patch_shape` is expected to be three"),
         ({"patch_shape": (8, 8, 0)}, "`patch_shape` is expected to be three"),
         ({"flip": (3,)}, "`flip` is expected to name axes 0 to 2"),
+        ({"channel_multiple": 0}, "`channel_multiple` is.*positive"),
         ({"rule": "best"}, "`rule` is expected to be one of.*best"),
         ({"draw": "x"}, "`draw` is expected to be one of"),
         ({"aggregation": "x"}, "`aggregation` is expected to be one of"),

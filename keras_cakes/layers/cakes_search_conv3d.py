@@ -4,12 +4,17 @@ import keras
 from keras import ops
 
 from keras_cakes.layers.execution import convolve_sub_kernel
-from keras_cakes.layers.execution import embed
 from keras_cakes.layers.normalization import PathNormalization
+from keras_cakes.layers.paths import check_balance
+from keras_cakes.layers.paths import convolve_groups
+from keras_cakes.layers.paths import convolve_path
+from keras_cakes.layers.paths import is_grouping_faster
+from keras_cakes.layers.paths import path_kernel
 from keras_cakes.layers.sub_kernel_conv3d import SubKernelConv3D
 from keras_cakes.sub_kernels import kernel_set as resolve_kernel_set
 
 PRIORITIES = ("performance", "cost")
+DRAWS = ("independent", "balanced")
 AGGREGATIONS = ("concat", "sum")
 
 
@@ -27,8 +32,8 @@ class CakesSearchConv3D(SubKernelConv3D):
     assigned last (`keras_cakes.Supernet` draws a new path for each step);
     candidates that are not drawn get a gradient of exactly zero and keep
     their statistics. **During inference** it is the present arg-max path.
-    The drawn sub-kernels are placed into one full kernel, which convolution
-    allows because it is linear, so a step costs one `Conv3D`.
+    The drawn sub-kernels form one full kernel; with balanced draws and where
+    it promises to be faster, each candidate has its own convolution.
 
     `priority="cost"`: all candidates run. Their normalized outputs are
     concatenated, candidate by candidate (`aggregation="concat"`), or summed
@@ -42,6 +47,8 @@ class CakesSearchConv3D(SubKernelConv3D):
         padding: `"valid"` or `"same"`.
         kernel_set: Name of a kernel set or a sequence of sub-kernels.
         priority: `"performance"` or `"cost"`.
+        draw: `"independent"`, or `"balanced"`: every path that training
+            runs gives no candidate more channels than an even split would.
         aggregation: `"concat"` or `"sum"`; used by `priority="cost"` only.
         normalization: `"batch"`, `"instance"`, or `None` for scale and
             offset alone.
@@ -88,6 +95,7 @@ class CakesSearchConv3D(SubKernelConv3D):
         padding="valid",
         kernel_set="1d2d3d",
         priority="performance",
+        draw="independent",
         aggregation="concat",
         normalization="batch",
         momentum=0.99,
@@ -112,9 +120,11 @@ class CakesSearchConv3D(SubKernelConv3D):
                 f"use_bias={use_bias}"
             )
         _check("priority", priority, PRIORITIES)
+        _check("draw", draw, DRAWS)
         _check("aggregation", aggregation, AGGREGATIONS)
         self.kernel_set = resolve_kernel_set(kernel_set, self.kernel_size)
         self.priority = priority
+        self.draw = draw
         self.aggregation = aggregation
         self.normalization = normalization
         self.momentum = momentum
@@ -136,6 +146,14 @@ class CakesSearchConv3D(SubKernelConv3D):
         in_channels = self._check_input(input_shape)
         self.candidates = self._add_kernels(
             in_channels, [(kernel, self.filters) for kernel in self.kernel_set]
+        )
+        self.is_grouped = (
+            self.priority == "performance"
+            and self.draw == "balanced"
+            and self.groups == 1
+            and is_grouping_faster(
+                self.filters, in_channels, self.kernel_set, self.kernel_size
+            )
         )
         self.path_normalization.build((len(self.kernel_set), self.filters))
         if self.priority == "performance":
@@ -173,7 +191,12 @@ class CakesSearchConv3D(SubKernelConv3D):
         Args:
             path: Integers of shape `(filters,)`: for each output channel the
                 index of its candidate in `kernel_set`.
+
+        Raises:
+            ValueError: If balance is relied on and `path` has none.
         """
+        if self.is_grouped:
+            check_balance(path, self.filters, self.kernel_set, self.name)
         self.drawn_path.assign(path)
         one_hot = ops.one_hot(path, len(self.kernel_set), axis=0)
         self.draws.assign(self.draws + ops.cast(one_hot, "int32"))
@@ -193,19 +216,11 @@ class CakesSearchConv3D(SubKernelConv3D):
     @property
     def kernel(self):
         """The full kernel of the arg-max path, before normalization."""
-        return self._path_kernel(ops.argmax(self.path_weights, axis=0))
-
-    def _path_kernel(self, path):
-        chosen = ops.one_hot(
-            path, len(self.kernel_set), axis=0, dtype=self.compute_dtype
-        )
-        # A product with the one-hot draw, not a gather: the gradient of what
-        # was not drawn is then exactly zero, and dense on every replica.
-        return sum(
-            embed(weights * chosen[index], sub_kernel, self.kernel_size)
-            for index, (weights, sub_kernel) in enumerate(
-                zip(self.candidates, self.kernel_set, strict=True)
-            )
+        return path_kernel(
+            self.candidates,
+            self.kernel_set,
+            ops.argmax(self.path_weights, axis=0),
+            self.kernel_size,
         )
 
     def call(self, inputs, training=None):
@@ -215,8 +230,19 @@ class CakesSearchConv3D(SubKernelConv3D):
                 if training
                 else ops.argmax(self.path_weights, axis=0)
             )
+            convolve = (
+                convolve_groups
+                if training and self.is_grouped
+                else convolve_path
+            )
             outputs = self.path_normalization(
-                self.geometry.convolve(inputs, self._path_kernel(path)),
+                convolve(
+                    inputs,
+                    self.candidates,
+                    self.kernel_set,
+                    path,
+                    self.geometry,
+                ),
                 chosen=ops.one_hot(
                     path, len(self.kernel_set), axis=0, dtype="float32"
                 ),
@@ -253,6 +279,7 @@ class CakesSearchConv3D(SubKernelConv3D):
             {
                 "kernel_set": [str(kernel) for kernel in self.kernel_set],
                 "priority": self.priority,
+                "draw": self.draw,
                 "aggregation": self.aggregation,
                 "normalization": self.normalization,
                 "momentum": self.momentum,

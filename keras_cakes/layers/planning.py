@@ -24,7 +24,7 @@ from keras_cakes.sub_kernels import canonical_order
 _MOST_SIZES = 8
 # A plan has to promise this much, so that an error of the model does not
 # make a layer slower than the convolution it replaces.
-_WORTHWHILE = 0.9
+WORTHWHILE = 0.9
 
 
 class Device(NamedTuple):
@@ -160,7 +160,7 @@ def default_plan(
     device = device or present_device(phase)
     ranked = ranked_plans(tuple(channels), device, in_channels, positions)
     dense = Plan.dense(channel_counts(channels))
-    threshold = _WORTHWHILE * next(c for c, plan in ranked if plan == dense)
+    threshold = WORTHWHILE * next(c for c, plan in ranked if plan == dense)
     cost, plan = ranked[0]
     return plan if cost < threshold else dense
 

@@ -104,6 +104,89 @@ def test_performance_path_equals_the_chosen_candidates(training):
         np.testing.assert_allclose(outputs[..., channel], expected, atol=2e-5)
 
 
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("filters", [8, 14])
+@pytest.mark.parametrize("strides", [1, 2])
+def test_groups_of_a_balanced_path_equal_one_kernel(
+    filters, strides, data_format
+):
+    if data_format == "channels_first" and strides > 1:
+        strides = (1, 2, 1)
+    image = _image()
+    if data_format == "channels_first":
+        image = np.moveaxis(image, -1, 1)
+    path = np.random.default_rng(0).permutation(np.arange(filters) % 7)
+    results = []
+    for draw in ("independent", "balanced"):
+        keras.utils.set_random_seed(0)
+        layer = CakesSearchConv3D(
+            filters,
+            3,
+            strides=strides,
+            padding="same",
+            draw=draw,
+            data_format=data_format,
+        )
+        layer.build(image.shape)
+        layer.is_grouped = draw == "balanced"  # whatever promises to be faster
+        _randomize(layer)
+        layer.assign_path(path)
+        inputs = tf.constant(image)
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = layer(inputs, training=True)
+            loss = tf.reduce_sum(outputs**3)
+        gradients = tape.gradient(loss, [inputs, *layer.trainable_variables])
+        results.append([outputs, *gradients])
+        results[-1] += layer.non_trainable_variables
+    for one, grouped in zip(*results, strict=True):
+        scale = max(1.0, np.abs(one).max())
+        np.testing.assert_allclose(
+            np.array(grouped) / scale, np.array(one) / scale, atol=1e-5
+        )
+        # What was not drawn has no gradient at all.
+        np.testing.assert_array_equal(
+            (np.array(one) == 0) <= (np.abs(grouped) < 1e-4 * scale), True
+        )
+
+
+def test_undrawn_candidates_of_groups_have_a_gradient_of_zero():
+    layer = CakesSearchConv3D(14, 3, padding="same", draw="balanced")
+    layer.build(SHAPE)
+    layer.is_grouped = True
+    path = np.arange(14) % 7
+    layer.assign_path(path)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(layer(_image(), training=True) ** 3)
+    for index, gradient in enumerate(tape.gradient(loss, layer.candidates)):
+        moved = np.abs(gradient).max(axis=(0, 1, 2, 3)) > 0
+        np.testing.assert_array_equal(moved, path == index)
+
+
+def test_wide_layers_of_balanced_draws_are_grouped():
+    def is_grouped(filters, **arguments):
+        layer = CakesSearchConv3D(filters, 3, **arguments)
+        layer.build((None, 8, 8, 8, filters))
+        return layer.is_grouped
+
+    assert is_grouped(256, draw="balanced")
+    assert not is_grouped(16, draw="balanced")
+    assert not is_grouped(256)
+    assert not is_grouped(256, draw="balanced", groups=2)
+    assert not is_grouped(256, draw="balanced", priority="cost")
+
+
+def test_groups_need_balance():
+    layer = CakesSearchConv3D(256, 3, draw="balanced", name="wide")
+    layer.build((None, 8, 8, 8, 256))
+    with pytest.raises(ValueError, match="at most 37.*'wide'.*\\[256\\]"):
+        layer.assign_path(np.zeros(256, "int32"))
+    assert layer.draw_counts().sum() == 0
+    # A path that is drawn within a graph cannot be looked at.
+    tf.function(lambda: layer.assign_path(tf.range(256) % 7))()
+    assert layer.draw_counts().sum() == 256
+
+
 def test_undrawn_paths_have_zero_gradient_and_keep_their_statistics():
     layer = _layer(priority="performance", momentum=0.9)
     _randomize(layer)

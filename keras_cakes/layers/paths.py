@@ -1,0 +1,138 @@
+"""How the candidates that a path chooses are computed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_cakes.layers.execution import Geometry
+from keras_cakes.layers.execution import convolve_sub_kernel
+from keras_cakes.layers.execution import embed
+from keras_cakes.layers.planning import WORTHWHILE
+from keras_cakes.layers.planning import predicted_cost
+from keras_cakes.layers.planning import present_device
+from keras_cakes.layers.plans import Plan
+from keras_cakes.sub_kernels import SubKernel
+
+
+def path_kernel(
+    candidates: Sequence[Any],
+    kernel_set: Sequence[SubKernel],
+    path: Any,
+    kernel_size: Sequence[int],
+) -> Any:
+    """The full kernel of one path.
+
+    Args:
+        candidates: For each sub-kernel weights of shape
+            `(depth, height, width, in_channels, filters)`.
+        kernel_set: The sub-kernels.
+        path: Integers of shape `(filters,)`, the index of each channel's
+            candidate.
+        kernel_size: The full size.
+    """
+    candidates = [ops.convert_to_tensor(weights) for weights in candidates]
+    chosen = ops.one_hot(
+        path, len(kernel_set), axis=0, dtype=candidates[0].dtype
+    )
+    # A product with the one-hot draw, not a gather: the gradient of what
+    # was not drawn is then exactly zero, and dense on every replica.
+    return sum(
+        embed(weights * chosen[index], sub_kernel, kernel_size)
+        for index, (weights, sub_kernel) in enumerate(
+            zip(candidates, kernel_set, strict=True)
+        )
+    )
+
+
+def convolve_path(
+    inputs: Any,
+    candidates: Sequence[Any],
+    kernel_set: Sequence[SubKernel],
+    path: Any,
+    geometry: Geometry,
+) -> Any:
+    """One convolution with the full kernel of a path."""
+    kernel = path_kernel(candidates, kernel_set, path, geometry.kernel_size)
+    return geometry.convolve(inputs, kernel)
+
+
+def convolve_groups(
+    inputs: Any,
+    candidates: Sequence[Any],
+    kernel_set: Sequence[SubKernel],
+    path: Any,
+    geometry: Geometry,
+) -> Any:
+    """One convolution for the channels of each candidate.
+
+    Every candidate has as many slots as a balanced path may need, so that
+    shapes are the same for every path; a free slot computes zero, which goes
+    nowhere.
+    """
+    candidates = [ops.convert_to_tensor(weights) for weights in candidates]
+    count, share = len(kernel_set), _share(path.shape[0], kernel_set)
+    # How many channels before this one have the same candidate.
+    drawn = ops.one_hot(path, count, dtype="int32")
+    rank = ops.sum(drawn * (ops.cumsum(drawn, axis=0) - 1), axis=-1)
+    slots = path * share + rank
+    placed = ops.one_hot(slots, count * share, dtype=candidates[0].dtype)
+    parts = []
+    for index, (weights, sub_kernel) in enumerate(
+        zip(candidates, kernel_set, strict=True)
+    ):
+        own = placed[:, index * share : (index + 1) * share]
+        # Products with ones and zeros: see `path_kernel`.
+        kernel = ops.matmul(weights, own)
+        parts.append(convolve_sub_kernel(inputs, kernel, sub_kernel, geometry))
+    axis = geometry.channel_axis
+    outputs = ops.concatenate(parts, axis)
+    if axis == -1:
+        return ops.matmul(outputs, ops.transpose(placed))
+    return ops.take(outputs, slots, axis=axis)
+
+
+def is_grouping_faster(
+    filters: int,
+    in_channels: int,
+    kernel_set: Sequence[SubKernel],
+    kernel_size: Sequence[int],
+) -> bool:
+    """Whether small convolutions beat one full kernel in training."""
+    device = present_device("training")
+    share = _share(filters, kernel_set)
+    groups = Plan.separate({kernel: share for kernel in kernel_set})
+    full = SubKernel(*kernel_size)
+    dense = predicted_cost(Plan.dense({full: filters}), device, in_channels)
+    # With the product that puts channels into their places.
+    placing = share * len(kernel_set) * filters
+    grouped = predicted_cost(groups, device, in_channels) + placing
+    return grouped < WORTHWHILE * dense
+
+
+def check_balance(
+    path: Any, filters: int, kernel_set: Sequence[SubKernel], name: str
+) -> None:
+    """Refuses a path that has no place in `convolve_groups`.
+
+    Raises:
+        ValueError: If the path gives a candidate too many channels. One that
+            is only drawn while a graph runs cannot be looked at.
+    """
+    try:
+        counts = np.bincount(np.asarray(path))
+    except (NotImplementedError, TypeError):
+        return
+    share = _share(filters, kernel_set)
+    if counts.max() > share:
+        raise ValueError(
+            f"`path` is expected to be balanced, with at most {share} "
+            f"channels for each candidate of layer {name!r}. Received: "
+            f"{counts.tolist()}"
+        )
+
+
+def _share(filters: int, kernel_set: Sequence[SubKernel]) -> int:
+    """The most channels that a balanced path gives to a candidate."""
+    return -(-filters // len(kernel_set))
