@@ -230,11 +230,8 @@ class CakesSearchConv3D(SubKernelConv3D):
                 if training
                 else ops.argmax(self.path_weights, axis=0)
             )
-            convolve = (
-                convolve_groups
-                if training and self.is_grouped
-                else convolve_path
-            )
+            is_grouped = training and self.is_grouped
+            convolve = convolve_groups if is_grouped else convolve_path
             outputs = self.path_normalization(
                 convolve(
                     inputs,

@@ -1,0 +1,55 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_cakes.layers import channels
+from keras_cakes.layers.channels import arrange_channels
+from keras_cakes.layers.channels import permute_channels
+
+
+@pytest.mark.parametrize("axis", [-1, 1])
+@pytest.mark.parametrize("count", [3, 40, 200])
+@pytest.mark.parametrize("on_cpu", [True, False])
+def test_permutation_and_its_gradient(count, axis, on_cpu, monkeypatch):
+    monkeypatch.setattr(channels, "is_on_cpu", lambda: on_cpu)
+    generator = np.random.default_rng(0)
+    shape = (2, 3, 4, count) if axis == -1 else (2, count, 3, 4)
+    values = generator.normal(size=shape).astype("float32")
+    weights = generator.normal(size=shape).astype("float32")
+    order = generator.permutation(count).tolist()
+    inputs = tf.constant(values)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = permute_channels(inputs, order, axis)
+        loss = tf.reduce_sum(outputs * weights)
+    np.testing.assert_array_equal(outputs, np.take(values, order, axis))
+    np.testing.assert_array_equal(
+        tape.gradient(loss, inputs), np.take(weights, np.argsort(order), axis)
+    )
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        range(60),
+        [*range(40, 60), *range(40)],
+        [*range(10, 50), *range(10), *range(50, 60)],
+        np.random.default_rng(0).permutation(60).tolist(),
+    ],
+)
+def test_arrangement(order):
+    parts = [np.random.default_rng(i).normal(size=(2, 20)) for i in range(3)]
+    outputs = arrange_channels([tf.constant(part) for part in parts], order)
+    expected = np.concatenate(parts, axis=-1)[:, list(order)]
+    np.testing.assert_array_equal(outputs, expected)
+
+
+def test_device(monkeypatch):
+    assert channels.is_on_cpu()
+    monkeypatch.setattr(
+        keras.distribution,
+        "list_devices",
+        lambda kind: [kind] * (kind == "gpu"),
+    )
+    assert not channels.is_on_cpu()

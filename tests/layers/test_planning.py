@@ -1,0 +1,88 @@
+import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from keras_cakes.layers import planning
+from keras_cakes.layers.planning import CPU
+from keras_cakes.layers.planning import GPU
+from keras_cakes.layers.planning import candidate_plans
+from keras_cakes.layers.planning import default_plan
+from keras_cakes.layers.planning import present_device
+from keras_cakes.layers.plans import Plan
+from keras_cakes.sub_kernels import SubKernel
+from keras_cakes.sub_kernels import kernel_set
+from keras_cakes.sub_kernels import uniform_counts
+
+
+def _channels(filters, name):
+    counts = uniform_counts(filters, kernel_set(name))
+    return [kernel for kernel, n in counts.items() for _ in range(n)]
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.lists(st.integers(0, 40), min_size=7, max_size=7).filter(any),
+    st.sampled_from([8, 16]),
+)
+def test_every_candidate_holds_each_channel_once_where_it_fits(counts, block):
+    kernels = kernel_set("1d2d3d")
+    counts = {k: n for k, n in zip(kernels, counts, strict=True) if n}
+    plans = candidate_plans(counts, block)
+    assert len(set(plans)) == len(plans)
+    assert Plan.dense(counts) in plans and Plan.separate(counts) in plans
+    for plan in plans:
+        assert Plan.from_config(plan.to_config(), counts) == plan
+        assert plan.counts == counts
+
+
+def test_what_fills_no_block_of_its_own_moves_into_a_larger_box():
+    plan = default_plan(_channels(128, "1d2d3d"), 128, 4096, "inference")
+    filters = {str(box.size): box.filters for box in plan.boxes}
+    assert filters["3x3x3"] == 32
+    assert set(filters.values()) == {16, 32}
+
+
+@pytest.mark.parametrize("device", [CPU, GPU])
+@pytest.mark.parametrize("phase", ["inference", "training"])
+def test_wide_layers_run_separately_and_narrow_ones_densely(device, phase):
+    def plan(filters, name, positions):
+        return default_plan(
+            _channels(filters, name), filters, positions, phase, device[phase]
+        )
+
+    assert len(plan(512, "2d", 10**6).boxes) == 3
+    assert len(plan(16, "1d2d3d", 10**5).boxes) == 1
+    # Nothing is larger than it has to be.
+    assert str(plan(16, "1x3x3", None).boxes[0].size) == "1x3x3"
+
+
+def test_too_many_sizes_leave_dense_and_separate():
+    sizes = [(d, h, w) for d in (1, 3, 5) for h in (1, 3, 5) for w in (1, 5)]
+    counts = {SubKernel(*size): 4 for size in sizes}
+    assert len(candidate_plans(counts, 16)) == 2
+
+
+def test_the_device_is_the_one_that_keras_has(monkeypatch):
+    assert present_device("training") == CPU["training"]
+    monkeypatch.setattr(planning, "is_on_cpu", lambda: False)
+    assert present_device("inference") == GPU["inference"]
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        "sparse",
+        3,
+        [{"size": "1x3x3"}],
+        [{"size": "1x3x3", "channels": {"3x3x3": 2}}],
+        [{"size": "3x3x3", "channels": {"3x3x3": -2}}],
+        [{"size": "3x3x3", "channels": {"3x3x3": True}}],
+        [{"size": "3x3x3", "channels": {"3x3x3": 2}, "form": "conv2d"}],
+        [{"size": "3x3x3", "channels": {"3x3x3": 2}, "form": "fft"}],
+        [{"size": "3x3x3", "channels": {}}],
+    ],
+)
+def test_messages(plan):
+    with pytest.raises(ValueError, match="A plan is expected to be.*Received"):
+        Plan.from_config(plan, {SubKernel(3, 3, 3): 2})
