@@ -31,7 +31,7 @@ from keras_cakes.measurements import Measurements
 _BLOCKS = (8, 16, 32)
 # Promising plans that are measured for each size of block.
 _MOST_PLANS = 3
-# A plan has to beat the dense one by more than the noise of a measurement.
+# A plan has to beat that of the rule by more than the noise of a measurement.
 _WORTHWHILE = 0.97
 
 
@@ -46,9 +46,9 @@ def autotune(
     """Measures execution plans and gives each layer the fastest.
 
     Every `CakesConv3D` of the model is measured on the present device, each
-    distinct shape once: candidate plans in turns, the dense one among them,
-    so that no layer becomes slower than the `Conv3D` it stands for by more
-    than the noise of the measurement. Weights and results stay as they are.
+    distinct shape once: candidate plans in turns, among them the dense one
+    and that of the rule, which stays unless another is faster by more than
+    the noise of the measurement. Weights and results stay as they are.
 
     The plans become part of the layers' configuration, so that a saved model
     keeps them. Functions that were traced before keep theirs; those of
@@ -200,8 +200,8 @@ def tune_layer(
         warm_up=1,
     )
     winner = min(fine, key=lambda plan: fine[plan].median_ms)
-    if fine[winner].ratio_to(fine[dense]) > _WORTHWHILE:
-        winner = dense
+    if fine[winner].ratio_to(fine[usual]) > _WORTHWHILE:
+        winner = usual
     return winner, fine
 
 
