@@ -5,9 +5,11 @@ the performance priority (paths drawn independently, and balanced) and with
 the cost priority. All sides run in one process, in turns, so that a noisy
 machine troubles them alike; a ratio is the median of those of the single
 turns, given with the least and the most of them. The peak memory of each side
-is measured in a process of its own. A supernet of the cost priority runs all
-candidates and so has more multiply-adds; `time_by_macs` is the time ratio
-divided by their ratio.
+is measured in a process of its own: of all that the process holds
+(`peak_mib`), and of what the weights and the training step add to it
+(`step_mib`), beside the estimate of `keras_cakes.estimate_memory`. A supernet
+of the cost priority runs all candidates and so has more multiply-adds;
+`time_by_macs` is the time ratio divided by their ratio.
 
     python benchmarks/search_speed.py                    # all backbones
     python benchmarks/search_speed.py --size c2fnas      # one of them
@@ -18,6 +20,7 @@ Writes `search_speed.csv`.
 
 import dataclasses
 import gc
+import json
 import math
 import os
 import re
@@ -33,6 +36,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
+import psutil
 import side_by_side
 import tensorflow as tf
 
@@ -50,6 +54,8 @@ COLUMNS = {
     "most_ratio": ">10.2f",
     "peak_mib": ">8.0f",
     "memory_ratio": ">12.2f",
+    "step_mib": ">8.0f",
+    "estimated_mib": ">13.0f",
     "mac_ratio": ">9.2f",
     "time_by_macs": ">12.2f",
 }
@@ -124,8 +130,10 @@ SHORT = {
 }
 
 
-def make(kind: str, backbone: Backbone) -> tuple[Callable[[], float], int]:
-    """A function that does one training step, and the network's MACs."""
+def make(
+    kind: str, backbone: Backbone
+) -> tuple[Callable[[], float], keras.Model]:
+    """A function that does one training step, and the model it trains."""
     model = backbone.build()
     output_shape = model.output_shape
     if kind != "plain":
@@ -151,37 +159,49 @@ def make(kind: str, backbone: Backbone) -> tuple[Callable[[], float], int]:
         assert math.isfinite(loss), f"{kind}: the loss is {loss}"
         return loss
 
-    network = model if kind == "plain" else model.network
-    return step, kc.count_cost(network).macs
+    return step, model
 
 
-def high_water() -> float:
-    """Peak resident memory of this process, in MiB."""
+def train_alone(kind: str, backbone: Backbone) -> dict[str, float]:
+    """Trains a few steps and returns this process' memory, in MiB."""
+    step, model = make(kind, backbone)
+    process = psutil.Process()
+    before = process.memory_info().rss
+    for _ in range(3):
+        step()
     try:
         # `getrusage` goes on from the peak of the process that started it.
         status = Path("/proc/self/status").read_text(encoding="ascii")
-        return int(status.split("VmHWM:")[1].split()[0]) / 1024
+        peak = int(status.split("VmHWM:")[1].split()[0]) * 1024
     except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    estimate = kc.estimate_memory(model, (BATCH, *backbone.shape))
+    held = {
+        "peak_mib": peak,
+        "step_mib": peak - before + estimate.weights,
+        "estimated_mib": estimate.total,
+    }
+    return {name: value / 2**20 for name, value in held.items()}
 
 
-def peak(kind: str, name: str) -> float:
-    """Peak resident memory of a process that trains one side, in MiB."""
+def memory_of(kind: str, name: str) -> dict[str, float]:
+    """`train_alone` in a process of its own."""
     command = [sys.executable, __file__, "--only", kind, "--size", name]
     output = subprocess.run(
         command, check=True, stdout=subprocess.PIPE, text=True
     ).stdout
-    return float(output.splitlines()[-1])
+    return json.loads(output.splitlines()[-1])
 
 
 def measure(
     name: str, backbone: Backbone, repeats: int
 ) -> dict[str, dict[str, Any]]:
     """The rows of one backbone, by kind."""
-    memory = {kind: peak(kind, name) for kind in KINDS}
+    memory = {kind: memory_of(kind, name) for kind in KINDS}
     steps, macs = {}, {}
     for kind in KINDS:
-        steps[kind], macs[kind] = make(kind, backbone)
+        steps[kind], model = make(kind, backbone)
+        macs[kind] = kc.count_cost(model).macs
     times = time_alternately(steps, repeats=repeats)
     rows = {}
     for kind in KINDS:
@@ -197,8 +217,9 @@ def measure(
             "time_ratio": time_ratio,
             "least_ratio": min(ratios),
             "most_ratio": max(ratios),
-            "peak_mib": memory[kind],
-            "memory_ratio": memory[kind] / memory["plain"],
+            **memory[kind],
+            "memory_ratio": memory[kind]["peak_mib"]
+            / memory["plain"]["peak_mib"],
             "mac_ratio": mac_ratio,
             "time_by_macs": time_ratio / mac_ratio,
         }
@@ -212,10 +233,8 @@ def main() -> None:
     parser.add_argument("--size", choices=[*BACKBONES, *SHORT])
     options = parser.parse_args()
     if options.only:
-        step, _ = make(options.only, {**BACKBONES, **SHORT}[options.size])
-        for _ in range(3):
-            step()
-        print(high_water())
+        backbone = {**BACKBONES, **SHORT}[options.size]
+        print(json.dumps(train_alone(options.only, backbone)))
         return
     backbones = SHORT if options.short else BACKBONES
     folder = options.output / "short" if options.short else options.output

@@ -19,6 +19,7 @@ from keras_cakes.conversion import to_search_network
 from keras_cakes.conversion import uniform_configuration
 from keras_cakes.cost import LatencyTable
 from keras_cakes.cost import count_cost
+from keras_cakes.cost import estimate_memory
 from keras_cakes.cost import measure_latency
 from keras_cakes.derivation import derive
 from keras_cakes.derivation import path_weights
@@ -49,6 +50,7 @@ __all__ = [
     "cost",
     "count_cost",
     "derive",
+    "estimate_memory",
     "fold",
     "inflate",
     "kernel_set",

@@ -6,6 +6,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_cakes.cost.capacity import batch_shape_of
+from keras_cakes.cost.capacity import check_capacity
+from keras_cakes.cost.capacity import free_memory
+from keras_cakes.cost.memory import estimate_memory
 from keras_cakes.layers.cakes_search_conv3d import DRAWS
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
 
@@ -29,7 +33,11 @@ class Supernet(keras.Model):
       present arg-max describes, where sizes are known; with a measured
       table also `expected_latency`, in milliseconds.
 
-    The training step needs Keras' TensorFlow backend.
+    The training step needs Keras' TensorFlow backend. Before the first one
+    `fit` states the memory that it will take (`estimate_memory`), and
+    refuses with a `MemoryError` what is above `memory_limit`: an attribute,
+    in bytes; by default what is free on the machine, where that and the size
+    of a batch are known.
 
     Args:
         network: A functional model with `CakesSearchConv3D` layers.
@@ -84,6 +92,7 @@ class Supernet(keras.Model):
                 "for balanced draws; they would run short of channels. "
                 f"Received: draw={draw!r} with layers {unfit}"
             )
+        self.memory_limit: float | None = None
         self.path_seed = keras.random.SeedGenerator(seed)
         self.penalty_tracker = keras.metrics.Mean(name="penalty")
         self.built = True
@@ -182,6 +191,28 @@ class Supernet(keras.Model):
                 total += ops.sum(ops.take(costs, chosen))
             totals[f"expected_{kind}"] = total
         return totals
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        **kwargs,
+    ):
+        batch_shape = batch_shape_of(x, batch_size)
+        if batch_shape is not None:
+            limit = self.memory_limit
+            statement = check_capacity(
+                estimate_memory(self, batch_shape),
+                free_memory() if limit is None else limit,
+                self.name,
+                batch_shape,
+            )
+            if verbose:
+                print(statement)
+        return super().fit(x, y, batch_size, epochs, verbose, **kwargs)
 
     def train_step(self, data):
         if keras.backend.backend() != "tensorflow":

@@ -19,12 +19,17 @@ class Call(NamedTuple):
         layer: The layer.
         inputs: Shapes of the input tensors, batch included.
         outputs: Shapes of the output tensors, batch included.
+        tensors_in: The input tensors; a tensor that two layers read is one
+            object in a model that is followed by shapes.
+        tensors_out: The output tensors.
     """
 
     name: str
     layer: Any
     inputs: tuple[Shape, ...]
     outputs: tuple[Shape, ...]
+    tensors_in: tuple[Any, ...] = ()
+    tensors_out: tuple[Any, ...] = ()
 
 
 def trace_calls(
@@ -97,8 +102,17 @@ class _Recorder:
                 outputs = original(*args, **kwargs)
             finally:
                 self.inside_leaf = False
+            tensors_in = _tensors((args, kwargs))
+            tensors_out = _tensors(outputs)
             self.calls.append(
-                Call(name, layer, _shapes((args, kwargs)), _shapes(outputs))
+                Call(
+                    name,
+                    layer,
+                    _shapes(tensors_in),
+                    _shapes(tensors_out),
+                    tensors_in,
+                    tensors_out,
+                )
             )
             return outputs
 
@@ -166,9 +180,11 @@ def members(layer: Any) -> Iterator[tuple[str, Any]]:
         yield member.name, member
 
 
-def _shapes(tensors: Any) -> tuple[Shape, ...]:
+def _tensors(structure: Any) -> tuple[Any, ...]:
     return tuple(
-        tuple(tensor.shape)
-        for tensor in keras.tree.flatten(tensors)
-        if hasattr(tensor, "shape")
+        item for item in keras.tree.flatten(structure) if hasattr(item, "shape")
     )
+
+
+def _shapes(tensors: tuple[Any, ...]) -> tuple[Shape, ...]:
+    return tuple(tuple(tensor.shape) for tensor in tensors)
