@@ -36,7 +36,7 @@ from keras_cakes.cost.timing import time_alternately
 
 COLUMNS = {
     "group": "<24",
-    "network": "<34",
+    "network": "<36",
     "phase": "<9",
     "tuned": "<5",
     "params": ">12,",
@@ -47,7 +47,6 @@ COLUMNS = {
     "folded_ms": ">9.1f",
     "folded_ratio": ">12.2f",
 }
-BLOCK = 16
 
 Build = Callable[..., keras.Model]
 
@@ -70,17 +69,26 @@ def c2fnas() -> tuple[Build, dict[str, Any]]:
 
 
 def unet3d() -> tuple[Build, dict[str, Any]]:
-    """The U-Net, with a random configuration of half the multiply-adds."""
+    """The U-Net, with networks derived at half of its multiply-adds.
+
+    The path weights are random ones: how fast a derived network is does not
+    depend on how good its choice was.
+    """
     build = functools.partial(kc.models.unet3d, (48, 64, 48, 1), width=16)
     plain = build()
-    half = kc.count_cost(plain).macs // 2
-    drawn = kc.random_configuration(plain, "1d2d3d", macs=half)
-    return build, {
-        "2d": "2d",
-        "1d2d3d manual": "1d2d3d",
-        "1d2d3d random": drawn,
-        "1d2d3d random, aligned": aligned(drawn),
+    supernet = kc.to_supernet(plain, "1d2d3d")
+    generator = np.random.default_rng(0)
+    for layer in supernet.search_layers:
+        gamma = layer.path_normalization.gamma
+        gamma.assign(generator.uniform(0.5, 1.5, gamma.shape))
+    limit = kc.count_cost(plain).macs // 2
+    derived = {
+        f"1d2d3d derived, channel_multiple={multiple}": kc.derive(
+            supernet, channel_multiple=multiple, cost="macs", limit=limit
+        )
+        for multiple in (1, 8, 16)
     }
+    return build, {"2d": "2d", "1d2d3d manual": "1d2d3d", **derived}
 
 
 GROUPS = {
@@ -88,38 +96,6 @@ GROUPS = {
     "c2fnas 48x48x48": c2fnas,
     "unet3d width 16": unet3d,
 }
-
-
-def aligned(configuration: kc.Configuration) -> kc.Configuration:
-    """The configuration with counts that fill whole blocks of channels.
-
-    Layers of fewer than 32 filters stay as they are.
-    """
-    return kc.Configuration(
-        {
-            name: assignment
-            if assignment.filters < 2 * BLOCK
-            else in_blocks(assignment.counts)
-            for name, assignment in configuration.items()
-        }
-    )
-
-
-def in_blocks(counts: dict[str, int]) -> dict[str, int]:
-    """Rounds counts down to whole blocks and hands out the blocks left.
-
-    They go to the counts that lost most, and what fills no block to the
-    largest.
-    """
-    rounded = {name: n // BLOCK * BLOCK for name, n in counts.items()}
-    left = sum(counts.values()) - sum(rounded.values())
-    # Not all to the largest: from seven sub-kernels of a layer of 32 filters
-    # it would become the only one.
-    losses = sorted(counts, key=lambda name: rounded[name] - counts[name])
-    for name in losses[: left // BLOCK]:
-        rounded[name] += BLOCK
-    rounded[max(counts, key=counts.__getitem__)] += left % BLOCK
-    return rounded
 
 
 def tune(network: keras.Model, plans: Path, phases: list[str]) -> bool:
@@ -153,7 +129,7 @@ def measure(
     functions = {"network": function}
     if reference:
         functions["reference"] = reference
-    if phase == "inference" and hasattr(kc, "fold"):
+    if phase == "inference":
         functions["folded"] = phase_function(kc.fold(network), [shape], phase)
     times = time_alternately(functions, repeats=repeats)
     baseline = times["reference" if reference else "network"]
@@ -219,13 +195,11 @@ def check(folder: Path) -> None:
         assert error < 1e-4, (name, error)
         print(f"{name}: the same outputs")
 
-    if hasattr(kc, "fold"):
-        compare("folded", kc.fold(network))
+    compare("folded", kc.fold(network))
     folder.mkdir(parents=True, exist_ok=True)
     tune(network, folder / "plans.json", ["inference"])
     compare("tuned", network)
-    if hasattr(kc, "fold"):
-        compare("tuned and folded", kc.fold(network))
+    compare("tuned and folded", kc.fold(network))
 
 
 def main() -> None:
