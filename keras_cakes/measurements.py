@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 from keras_cakes.assignment import shortened
@@ -22,8 +23,8 @@ class Measurements:
     Args:
         kind: What is measured, such as `"plans"`; a file holds one kind.
         device: Description of the present device.
-        file: Path of a JSON file, which need not exist; `None` keeps the
-            values in memory only.
+        file: Path of a JSON file, which need not exist, nor its folder;
+            `None` keeps the values in memory only.
 
     Raises:
         ValueError: If the file holds something else; it stays as it is.
@@ -38,6 +39,9 @@ class Measurements:
         self.kind = kind
         self.device = device
         self.file = file
+        if file is not None:
+            # Before anything is measured, not after.
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
         self.values: dict[str, Any] = self._read().get(device, {})
 
     def save(self) -> None:

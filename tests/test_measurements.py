@@ -27,6 +27,14 @@ def test_devices_share_a_file(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["values.json"]
 
 
+def test_the_folder_is_made_before_anything_is_measured(tmp_path):
+    Measurements("plans", "one", tmp_path / "a" / "b" / "values.json")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        Measurements("plans", "one", tmp_path / "file" / "values.json")
+
+
 def test_memory_only():
     values = Measurements("plans", "one")
     values.values["a"] = 1
