@@ -27,7 +27,7 @@ label = generator.integers(0, 3, (12, 8, 8, 8))
 def train(strategy, steps):
     keras.utils.set_random_seed(0)
     with strategy.scope():
-        model = kc.models.unet3d((8, 8, 8, 1), width=4, depth=2)
+        model = kc.models.unet3d((8, 8, 8, 1), width=4, depth=1)
         supernet = kc.to_supernet(model, priority=priority, lasso=1e-2)
         supernet.compile(
             keras.optimizers.SGD(0.05, momentum=0.9),

@@ -1,5 +1,7 @@
 """`CakesSearchConv3D`: every candidate sub-kernel of every channel."""
 
+import functools
+
 import keras
 from keras import ops
 
@@ -252,13 +254,13 @@ class CakesSearchConv3D(SubKernelConv3D):
                     self.candidates, self.kernel_set, strict=True
                 )
             ]
-            outputs = self.path_normalization.all_paths(
-                parts, training=training
-            )
-            outputs = (
-                sum(outputs)
-                if self.aggregation == "sum"
-                else ops.concatenate(outputs, self.geometry.channel_axis)
+            if self.aggregation == "concat":
+                # Before the normalization: a few operations over all
+                # channels instead of as many for each candidate.
+                parts = [ops.concatenate(parts, self.geometry.channel_axis)]
+            outputs = functools.reduce(
+                ops.add,
+                self.path_normalization.all_paths(parts, training=training),
             )
         if self.activation is not None:
             outputs = self.activation(outputs)

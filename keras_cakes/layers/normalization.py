@@ -110,27 +110,41 @@ class PathNormalization(keras.layers.Layer):
         """Normalizes every candidate's feature map.
 
         Args:
-            parts: One feature map per candidate.
+            parts: The feature maps of all candidates: one for each, or one
+                with their channels side by side, candidate by candidate.
             training: Whether batch statistics are used and moved.
 
         Returns:
             A list of the normalized feature maps.
         """
+
+        def rows(weight):
+            return ops.unstack(ops.reshape(weight, (len(parts), -1)))
+
+        if self.normalization == "batch" and not training:
+            weights = (
+                self.gamma,
+                self.beta,
+                self.moving_mean,
+                self.moving_variance,
+            )
+            arguments = zip(parts, *map(rows, weights), strict=True)
+            return [self._scale(*each) for each in arguments]
         outputs, means, variances = [], [], []
-        for index, part in enumerate(parts):
-            gamma = ops.convert_to_tensor(self.gamma)[index]
-            beta = ops.convert_to_tensor(self.beta)[index]
-            if self.normalization == "batch" and not training:
-                mean = ops.convert_to_tensor(self.moving_mean)[index]
-                variance = ops.convert_to_tensor(self.moving_variance)[index]
-                output = self._scale(part, gamma, beta, mean, variance)
-            else:
-                output, mean, variance = self._normalize(part, gamma, beta)
+        for part, gamma, beta in zip(
+            parts, rows(self.gamma), rows(self.beta), strict=True
+        ):
+            output, mean, variance = self._normalize(part, gamma, beta)
             outputs.append(output)
             means.append(mean)
             variances.append(variance)
-        if self.normalization == "batch" and training:
-            self._move(1.0, ops.stack(means), ops.stack(variances))
+        if self.normalization == "batch":
+            shape = self.gamma.shape
+            self._move(
+                1.0,
+                ops.reshape(ops.stack(means), shape),
+                ops.reshape(ops.stack(variances), shape),
+            )
         return outputs
 
     def _normalize(self, inputs, gamma, beta):
