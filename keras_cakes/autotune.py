@@ -19,8 +19,8 @@ from keras_cakes.cost.tracing import Shape
 from keras_cakes.cost.tracing import members
 from keras_cakes.cost.tracing import trace_calls
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
-from keras_cakes.layers.planning import PHASES
-from keras_cakes.layers.planning import present_device
+from keras_cakes.layers.devices import PHASES
+from keras_cakes.layers.devices import present_device
 from keras_cakes.layers.planning import ranked_plans
 from keras_cakes.layers.plans import Plan
 from keras_cakes.layers.plans import is_flat

@@ -7,6 +7,8 @@ import pytest
 import tensorflow as tf
 
 import keras_cakes as kc
+from keras_cakes.layers.plans import Plan
+from keras_cakes.sub_kernels import SubKernel
 from keras_cakes.sub_kernels import kernel_set
 
 
@@ -221,8 +223,33 @@ def test_plans_are_those_of_inference():
     layer = model.get_layer("first")
     layer.plan = {"inference": "dense", "training": "separate"}
     folded = kc.fold(model).get_layer("first")
+    (box,) = folded.plans["inference"].boxes
+    # The sub-kernels are merged for good.
+    assert box == Plan.dense({SubKernel(3, 3, 3): layer.filters}).boxes[0]
+    assert folded.channel_counts == {SubKernel(3, 3, 3): layer.filters}
+    layer.plan = "separate"
+    folded = kc.fold(model).get_layer("first")
     assert folded.plans["inference"] == layer.plans["inference"]
-    assert len(folded.plans["training"].boxes) == 1
+
+
+def test_the_rule_knows_that_channels_may_come_in_any_order():
+    image = keras.Input((16, 16, 16, 64))
+    sub_kernels = {"3x3x3": 20, "3x3x1": 22, "1x3x1": 22}
+    first = kc.CakesConv3D(64, 3, sub_kernels=sub_kernels, padding="same")
+    model = keras.Model(image, keras.layers.Conv3D(2, 1)(first(image)))
+    # Broken blocks move into larger boxes, which costs an order.
+    free = first.rule_plan("inference", in_any_order=True)
+    assert free != Plan.separate(first.channel_counts)
+    folded = kc.fold(model)
+    layer = folded.get_layer(first.name)
+    widths = [(box.size, box.filters) for box in layer.plans["inference"].boxes]
+    assert widths == [(box.size, box.filters) for box in free.boxes]
+    places = layer.plans["inference"].order(layer.channel_kernels)
+    assert places == sorted(places)
+    inputs = np.random.default_rng(0).normal(size=(1, 16, 16, 16, 64))
+    np.testing.assert_allclose(
+        folded(inputs), model(inputs), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_message():

@@ -2,13 +2,11 @@
 
 import dataclasses
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -17,6 +15,7 @@ from keras_cakes.cost.inputs import split_batch
 from keras_cakes.cost.inputs import symbolic_inputs
 from keras_cakes.cost.tracing import members
 from keras_cakes.cost.tracing import trace_calls
+from keras_cakes.layers.devices import processor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,13 +253,5 @@ def _threads() -> int:
 
 
 def _processor() -> str:
-    """The processor's name, or that of its architecture."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    pairs = (line.partition(":") for line in lines)
-    values = {name.strip(): value.strip() for name, _, value in pairs}
-    flags = set(values.get("flags", "").split())
-    vectors = [f for f in ("avx512f", "avx2") if f in flags][:1]
-    return " ".join([values.get("model name", platform.machine()), *vectors])
+    name, flags = processor()
+    return " ".join([name, *[f for f in ("avx512f", "avx2") if f in flags][:1]])

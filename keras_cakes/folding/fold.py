@@ -12,6 +12,9 @@ from keras_cakes.graph import as_functional
 from keras_cakes.graph import normalizes_channels
 from keras_cakes.graph import rewrite
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
+from keras_cakes.layers.plans import Box
+from keras_cakes.layers.plans import Plan
+from keras_cakes.sub_kernels import SubKernel
 
 _CONVOLUTIONS = (
     CakesConv3D,
@@ -27,8 +30,9 @@ def fold(network: keras.Model) -> keras.Model:
     kernel and bias, and a ReLU or other activation behind them part of the
     layer. Channels are put into the order in which each layer's plan for
     inference computes them, wherever the layers that read them can follow;
-    an addition lets one of its inputs choose. Outputs are the same up to
-    rounding.
+    an addition lets one of its inputs choose. Sub-kernels that a plan merges
+    are stored as the larger kernel that runs, so a folded network may have
+    more parameters. Outputs are the same up to rounding.
 
     Args:
         network: A functional Keras model with trained weights, such as
@@ -59,7 +63,13 @@ def fold(network: keras.Model) -> keras.Model:
         if isinstance(layer, _CONVOLUTIONS)
     }
     spaces = ChannelSpaces(graph)
-    orders = spaces.orders(_wanted_orders(network, spaces))
+    free_plans = _free_plans(network, spaces)
+    orders = spaces.orders(_wanted_orders(network, free_plans))
+    plans = {
+        layer.name: _plan(layer, free_plans, orders[layer.name])
+        for layer in network.layers
+        if isinstance(layer, CakesConv3D)
+    }
 
     def substitute(layer):
         if layer.name not in merged:
@@ -71,9 +81,7 @@ def fold(network: keras.Model) -> keras.Model:
         if activation is not None:
             config["activation"] = keras.activations.serialize(activation[1])
         if isinstance(layer, CakesConv3D):
-            channels = layer.assignment.channels
-            config["sub_kernels"] = [channels[o] for o in orders[layer.name]]
-            config["plan"] = layer.plans["inference"].to_config()
+            config.update(_merged_config(layer, plans, orders[layer.name]))
         return type(layer).from_config(config)
 
     dropped = frozenset(
@@ -91,8 +99,11 @@ def fold(network: keras.Model) -> keras.Model:
         if spaces.makes_channels(layer.name) or layer.name in merged:
             (source,) = graph.producers[layer.name]
             normalization, _ = merged.get(layer.name, (None, None))
-            weights = _folded(original, normalization, orders[source], order)
-            layer.set_weights(weights)
+            scale, bias = _scale_and_bias(original, normalization, len(order))
+            kernels = _kernels(original, layer, scale, orders[source], order)
+            if bias is not None:
+                kernels.append(bias[order])
+            layer.set_weights(kernels)
         elif normalizes_channels(original):
             layer.set_weights([w[order] for w in original.get_weights()])
         else:
@@ -125,52 +136,114 @@ def _merged(graph: Graph, name: str) -> tuple[Any, Any]:
     return normalization, None
 
 
+def _free_plans(network: keras.Model, spaces: ChannelSpaces) -> dict[str, Plan]:
+    """Plans of the layers whose channels may come in any order."""
+    return {
+        layer.name: layer.rule_plan("inference", in_any_order=True)
+        if layer.has_rule_plan("inference")
+        else layer.plans["inference"]
+        for layer in network.layers
+        if isinstance(layer, CakesConv3D) and spaces.makes_channels(layer.name)
+    }
+
+
 def _wanted_orders(
-    network: keras.Model, spaces: ChannelSpaces
+    network: keras.Model, plans: dict[str, Plan]
 ) -> dict[str, list[int]]:
     """The orders in which boxes hand on their channels, costliest first."""
     wanted = []
-    for layer in network.layers:
-        if isinstance(layer, CakesConv3D) and spaces.makes_channels(layer.name):
-            plan = layer.plans["inference"]
-            order = np.argsort(plan.order(layer.channel_kernels)).tolist()
-            if len(plan.boxes) > 1 and order != sorted(order):
-                size = math.prod(s or 1 for s in layer.output.shape[1:])
-                wanted.append((size, layer.name, order))
+    for name, plan in plans.items():
+        layer = network.get_layer(name)
+        order = np.argsort(plan.order(layer.channel_kernels)).tolist()
+        if len(plan.boxes) > 1 and order != sorted(order):
+            size = math.prod(s or 1 for s in layer.output.shape[1:])
+            wanted.append((size, name, order))
     return {name: order for _, name, order in sorted(wanted, reverse=True)}
 
 
-def _folded(
-    layer: Any, normalization: Any, sources: list[int], order: list[int]
-) -> list[np.ndarray]:
-    """The weights of a layer, scaled and with channels reordered.
+def _plan(
+    layer: CakesConv3D, free_plans: dict[str, Plan], order: list[int]
+) -> Plan:
+    """The plan of a layer whose channels have taken an order."""
+    free = free_plans.get(layer.name)
+    channels = tuple(layer.channel_kernels[o] for o in order)
+    if free is not None:
+        places = free.order(channels)
+        if places == sorted(places) or not layer.has_rule_plan("inference"):
+            return free
+        return layer.rule_plan("inference", channels)
+    return layer.plans["inference"]
 
-    Args:
-        layer: A convolution or dense layer.
-        normalization: The batch normalization behind it, or `None`.
-        sources: For each channel that it reads now, which it was.
-        order: For each filter that it has now, which it was.
-    """
+
+def _merged_config(
+    layer: CakesConv3D, plans: dict[str, Plan], order: list[int]
+) -> dict[str, Any]:
+    """Each channel with the kernel of the box that computes it."""
+    channels = [layer.channel_kernels[o] for o in order]
+    if layer.groups != 1:
+        # Such a layer runs as one full kernel, whatever its plan.
+        return {"sub_kernels": list(map(str, channels))}
+    plan = plans[layer.name]
+    sizes = [box.size for box in plan.boxes for _ in range(box.filters)]
+    boxes = [
+        Box(box.size, ((box.size, box.filters),), box.form)
+        for box in plan.boxes
+    ]
+    return {
+        "sub_kernels": [str(sizes[place]) for place in plan.order(channels)],
+        "plan": [box.to_config() for box in boxes],
+    }
+
+
+def _scale_and_bias(
+    layer: Any, normalization: Any, filters: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """What each filter is multiplied with, and what is added to it."""
     bias = None
     if layer.use_bias:
         bias = keras.ops.convert_to_numpy(layer.bias)
-    scale = np.ones(len(order), "float32")
-    if normalization is not None:
-        scale, offset = _scale_and_offset(normalization)
-        bias = offset if bias is None else offset + bias * scale
-    if isinstance(layer, CakesConv3D):
-        kernels = _cakes_kernels(layer, scale, order)
-        kernels = [kernel[:, :, :, sources] for kernel in kernels]
-    else:
-        kernel = keras.ops.convert_to_numpy(layer.kernel)
-        if isinstance(layer, keras.layers.Conv3DTranspose):
-            kernel = (kernel * scale[:, None])[..., order, :][..., sources]
-        elif getattr(layer, "groups", 1) != 1:
-            kernel = kernel * scale
-        else:
-            kernel = (kernel * scale)[..., sources, :][..., order]
-        kernels = [kernel]
-    return kernels if bias is None else [*kernels, bias[order]]
+    if normalization is None:
+        return np.ones(filters, "float32"), bias
+    scale, offset = _scale_and_offset(normalization)
+    return scale, offset if bias is None else offset + bias * scale
+
+
+def _kernels(
+    original: Any,
+    layer: Any,
+    scale: np.ndarray,
+    sources: list[int],
+    order: list[int],
+) -> list[np.ndarray]:
+    """The kernels of a folded layer.
+
+    Args:
+        original: The convolution or dense layer that it stands for.
+        layer: The folded layer.
+        scale: What each filter of `original` is multiplied with.
+        sources: For each channel that it reads now, which it was.
+        order: For each filter that it has now, which it was.
+    """
+    kernel = keras.ops.convert_to_numpy(original.kernel)
+    if isinstance(original, keras.layers.Conv3DTranspose):
+        return [(kernel * scale[:, None])[..., order, :][..., sources]]
+    kernel = kernel * scale
+    if getattr(original, "groups", 1) == 1:
+        kernel = kernel[..., sources, :][..., order]
+    if not isinstance(layer, CakesConv3D):
+        return [kernel]
+    return [
+        kernel[_window(size, layer.kernel_size)][
+            ..., [o for o, k in enumerate(layer.channel_kernels) if k == size]
+        ]
+        for size in layer.channel_counts
+    ]
+
+
+def _window(size: SubKernel, kernel_size: tuple[int, ...]) -> tuple[slice, ...]:
+    """Where a sub-kernel lies in the full kernel."""
+    starts = size.offset_in(SubKernel(*kernel_size))
+    return tuple(slice(a, a + n) for a, n in zip(starts, size, strict=True))
 
 
 def _scale_and_offset(normalization: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -187,20 +260,3 @@ def _scale_and_offset(normalization: Any) -> tuple[np.ndarray, np.ndarray]:
     )
     scale = value(normalization.gamma, 1.0) / deviation
     return scale, value(normalization.beta, 0.0) - mean * scale
-
-
-def _cakes_kernels(
-    layer: CakesConv3D, scale: np.ndarray, order: list[int]
-) -> list[np.ndarray]:
-    """Each sub-kernel's weights, its channels as `order` brings them."""
-    channels = list(enumerate(layer.channel_kernels))
-    kernels = []
-    for sub_kernel, weights in zip(
-        layer.channel_counts, layer.sub_kernel_weights, strict=True
-    ):
-        places = [o for o, kernel in channels if kernel == sub_kernel]
-        rank = {o: index for index, o in enumerate(places)}
-        taken = [rank[o] for o in order if o in rank]
-        values = keras.ops.convert_to_numpy(weights) * scale[places]
-        kernels.append(values[..., taken])
-    return kernels

@@ -7,15 +7,15 @@ import keras
 from keras import ops
 
 from keras_cakes.assignment import Assignment
-from keras_cakes.assignment import shortened
 from keras_cakes.layers.channels import arrange_channels
 from keras_cakes.layers.channels import permute_channels
+from keras_cakes.layers.devices import PHASES
 from keras_cakes.layers.execution import convolve_sub_kernel
 from keras_cakes.layers.execution import embed
-from keras_cakes.layers.planning import PHASES
 from keras_cakes.layers.planning import channel_counts
 from keras_cakes.layers.planning import default_plan
 from keras_cakes.layers.plans import Plan
+from keras_cakes.layers.plans import plans_by_phase
 from keras_cakes.layers.sub_kernel_conv3d import SubKernelConv3D
 from keras_cakes.sub_kernels import SubKernel
 
@@ -140,30 +140,12 @@ class CakesConv3D(SubKernelConv3D):
 
     @plan.setter
     def plan(self, value):
-        by_phase = (
-            value if isinstance(value, dict) else dict.fromkeys(PHASES, value)
-        )
-        if set(by_phase) != set(PHASES):
-            raise ValueError(
-                "`plan` is expected to give one plan for all, or one for "
-                f"each of {PHASES}. Received: plan={shortened(value)} "
-                f"(layer {self.name!r})"
-            )
         try:
-            fixed = {
-                phase: plan and Plan.from_config(plan, self.channel_counts)
-                for phase, plan in by_phase.items()
-            }
+            self._plan, self._fixed_plans = plans_by_phase(
+                value, PHASES, self.channel_counts
+            )
         except ValueError as error:
             raise ValueError(f"Layer {self.name!r}: {error}") from None
-        configs = {
-            phase: asked
-            if asked is None or isinstance(asked, str)
-            else fixed[phase].to_config()
-            for phase, asked in by_phase.items()
-        }
-        self._plan = configs if isinstance(value, dict) else configs[PHASES[0]]
-        self._fixed_plans = fixed
         if self.built:
             self._choose_plans()
 
@@ -187,14 +169,32 @@ class CakesConv3D(SubKernelConv3D):
         self.built = True
 
     def _choose_plans(self):
-        in_channels = self.sub_kernel_weights[0].shape[-2]
         self.plans = {
-            phase: fixed
-            or default_plan(
-                self.channel_kernels, in_channels, self._positions, phase
-            )
+            phase: fixed or self.rule_plan(phase)
             for phase, fixed in self._fixed_plans.items()
         }
+
+    def has_rule_plan(self, phase):
+        """Whether the plan of a phase is the rule's, and no fixed one."""
+        return self._fixed_plans[phase] is None
+
+    def rule_plan(self, phase, channels=None, in_any_order=False):
+        """The plan that the rule chooses, whatever was asked for.
+
+        Args:
+            phase: `"inference"` or `"training"`.
+            channels: The sub-kernel of each output channel; by default as
+                they are.
+            in_any_order: As if it did not matter in which order the
+                channels come, as in a network that is folded.
+        """
+        return default_plan(
+            channels or self.channel_kernels,
+            self.sub_kernel_weights[0].shape[-2],
+            self._positions,
+            phase,
+            in_any_order=in_any_order,
+        )
 
     @property
     def kernel(self):

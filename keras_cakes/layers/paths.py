@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from keras_cakes.layers.devices import present_device
 from keras_cakes.layers.execution import Geometry
 from keras_cakes.layers.execution import convolve_sub_kernel
 from keras_cakes.layers.execution import embed
 from keras_cakes.layers.planning import WORTHWHILE
 from keras_cakes.layers.planning import predicted_cost
-from keras_cakes.layers.planning import present_device
 from keras_cakes.layers.plans import Plan
 from keras_cakes.sub_kernels import SubKernel
 

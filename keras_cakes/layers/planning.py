@@ -1,19 +1,17 @@
 """Which execution plan a layer gets when nothing has been measured.
 
 The model behind it counts multiply-adds as the hardware does, channels in
-whole blocks, and adds what several convolutions cost beyond them. Its
-constants are in multiply-adds; they were fitted to `CakesConv3D` layers of
-16 to 512 channels on two CPU cores (AVX2), and agree with what was seen on
-a CPU with AVX-512. Those of GPUs are a guess on the safe side.
-`keras_cakes.autotune` measures instead.
+whole blocks, and adds what several convolutions cost beyond them, with the
+constants of `devices`. `keras_cakes.autotune` measures instead.
 """
 
 import functools
 import itertools
+from collections.abc import Iterator
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from keras_cakes.layers.channels import is_on_cpu
+from keras_cakes.layers.devices import Device
+from keras_cakes.layers.devices import present_device
 from keras_cakes.layers.plans import Counts
 from keras_cakes.layers.plans import Plan
 from keras_cakes.layers.plans import bounding_box
@@ -25,40 +23,6 @@ _MOST_SIZES = 8
 # A plan has to promise this much, so that an error of the model does not
 # make a layer slower than the convolution it replaces.
 WORTHWHILE = 0.9
-
-
-class Device(NamedTuple):
-    """What several convolutions cost, in multiply-adds.
-
-    Args:
-        block: Output channels are computed in blocks of this size.
-        read: Reading one input element once more.
-        write: Putting one output element where it belongs.
-        embed: Putting one weight into a larger or reordered kernel.
-        launch: Starting one more convolution.
-    """
-
-    block: int
-    read: float
-    write: float
-    embed: float
-    launch: float
-
-
-CPU = {
-    "inference": Device(block=16, read=45, write=150, embed=50, launch=5e6),
-    "training": Device(block=16, read=110, write=150, embed=50, launch=5e6),
-}
-GPU = {
-    "inference": Device(block=32, read=300, write=300, embed=100, launch=5e8),
-    "training": Device(block=32, read=300, write=300, embed=100, launch=5e8),
-}
-PHASES = ("inference", "training")
-
-
-def present_device(phase: str) -> Device:
-    """The constants of the device that Keras runs on."""
-    return (CPU if is_on_cpu() else GPU)[phase]
 
 
 def candidate_plans(counts: Counts, block: int) -> list[Plan]:
@@ -74,8 +38,8 @@ def candidate_plans(counts: Counts, block: int) -> list[Plan]:
     for sizes in _covers(counts):
         boxes = _smallest_boxes(counts, sizes)
         if len(boxes) == len(sizes):
-            plans[Plan.of(boxes.items())] = None
-            plans[Plan.of(_overflowed(boxes, block).items())] = None
+            for full in (boxes, *_filled(boxes, block)):
+                plans[Plan.of(full.items())] = None
     return list(plans)
 
 
@@ -102,7 +66,7 @@ def predicted_cost(
     cost, once = 0.0, 0.0
     for box in plan.boxes:
         weights = box.size.taps * in_channels
-        cost += weights * -(-box.filters // device.block) * device.block
+        cost += weights * device.width(box.filters)
         if box.channels != ((box.size, box.filters),) or (
             is_permuted and not several
         ):
@@ -121,6 +85,7 @@ def ranked_plans(
     device: Device,
     in_channels: int,
     positions: int | None = None,
+    in_any_order: bool = False,
 ) -> tuple[tuple[float, Plan], ...]:
     """The candidate plans with their predicted costs, cheapest first.
 
@@ -129,11 +94,12 @@ def ranked_plans(
         device: What things cost.
         in_channels: Channels of the input.
         positions: Output positions of a batch, `None` if unknown.
+        in_any_order: Whether channels may come in the order of the boxes.
     """
 
     def cost(plan: Plan) -> float:
         order = plan.order(channels)
-        permuted = order != sorted(order)
+        permuted = not in_any_order and order != sorted(order)
         return predicted_cost(plan, device, in_channels, positions, permuted)
 
     plans = candidate_plans(channel_counts(channels), device.block)
@@ -147,6 +113,7 @@ def default_plan(
     positions: int | None,
     phase: str,
     device: Device | None = None,
+    in_any_order: bool = False,
 ) -> Plan:
     """The plan that promises to be fastest, without a measurement.
 
@@ -156,9 +123,12 @@ def default_plan(
         positions: Output positions of one sample, `None` if unknown.
         phase: `"inference"` or `"training"`.
         device: What things cost; by default on the present device.
+        in_any_order: Whether channels may come in the order of the boxes.
     """
     device = device or present_device(phase)
-    ranked = ranked_plans(tuple(channels), device, in_channels, positions)
+    ranked = ranked_plans(
+        tuple(channels), device, in_channels, positions, in_any_order
+    )
     dense = Plan.dense(channel_counts(channels))
     threshold = WORTHWHILE * next(c for c, plan in ranked if plan == dense)
     cost, plan = ranked[0]
@@ -206,31 +176,39 @@ def _smallest_boxes(
     return {size: boxes[size] for size in canonical_order(boxes)}
 
 
-def _overflowed(
+def _filled(
     boxes: dict[SubKernel, dict[SubKernel, int]], block: int
-) -> dict[SubKernel, dict[SubKernel, int]]:
+) -> Iterator[dict[SubKernel, dict[SubKernel, int]]]:
     """Moves what fills no block of its own into larger boxes.
 
-    18 channels cost two blocks of 16. Where a larger box runs anyway, the
-    last two may cost less there.
+    18 channels cost more than two blocks of 8. The last two go into a larger
+    box: once always, so that broken blocks are left to the largest box at
+    most, and once only where that box has room for them anyway.
     """
-    boxes = {size: dict(held) for size, held in boxes.items()}
+    for only_into_room in (False, True):
+        full = {size: dict(held) for size, held in boxes.items()}
+        for size in reversed(canonical_order(full)):
+            rest = sum(full[size].values()) % block
+            larger = [s for s in full if s != size and _holds(s, size)]
+            if not rest or not larger:
+                continue
+            target = min(larger, key=lambda other: other.taps)
+            room = -sum(full[target].values()) % block
+            if not only_into_room or rest <= room:
+                _move(full[size], full[target], rest)
+        yield {size: held for size, held in full.items() if held}
 
-    for size in reversed(canonical_order(boxes)):
-        rest = sum(boxes[size].values()) % block
-        larger = [
-            other for other in boxes if other != size and _holds(other, size)
-        ]
-        kernel = max(boxes[size], key=lambda k: boxes[size][k])
-        if not rest or not larger or boxes[size][kernel] < rest:
-            continue
-        target = min(larger, key=lambda other: other.taps)
-        slack = -sum(boxes[target].values()) % block
-        if rest > slack:
-            continue
-        boxes[size][kernel] -= rest
-        if not boxes[size][kernel]:
-            del boxes[size][kernel]
-        held = boxes[target]
-        held[kernel] = held.get(kernel, 0) + rest
-    return {size: held for size, held in boxes.items() if held}
+
+def _move(
+    held: dict[SubKernel, int], target: dict[SubKernel, int], count: int
+) -> None:
+    """Moves channels, of as few sub-kernels as it takes."""
+    for kernel in sorted(held, key=lambda k: held[k], reverse=True):
+        moved = min(count, held[kernel])
+        if not moved:
+            return
+        count -= moved
+        held[kernel] -= moved
+        if not held[kernel]:
+            del held[kernel]
+        target[kernel] = target.get(kernel, 0) + moved

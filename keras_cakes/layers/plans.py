@@ -147,6 +147,43 @@ class Plan:
         return [next(following[kernel]) for kernel in channels]
 
 
+def plans_by_phase(
+    value: Any, phases: Sequence[str], counts: Counts
+) -> tuple[Any, dict[str, Plan | None]]:
+    """Reads what the `plan` argument of a layer may be.
+
+    Args:
+        value: `None` for the rule, one plan, or one of them for each phase.
+        phases: The names of the phases.
+        counts: The channels of each sub-kernel of the layer.
+
+    Returns:
+        `value` as JSON holds it, and for each phase the plan that is fixed.
+
+    Raises:
+        ValueError: If `value` is none of these.
+    """
+    by_phase = (
+        value if isinstance(value, dict) else dict.fromkeys(phases, value)
+    )
+    if set(by_phase) != set(phases):
+        raise ValueError(
+            "`plan` is expected to give one plan for all, or one for each of "
+            f"{tuple(phases)}. Received: plan={shortened(value)}"
+        )
+    fixed = {
+        phase: plan and Plan.from_config(plan, counts)
+        for phase, plan in by_phase.items()
+    }
+    configs = {
+        phase: asked
+        if asked is None or isinstance(asked, str)
+        else fixed[phase].to_config()
+        for phase, asked in by_phase.items()
+    }
+    return configs if isinstance(value, dict) else configs[phases[0]], fixed
+
+
 def bounding_box(kernels: Iterable[SubKernel]) -> SubKernel:
     """The smallest box that holds every one of the sub-kernels."""
     return SubKernel(*map(max, zip(*kernels, strict=True)))

@@ -3,12 +3,11 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from keras_cakes.layers import planning
-from keras_cakes.layers.planning import CPU
-from keras_cakes.layers.planning import GPU
+from keras_cakes.layers.devices import AVX2
+from keras_cakes.layers.devices import AVX512
+from keras_cakes.layers.devices import GPU
 from keras_cakes.layers.planning import candidate_plans
 from keras_cakes.layers.planning import default_plan
-from keras_cakes.layers.planning import present_device
 from keras_cakes.layers.plans import Plan
 from keras_cakes.sub_kernels import SubKernel
 from keras_cakes.sub_kernels import kernel_set
@@ -37,13 +36,31 @@ def test_every_candidate_holds_each_channel_once_where_it_fits(counts, block):
 
 
 def test_what_fills_no_block_of_its_own_moves_into_a_larger_box():
-    plan = default_plan(_channels(128, "1d2d3d"), 128, 4096, "inference")
-    filters = {str(box.size): box.filters for box in plan.boxes}
-    assert filters["3x3x3"] == 32
-    assert set(filters.values()) == {16, 32}
+    channels = _channels(128, "1d2d3d")
+    for devices in (AVX2, AVX512):
+        device = devices["inference"]
+        plan = default_plan(channels, 128, 4096, "inference", device)
+        filters = {str(box.size): box.filters for box in plan.boxes}
+        assert filters["3x3x3"] == 32
+        assert set(filters.values()) == {16, 32}
 
 
-@pytest.mark.parametrize("device", [CPU, GPU])
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.lists(st.integers(16, 60), min_size=7, max_size=7),
+    st.sampled_from([8, 16]),
+)
+def test_some_candidate_leaves_one_broken_block_at_most(counts, block):
+    counts = dict(zip(kernel_set("1d2d3d"), counts, strict=True))
+    broken = [
+        sum(box.filters % block > 0 for box in plan.boxes)
+        for plan in candidate_plans(counts, block)
+        if len(plan.boxes) > 1
+    ]
+    assert min(broken) <= 1
+
+
+@pytest.mark.parametrize("device", [AVX2, AVX512, GPU])
 @pytest.mark.parametrize("phase", ["inference", "training"])
 def test_wide_layers_run_separately_and_narrow_ones_densely(device, phase):
     def plan(filters, name, positions):
@@ -61,12 +78,6 @@ def test_too_many_sizes_leave_dense_and_separate():
     sizes = [(d, h, w) for d in (1, 3, 5) for h in (1, 3, 5) for w in (1, 5)]
     counts = {SubKernel(*size): 4 for size in sizes}
     assert len(candidate_plans(counts, 16)) == 2
-
-
-def test_the_device_is_the_one_that_keras_has(monkeypatch):
-    assert present_device("training") == CPU["training"]
-    monkeypatch.setattr(planning, "is_on_cpu", lambda: False)
-    assert present_device("inference") == GPU["inference"]
 
 
 @pytest.mark.parametrize(
