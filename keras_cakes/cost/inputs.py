@@ -88,3 +88,16 @@ def split_batch(batch_shape: Any) -> tuple[int, Any]:
         )
     samples = [shape[1:] for shape in shapes]
     return batch_size, samples if several else samples[0]
+
+
+def batch_shapes(model: keras.Model, batch_shape: Any) -> list[tuple[int, ...]]:
+    """The shapes of a model's inputs, batch included, one after the other.
+
+    Args:
+        model: A Keras model.
+        batch_shape: One shape, a list of them, or `None` for one sample of
+            the sizes that the model was built with.
+    """
+    batch_size, sample = split_batch(batch_shape)
+    inputs = symbolic_inputs(model, sample, batch_size)
+    return [tuple(tensor.shape) for tensor in keras.tree.flatten(inputs)]

@@ -1,18 +1,22 @@
 """Measured time of layers and networks."""
 
+import contextlib
 import dataclasses
 import os
 import statistics
 import time
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
+from keras_cakes.cost.inputs import batch_shapes
 from keras_cakes.cost.inputs import split_batch
 from keras_cakes.cost.inputs import symbolic_inputs
+from keras_cakes.cost.tracing import Call
 from keras_cakes.cost.tracing import members
 from keras_cakes.cost.tracing import trace_calls
 from keras_cakes.layers.devices import processor
@@ -190,10 +194,8 @@ def measure_latency(
         >>> kc.measure_latency(model, repeats=3).inference.median_ms > 0
         True
     """
-    batch, sample = split_batch(batch_shape)
     if isinstance(model, keras.Model):
-        inputs = symbolic_inputs(model, sample, batch)
-        shapes = [tuple(t.shape) for t in keras.tree.flatten(inputs)]
+        shapes = batch_shapes(model, batch_shape)
     elif batch_shape is None:
         raise ValueError(
             "`batch_shape` is expected for a layer that is not a model. "
@@ -201,26 +203,36 @@ def measure_latency(
         )
     else:
         shapes = [tuple(batch_shape)]
-    # A training pass moves statistics and the state of dropout.
-    state = [
-        (variable, keras.ops.copy(variable))
-        for variable in model.non_trainable_variables
-    ]
-    timings = {phase: _time(model, shapes, phase, repeats) for phase in phases}
     rows = {}
-    if per_layer:
-        calls = trace_calls(
-            model, inputs, lambda layer: not any(members(layer))
-        )
-        for call in calls:
+    with keeping_state(model):
+        timings = {
+            phase: _time(model, shapes, phase, repeats) for phase in phases
+        }
+        for call in _calls(model, batch_shape) if per_layer else []:
             if call.layer.weights and call.name not in rows:
                 rows[call.name] = {
                     phase: _time(call.layer, call.inputs, phase, repeats)
                     for phase in phases
                 }
+    return Latency(timings, describe_device(), rows)
+
+
+@contextlib.contextmanager
+def keeping_state(model: keras.Layer) -> Iterator[None]:
+    """Undoes what training passes do to statistics and dropout."""
+    state = [
+        (variable, keras.ops.copy(variable))
+        for variable in model.non_trainable_variables
+    ]
+    yield
     for variable, value in state:
         variable.assign(value)
-    return Latency(timings, describe_device(), rows)
+
+
+def _calls(model: keras.Model, batch_shape: Any) -> list[Call]:
+    batch, sample = split_batch(batch_shape)
+    inputs = symbolic_inputs(model, sample, batch)
+    return trace_calls(model, inputs, lambda layer: not any(members(layer)))
 
 
 def _time(layer: Any, shapes: Any, phase: str, repeats: int) -> Timing:

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 import keras_cakes as kc
+from keras_cakes.cost import latency
+from keras_cakes.cost.timing import Timing
+from keras_cakes.layers.devices import present_device
+from keras_cakes.layers.plans import Plan
 from keras_cakes.sub_kernels import relative_costs
+
+
+TAPS = {"Conv3D": 27.0, "3x3x3": 27.0, "1x3x3": 9.0, "3x1x1": 3.0}
 
 
 @pytest.fixture(scope="module")
@@ -20,33 +27,75 @@ def table(model):
 
 def _set(table, values):
     """Puts known times in the place of measured ones."""
-    table._overhead = 0.0
-    for key in list(table._known.values):
+    pieces = table._pieces
+    pieces._overhead = 0.0
+    for key in list(pieces._known.values):
         parts = json.loads(key)
-        table._known.values[key] = values(parts[1], parts[2])
+        pieces._known.values[key] = values(parts[1], parts[2])
 
 
 def test_times_are_put_together(model, table):
-    taps = {"3x3x3": 27.0, "1x3x3": 9.0, "3x1x1": 3.0}
-
-    def time(kind, channels):
-        if kind == "Concatenate":
-            return 5.0
-        return taps.get(kind, 30.0) * (channels if kind in taps else 12)
-
-    _set(table, time)
-    table._plain = dict.fromkeys(table._plain, 360.0)
+    _set(table, lambda kind, channels: TAPS[kind] * channels)
+    table._plain = dict.fromkeys(table._plain, 324.0)
+    table.network_ms, table.scale = 1000.0, 2.0
     name = kc.replaceable_layers(model)[0]
     assert table.layer_ms(name, "1x3x3") == 108.0
-    assert table.channel_ms(name) == [27.0, 9.0, 3.0]
-    assert table.predict({name: "1x3x3"}) == pytest.approx(
-        table.network_ms - 360 + 108
+    # In the network a layer takes twice as long as alone.
+    assert table.channel_ms(name) == [54.0, 18.0, 6.0]
+    assert table.predict({name: "1x3x3"}) == 1000.0 + 2 * (108 - 324)
+    assert table.predict({}) == 1000.0
+    assert table.fixed_ms == max(1000.0 - 2 * 324 * len(table._plain), 0)
+    pieces, (_, kernel, _) = table._pieces, table.sizes(name)
+    device = present_device("inference")
+    # Between 8 and 12 channels there is nothing measured: 10 are a block and
+    # a broken one.
+    broken = 108.0 * device.width(10) / device.width(12)
+    assert pieces.box_ms(name, kernel, 10) == pytest.approx(broken)
+    # 12 filters are too few to split, so the kernels run as one full kernel
+    # that is put together each time.
+    merged = device.embed * 324 / pieces.positions(name)
+    assert table.layer_ms(name, {"3x3x3": 6, "1x3x3": 6}) == pytest.approx(
+        324 + merged
     )
-    assert table.predict({}) == table.network_ms
-    # 3 channels are computed, and take as long, as 8.
-    assert table._box_ms(name, table.sizes(name)[1], 3) == 72.0
-    # Between 8 and 12 there is nothing measured: 10 are a second block.
-    assert table._box_ms(name, table.sizes(name)[1], 10) == 108.0
+
+
+def test_joining_counts_twice_in_another_order(model, table):
+    name = kc.replaceable_layers(model)[0]
+    full, flat, _ = table.sizes(name)
+    _set(table, lambda kind, channels: float(TAPS[kind]))
+    pieces = table._pieces
+    plan = Plan.separate({full: 6, flat: 6})
+    in_order = pieces.plan_ms(name, plan, [full] * 6 + [flat] * 6)
+    in_turns = pieces.plan_ms(name, plan, [full, flat] * 6)
+    assert in_turns - in_order == pieces.joining_ms(name, 2) > 0
+
+
+@pytest.mark.parametrize("phase", ["inference", "training"])
+def test_the_scale_is_that_of_the_fastest_network(model, phase, monkeypatch):
+    names = kc.replaceable_layers(model)
+
+    def time_alternately(functions, repeats, warm_up=2):
+        whole = len(functions) == 2
+        values = (100.0, 40.0) if whole else (3.0,)
+        return {
+            key: Timing((value,) * 3)
+            for key, value in zip(functions, values, strict=False)
+        }
+
+    monkeypatch.setattr(latency, "time_alternately", time_alternately)
+    before = [np.array(weight) for weight in model.weights]
+    table = kc.LatencyTable(
+        model, names, "video_1d2d3d", phase=phase, repeats=1, verbose=0
+    )
+    times = {
+        name: dict(zip(table.sizes(name), table.channel_ms(name), strict=True))
+        for name in names
+    }
+    fastest = {name: str(min(t, key=t.get)) for name, t in times.items()}
+    assert table.network_ms == 100.0
+    assert table.scale == 1.0 or table.predict(fastest) == pytest.approx(40.0)
+    for weight, kept in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(weight, kept)
 
 
 def test_what_was_measured_is_remembered(model, tmp_path):
@@ -57,13 +106,15 @@ def test_what_was_measured_is_remembered(model, tmp_path):
     text = file.read_text()
     again = kc.LatencyTable(model, names, verbose=0, **arguments)
     assert file.read_text() == text
-    assert again._known.values == first._known.values
+    assert again._pieces._known.values == first._pieces._known.values
     assert again.fixed_ms >= 0
     training = kc.LatencyTable(
         model, names, phase="training", verbose=0, **arguments
     )
     assert training.network_ms > 0
-    assert len(training._known.values) > len(first._known.values)
+    assert len(training._pieces._known.values) > len(
+        first._pieces._known.values
+    )
 
 
 def test_search_with_latency_as_its_cost(model, table):
@@ -81,8 +132,13 @@ def test_search_with_latency_as_its_cost(model, table):
         )
         gammas = np.random.default_rng(0).uniform(0.5, 1, (3, 12))
         layer.path_normalization.gamma.assign(gammas)
-    free = supernet.expected_cost()["expected_latency"]
-    limit = 0.8 * float(free)
+    free = float(supernet.expected_cost()["expected_latency"])
+    costs = supernet.channel_costs
+    least = supernet.fixed_cost["latency"] + sum(
+        12 * min(costs[layer.name]["latency"])
+        for layer in supernet.search_layers
+    )
+    limit = (free + least) / 2
     configuration = kc.derive(supernet, cost="latency", limit=limit)
     assert configuration != kc.derive(supernet)
     performance = kc.to_supernet(model, "video_1d2d3d")
