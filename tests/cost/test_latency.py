@@ -10,7 +10,6 @@ from keras_cakes.layers.devices import present_device
 from keras_cakes.layers.plans import Plan
 from keras_cakes.sub_kernels import relative_costs
 
-
 TAPS = {"Conv3D": 27.0, "3x3x3": 27.0, "1x3x3": 9.0, "3x1x1": 3.0}
 
 
