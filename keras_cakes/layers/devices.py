@@ -21,6 +21,8 @@ class Device(NamedTuple):
         read: Reading one input element once more.
         write: Putting one output element where it belongs.
         embed: Putting one weight into a larger or reordered kernel.
+        load: Bringing one weight into the order that a convolution reads.
+        load_broken: The same where the last block is broken.
         launch: Starting one more convolution.
     """
 
@@ -30,29 +32,87 @@ class Device(NamedTuple):
     read: float
     write: float
     embed: float
+    load: float
+    load_broken: float
     launch: float
 
     def width(self, filters: int) -> int:
         """The output channels that `filters` cost as much as."""
         whole = -(-filters // self.block) * self.block
-        return max(self.least, whole + self.broken * (filters % self.block > 0))
+        return max(self.least, whole + self.broken * self._is_broken(filters))
+
+    def loading(self, filters: int) -> float:
+        """What it costs to load a weight of a kernel with so many filters."""
+        return self.load_broken if self._is_broken(filters) else self.load
+
+    def _is_broken(self, filters: int) -> bool:
+        return filters % self.block > 0
 
 
-# Fitted with oneDNN on two cores to the time of some 400 plans of layers of
-# 32 to 512 channels. Without masked vectors (AVX2) 9 filters take longer than
-# 16 in the forward pass.
+# All fitted with oneDNN on two cores, to the time of 400 (AVX2) and 3000
+# (AVX-512) plans of layers of 32 to 512 channels. Without masked vectors
+# (AVX2) 9 filters take longer than 16 in the forward pass.
 AVX2 = {
-    "inference": Device(8, 8, 4, read=7, write=80, embed=115, launch=1.3e7),
-    "training": Device(8, 16, 0, read=20, write=150, embed=77, launch=2.5e7),
+    "inference": Device(
+        block=8,
+        least=8,
+        broken=4,
+        read=7,
+        write=80,
+        embed=115,
+        load=0,
+        load_broken=0,
+        launch=1.3e7,
+    ),
+    "training": Device(
+        block=8,
+        least=16,
+        broken=0,
+        read=20,
+        write=150,
+        embed=77,
+        load=0,
+        load_broken=0,
+        launch=2.5e7,
+    ),
 }
-# Those of an earlier fit, which agree with what was seen on such a processor.
 AVX512 = {
-    "inference": Device(16, 16, 0, read=45, write=150, embed=50, launch=5e6),
-    "training": Device(16, 16, 0, read=110, write=150, embed=50, launch=5e6),
+    "inference": Device(
+        block=16,
+        least=16,
+        broken=0,
+        read=44,
+        write=160,
+        embed=160,
+        load=110,
+        load_broken=260,
+        launch=3.2e7,
+    ),
+    "training": Device(
+        block=16,
+        least=16,
+        broken=0,
+        read=18,
+        write=150,
+        embed=56,
+        load=180,
+        load_broken=210,
+        launch=1.8e7,
+    ),
 }
 # A guess on the safe side.
 GPU = {
-    phase: Device(32, 32, 0, read=300, write=300, embed=100, launch=5e8)
+    phase: Device(
+        block=32,
+        least=32,
+        broken=0,
+        read=300,
+        write=300,
+        embed=100,
+        load=0,
+        load_broken=0,
+        launch=5e8,
+    )
     for phase in PHASES
 }
 

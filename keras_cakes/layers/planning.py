@@ -67,6 +67,7 @@ def predicted_cost(
     for box in plan.boxes:
         weights = box.size.taps * in_channels
         cost += weights * device.width(box.filters)
+        once += device.loading(box.filters) * weights * box.filters
         if box.channels != ((box.size, box.filters),) or (
             is_permuted and not several
         ):
