@@ -18,12 +18,13 @@ class Device(NamedTuple):
         least: Fewer output channels than this cost as much as these.
         broken: What a broken last block costs beyond a whole one, in output
             channels.
-        read: Reading one input element once more.
+        read: What reading its input adds to a convolution, in output channels.
         write: Putting one output element where it belongs.
         embed: Putting one weight into a larger or reordered kernel.
         load: Bringing one weight into the order that a convolution reads.
         load_broken: The same where the last block is broken.
-        launch: Starting one more convolution.
+        launch: Starting one more convolution; putting a sub-kernel into a
+            larger kernel takes a fifth of that.
     """
 
     block: int
@@ -49,15 +50,15 @@ class Device(NamedTuple):
         return filters % self.block > 0
 
 
-# All fitted with oneDNN on two cores, to the time of 400 (AVX2) and 3000
-# (AVX-512) plans of layers of 32 to 512 channels. Without masked vectors
+# All fitted with oneDNN on two cores, to the time of 400 (AVX2) and 4800
+# (AVX-512) plans of layers of 16 to 512 channels. Without masked vectors
 # (AVX2) 9 filters take longer than 16 in the forward pass.
 AVX2 = {
     "inference": Device(
         block=8,
         least=8,
         broken=4,
-        read=7,
+        read=1,
         write=80,
         embed=115,
         load=0,
@@ -68,7 +69,7 @@ AVX2 = {
         block=8,
         least=16,
         broken=0,
-        read=20,
+        read=2,
         write=150,
         embed=77,
         load=0,
@@ -81,23 +82,23 @@ AVX512 = {
         block=16,
         least=16,
         broken=0,
-        read=44,
-        write=160,
-        embed=160,
-        load=110,
-        load_broken=260,
-        launch=3.2e7,
+        read=7,
+        write=125,
+        embed=100,
+        load=150,
+        load_broken=280,
+        launch=4.5e7,
     ),
     "training": Device(
         block=16,
         least=16,
         broken=0,
-        read=18,
-        write=150,
-        embed=56,
-        load=180,
-        load_broken=210,
-        launch=1.8e7,
+        read=3,
+        write=135,
+        embed=80,
+        load=170,
+        load_broken=170,
+        launch=3e7,
     ),
 }
 # A guess on the safe side.
@@ -106,7 +107,7 @@ GPU = {
         block=32,
         least=32,
         broken=0,
-        read=300,
+        read=32,
         write=300,
         embed=100,
         load=0,

@@ -22,7 +22,9 @@ from keras_cakes.sub_kernels import canonical_order
 _MOST_SIZES = 8
 # A plan has to promise this much, so that an error of the model does not
 # make a layer slower than the convolution it replaces.
-WORTHWHILE = 0.9
+WORTHWHILE = 0.95
+# Of a launch.
+_PUTTING = 0.2
 
 
 def candidate_plans(counts: Counts, block: int) -> list[Plan]:
@@ -66,16 +68,16 @@ def predicted_cost(
     cost, once = 0.0, 0.0
     for box in plan.boxes:
         weights = box.size.taps * in_channels
-        cost += weights * device.width(box.filters)
+        cost += weights * (device.width(box.filters) + device.read)
         once += device.loading(box.filters) * weights * box.filters
         if box.channels != ((box.size, box.filters),) or (
             is_permuted and not several
         ):
             once += device.embed * weights * box.filters
-        if several:
-            cost += device.read * in_channels
-            once += device.launch
+        if len(box.channels) > 1:
+            once += _PUTTING * device.launch * len(box.channels)
     if several:
+        once += device.launch * (len(plan.boxes) - 1)
         cost += device.write * filters * (2 if is_permuted else 1)
     return cost + (once / positions if positions else 0.0)
 
