@@ -9,7 +9,7 @@ runs in turns with the plain one, and its measured time is the plain network's
 times the median ratio of those turns, so that a machine that is busy for a
 while does not pass for a slow network.
 
-    python benchmarks/latency_prediction.py               # both networks
+    python benchmarks/latency_prediction.py               # all networks
     python benchmarks/latency_prediction.py --only unet3d
     python benchmarks/latency_prediction.py --short       # checks that it works
 
@@ -74,12 +74,15 @@ NETWORKS = {
     "unet3d width 16": Network(
         "unet3d", (48, 64, 48, 1), {"width": 16}, "1d2d3d", 8
     ),
+    "unet3d width 32": Network(
+        "unet3d", (48, 64, 48, 1), {"width": 32}, "1d2d3d", 8
+    ),
     "resnet50_video": Network(
         "resnet50_video", (8, 112, 112, 3), {"classes": 10}, "video_1d2d3d"
     ),
 }
 SHORT = {
-    "unet3d width 32": Network(
+    "unet3d of depth 1": Network(
         "unet3d", (16, 16, 16, 1), {"width": 32, "depth": 1}, "video_1d2d3d", 8
     )
 }

@@ -105,18 +105,18 @@ class Backbone:
 
 BACKBONES = {
     "unet3d width 16": Backbone("unet3d", (48, 64, 48, 1), {"width": 16}),
-    "unet3d width 64": Backbone("unet3d", (24, 32, 24, 1), {"width": 64}),
+    "unet3d width 64": Backbone("unet3d", (32, 48, 32, 1), {"width": 64}),
     "resnet50_video": Backbone(
         "resnet50_video",
-        (8, 64, 64, 3),
+        (8, 112, 112, 3),
         {"classes": 10},
         kernel_set="video_1d2d3d",
     ),
-    "c2fnas": Backbone("c2fnas", (32, 32, 32, 1), layers="_core"),
+    "c2fnas": Backbone("c2fnas", (48, 48, 48, 1), layers="_core"),
     "resdsn": Backbone(
         # Its last convolution before the logits stays as it is.
         "resdsn",
-        (32, 32, 32, 1),
+        (48, 48, 48, 1),
         layers="^(?!decoder0_conv3)",
     ),
 }

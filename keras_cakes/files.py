@@ -1,6 +1,8 @@
 """Small files that are whole or not there."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 
 def write_text(path: "str | os.PathLike[str]", text: str) -> None:
@@ -31,3 +33,20 @@ def read_text(path: "str | os.PathLike[str]", most_bytes: int) -> str:
             "Received: a larger file"
         )
     return content.decode("utf-8")
+
+
+@contextlib.contextmanager
+def locked(path: "str | os.PathLike[str]") -> Iterator[None]:
+    """Keeps other processes out; a killed one leaves no lock behind.
+
+    Args:
+        path: The file that is locked; it is made, and stays.
+
+    Raises:
+        BlockingIOError: If another process holds the lock.
+    """
+    import fcntl
+
+    with open(path, "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield

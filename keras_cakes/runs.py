@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_cakes import __version__
+from keras_cakes.files import locked
 
 # A file that `write_atomic` has not put in its place yet.
 _TEMPORARY = re.compile(r"\.\d+\..+")
@@ -149,12 +150,10 @@ class RunFolder:
         Raises:
             RunError: If another process works in the folder.
         """
-        import fcntl
-
-        with open(self.path / ".lock", "w", encoding="utf-8") as file:
+        with contextlib.ExitStack() as stack:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+                stack.enter_context(locked(self.path / ".lock"))
+            except BlockingIOError:
                 raise RunError(
                     f"{self.path}: one process at a time is expected. "
                     "Received: another one works in this folder"

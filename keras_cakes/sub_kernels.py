@@ -91,6 +91,10 @@ class SubKernel(NamedTuple):
         """Number of axes along which the kernel is larger than 1."""
         return sum(size > 1 for size in self)
 
+    def holds(self, other: "SubKernel") -> bool:
+        """Whether `other` is no larger along any axis."""
+        return all(a <= b for a, b in zip(other, self, strict=True))
+
     def offset_in(self, kernel_size: Sequence[int]) -> tuple[int, int, int]:
         """Where the first tap lies when the centres are aligned.
 

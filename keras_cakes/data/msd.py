@@ -6,8 +6,8 @@ import json
 import os
 from pathlib import Path
 
+from keras_cakes.data.errors import DataError
 from keras_cakes.data.volumes import Case
-from keras_cakes.data.volumes import DataError
 
 # What reading a list that is not what it should be may raise.
 _DAMAGE = (

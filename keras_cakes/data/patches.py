@@ -5,11 +5,18 @@ from typing import Any
 
 import numpy as np
 
+from keras_cakes.data.augmentation import Augmentation
+from keras_cakes.data.crops import MappedCrops
+from keras_cakes.data.crops import MemoryCrops
+from keras_cakes.data.poses import allowed_poses
+from keras_cakes.data.poses import draw_pose
+from keras_cakes.data.poses import pose
+from keras_cakes.data.prepared import PreparedDataset
 from keras_cakes.data.volumes import Volume
 
 
 def patches(
-    volumes: Sequence[Volume],
+    volumes: "Sequence[Volume] | PreparedDataset",
     patch_shape: Sequence[int],
     batch_size: int,
     *,
@@ -19,18 +26,22 @@ def patches(
     foreground: float = 0.67,
     flip: "bool | Sequence[int]" = True,
     rotate: "bool | Sequence[Sequence[int]]" = True,
+    augmentation: Augmentation | None = None,
+    patches_per_case: int = 1,
+    shard: tuple[int, int] = (0, 1),
 ) -> Any:
     """Draws training patches.
 
     Patch `b` of step `s` depends on `seed` and `s * batch_size + b` alone: a
     run that is resumed at `start_step` sees the batches that it would have
-    seen. Every `len(volumes)` patches visit each volume once, in a random
-    order. Volumes are held in memory, padded to their largest extent: 4 bytes
-    per voxel and channel, 1 per voxel for the label, 12 per voxel of
-    foreground.
+    seen. Every `len(volumes) * patches_per_case` patches visit each volume
+    equally often, in a random order. Volumes in memory are padded to their
+    largest extent: 4 bytes per voxel and channel, 1 per voxel for the label,
+    12 per voxel of foreground. Prepared volumes stay on disk; only what a
+    patch needs is read.
 
     Args:
-        volumes: Labelled volumes.
+        volumes: Labelled volumes, or a prepared data set.
         patch_shape: `(depth, height, width)` of a patch. A volume that is
             smaller along an axis is padded with zeros there, centred.
         batch_size: Patches per batch.
@@ -44,6 +55,12 @@ def patches(
         rotate: Planes, such as `(0, 2)`, in which patches are turned by a
             random multiple of 90 degrees; `True` for every plane whose two
             patch sizes are equal.
+        augmentation: Small rotations, deformations and changes of intensity;
+            by default none.
+        patches_per_case: Patches that are drawn from a volume before the
+            next; more of them find what was read from disk still in memory.
+        shard: Index of this replica and number of replicas. Together they
+            see the patches that one would have seen alone.
 
     Returns:
         A `tf.data.Dataset` of images `(batch, depth, height, width,
@@ -63,62 +80,62 @@ def patches(
     """
     import tensorflow as tf
 
+    augmentation = augmentation or Augmentation()
     _check_numbers(batch_size, start_step, steps, foreground)
+    _check_shares(patches_per_case, shard)
     patch_shape = tuple(int(size) for size in patch_shape)
-    axes, planes = _augmentations(patch_shape, flip, rotate)
-    if not volumes or any(volume.label is None for volume in volumes):
-        raise ValueError(
-            "`volumes` is expected to hold labelled volumes. Received: "
-            f"{len(volumes)} volumes, without label: "
-            f"{[v.name for v in volumes if v.label is None][:5]}"
-        )
-    channels = {volume.image.shape[-1] for volume in volumes}
-    if len(channels) > 1:
-        raise ValueError(
-            "`volumes` is expected to share one number of channels. "
-            f"Received: channels={sorted(channels)}"
-        )
+    axes, planes = allowed_poses(patch_shape, flip, rotate)
     # The pipeline runs on the host; volumes would only fill a GPU.
     with tf.device("CPU"):
-        images, labels, extents = _stack(volumes, patch_shape)
-        voxels, offsets = _foreground_index(labels, len(volumes))
-    count = len(volumes)
+        crops: Any = (
+            MappedCrops(volumes, patch_shape)
+            if isinstance(volumes, PreparedDataset)
+            else MemoryCrops(volumes, patch_shape)
+        )
+        margin = augmentation.margin(patch_shape)
+        seen = np.minimum(
+            np.add(patch_shape, np.multiply(2, margin)),
+            crops.extents.numpy().min(axis=0),
+        )
+    count, seen_shape = crops.count, tuple(seen.tolist())
 
     @tf.autograph.experimental.do_not_convert
     def draw(index):
-        key = tf.stack([tf.cast(seed, tf.int64), index])
-        keys = tf.unstack(tf.random.split(tf.cast(key, tf.int32), num=5), num=5)
-        epoch = tf.cast(index // count, tf.int32)
-        order = tf.random.experimental.index_shuffle(
-            tf.cast(index % count, tf.int32),
-            seed=tf.stack([tf.cast(seed, tf.int32), epoch]),
+        index = index * shard[1] + shard[0]
+        key = tf.cast(tf.stack([tf.cast(seed, tf.int64), index]), tf.int32)
+        keys = tf.unstack(tf.random.split(key, num=5), num=5)
+        turn = index // patches_per_case
+        case = tf.random.experimental.index_shuffle(
+            tf.cast(turn % count, tf.int32),
+            seed=tf.cast(
+                tf.stack([tf.cast(seed, tf.int64), turn // count]), tf.int32
+            ),
             max_index=count - 1,
         )
-        extent = extents[order]
+        extent = crops.extents[case]
         free = tf.random.stateless_uniform([3], keys[0])
         start = tf.cast(
             free * tf.cast(extent - patch_shape + 1, tf.float32), tf.int32
         )
         # Around a foreground voxel, anywhere that keeps it in the patch.
-        centre = _draw_foreground(voxels, offsets, order, keys[1])
+        centre = _draw_foreground(crops.voxels, crops.offsets, case, keys[1])
         placed = centre - tf.cast(
             free * tf.cast(patch_shape, tf.float32), tf.int32
         )
         placed = tf.clip_by_value(placed, 0, extent - patch_shape)
         around = tf.random.stateless_uniform([], keys[2]) < foreground
         start = tf.where(around & (centre[0] >= 0), placed, start)
-        image = tf.slice(
-            images,
-            tf.concat([[order], start, [0]], 0),
-            [1, *patch_shape, images.shape[-1]],
-        )[0]
-        label = tf.slice(
-            labels, tf.concat([[order], start], 0), [1, *patch_shape]
-        )[0]
-        order, reverse = _draw_pose(axes, planes, keys[3], keys[4])
-        image = _pose(image, order, reverse)
-        label = _pose(label[..., None], order, reverse)[..., 0]
-        image.set_shape((*patch_shape, images.shape[-1]))
+        first = tf.clip_by_value(start - margin, 0, extent - seen_shape)
+        image, label = crops.read(case, first, seen_shape)
+        if augmentation.moves_voxels:
+            image, label = augmentation.distort(
+                image, label, start - first, patch_shape, _other(key, 0)
+            )
+        order, reverse = draw_pose(axes, planes, keys[3], keys[4])
+        image = pose(image, order, reverse)
+        label = pose(label[..., None], order, reverse)[..., 0]
+        image = augmentation.recolour(image, _other(key, 1))
+        image.set_shape((*patch_shape, crops.channels))
         label.set_shape(patch_shape)
         return image, tf.cast(label, tf.int32)
 
@@ -130,6 +147,26 @@ def patches(
     if steps is not None:
         dataset = dataset.take(steps)
     return dataset.prefetch(2)
+
+
+def _other(key: Any, number: int) -> Any:
+    """One more seed for a patch."""
+    import tensorflow as tf
+
+    return tf.random.experimental.stateless_fold_in(key, number)
+
+
+def _check_shares(patches_per_case: int, shard: tuple[int, int]) -> None:
+    if patches_per_case < 1:
+        raise ValueError(
+            "`patches_per_case` is expected to be at least 1. "
+            f"Received: patches_per_case={patches_per_case}"
+        )
+    if len(shard) != 2 or not 0 <= shard[0] < shard[1]:
+        raise ValueError(
+            "`shard` is expected to be an index and a larger number of "
+            f"shards. Received: shard={shard}"
+        )
 
 
 def _check_numbers(
@@ -152,92 +189,6 @@ def _check_numbers(
         )
 
 
-def _augmentations(
-    patch_shape: tuple[int, ...], flip: Any, rotate: Any
-) -> tuple[list[int], list[tuple[int, int]]]:
-    if len(patch_shape) != 3 or min(patch_shape) < 1:
-        raise ValueError(
-            "`patch_shape` is expected to be three positive sizes. "
-            f"Received: patch_shape={patch_shape}"
-        )
-    pairs = [(0, 1), (0, 2), (1, 2)]
-    square = [p for p in pairs if patch_shape[p[0]] == patch_shape[p[1]]]
-    axes = list(range(3)) if flip is True else list(flip or ())
-    planes = square if rotate is True else [tuple(p) for p in rotate or ()]
-    if not set(axes) <= {0, 1, 2}:
-        raise ValueError(
-            "`flip` is expected to name axes of 0, 1 and 2. "
-            f"Received: flip={flip}"
-        )
-    if not set(planes) <= set(square):
-        raise ValueError(
-            "`rotate` is expected to name planes of equal patch sizes, here "
-            f"{square}. Received: rotate={rotate}, patch_shape={patch_shape}"
-        )
-    return axes, planes
-
-
-def _stack(volumes: Sequence[Volume], patch_shape: tuple[int, ...]) -> Any:
-    """All volumes in one tensor, padded to a common shape.
-
-    A volume smaller than the patch is centred in it, the rest of the padding
-    lies behind and is never drawn.
-    """
-    import tensorflow as tf
-
-    extents = np.array(
-        [np.maximum(v.image.shape[:3], patch_shape) for v in volumes],
-        np.int32,
-    )
-    shape = (len(volumes), *extents.max(axis=0))
-    images = np.zeros((*shape, volumes[0].image.shape[-1]), np.float32)
-    labels = np.zeros(shape, np.uint8)
-    for index, volume in enumerate(volumes):
-        window: Any = tuple(
-            slice(before := max(patch - size, 0) // 2, before + size)
-            for patch, size in zip(
-                patch_shape, volume.image.shape, strict=False
-            )
-        )
-        label = np.asarray(volume.label)
-        if label.shape != volume.image.shape[:3]:
-            raise ValueError(
-                "`volumes` is expected to hold labels of the shape of their "
-                f"image, {volume.image.shape[:3]}. Received: {volume.name} "
-                f"of shape {label.shape}"
-            )
-        images[(index, *window)] = volume.image
-        labels[(index, *window)] = label
-    return (
-        tf.convert_to_tensor(images),
-        tf.convert_to_tensor(labels),
-        tf.convert_to_tensor(extents),
-    )
-
-
-def _foreground_index(labels: Any, count: int) -> Any:
-    """Voxels of each class of each volume, and where each list begins."""
-    import tensorflow as tf
-
-    array = labels.numpy()
-    shape = array.shape[1:]
-    classes = max(int(array.max()), 1)
-    lists, bounds = [], [0]
-    for index in range(count):
-        flat = array[index].ravel()
-        inside = np.flatnonzero(flat)
-        for value in range(1, classes + 1):
-            found = inside[flat[inside] == value]
-            lists.append(np.stack(np.unravel_index(found, shape), -1))
-            bounds.append(bounds[-1] + len(found))
-    offsets = np.array(bounds, np.int32)
-    starts = np.stack([offsets[:-1], np.diff(offsets)], -1)
-    return (
-        tf.convert_to_tensor(np.concatenate([*lists, [[-1] * 3]]), tf.int32),
-        tf.convert_to_tensor(starts.reshape(count, classes, 2)),
-    )
-
-
 def _draw_foreground(voxels: Any, offsets: Any, order: Any, key: Any) -> Any:
     """A random voxel of a random class that is present; -1 if none is."""
     import tensorflow as tf
@@ -257,38 +208,3 @@ def _draw_foreground(voxels: Any, offsets: Any, order: Any, key: Any) -> Any:
     inside = tf.minimum(inside, chosen[1] - 1)
     last = tf.shape(voxels)[0] - 1
     return voxels[tf.where(chosen[0] < 0, last, chosen[0] + inside)]
-
-
-def _draw_pose(
-    axes: list[int], planes: Any, flips: Any, turns: Any
-) -> tuple[Any, Any]:
-    """One of the 48 ways to lay a cube: an order of axes, then reversals.
-
-    Flips and quarter turns are composed on these few numbers, so that the
-    voxels are moved once. A quarter turn is a transposition and a reversal.
-    """
-    import tensorflow as tf
-
-    drawn = tf.random.stateless_uniform([3], flips) < 0.5
-    reverse = [drawn[a] if a in axes else tf.constant(False) for a in range(3)]
-    order = [tf.constant(axis) for axis in range(3)]
-    quarters = tf.random.stateless_uniform([3], turns, 0, 4, tf.int32)
-    for number, (first, second) in enumerate(planes):
-        quarter = quarters[number]
-        odd = quarter % 2 == 1
-        for values in (order, reverse):
-            a, b = values[first], values[second]
-            values[first] = tf.where(odd, b, a)
-            values[second] = tf.where(odd, a, b)
-        turned = (quarter == 1) | (quarter == 2)
-        reverse[first] = tf.math.logical_xor(reverse[first], turned)
-        turned = (quarter == 2) | (quarter == 3)
-        reverse[second] = tf.math.logical_xor(reverse[second], turned)
-    return tf.stack([*order, 3]), tf.stack([*reverse, False])
-
-
-def _pose(patch: Any, order: Any, reverse: Any) -> Any:
-    import tensorflow as tf
-
-    # `tf.reverse` takes numbers of axes; here only their flags are known.
-    return tf.raw_ops.Reverse(tensor=tf.transpose(patch, order), dims=reverse)

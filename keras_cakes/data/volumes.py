@@ -1,25 +1,16 @@
 """Volumes: one case read, checked and written back."""
 
-import contextlib
 import dataclasses
-import gzip
 import os
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-# A header may claim any size. Compressed medical images rarely shrink more
-# than a hundredfold; a claim far beyond the file is damage or an attack.
-_MOST_EXPANSION = 2000
-_MOST_VOXELS = 1 << 31
-_BLOCK = 1 << 20
-
-
-class DataError(ValueError):
-    """Something is wrong with a file; the message names it."""
+from keras_cakes.data.errors import DataError
+from keras_cakes.data.nifti import write_nifti
+from keras_cakes.data.scans import Scan
+from keras_cakes.data.scans import read_grid
+from keras_cakes.data.scans import read_scan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,40 +59,51 @@ def load_case(case: Case, classes: tuple[str, ...]) -> Volume:
         classes: Names of the classes that labels may hold.
 
     Raises:
-        DataError: If a file is not a readable NIfTI volume, image and label
-            do not lie on the same grid, voxels are not finite or all equal,
-            or labels lie outside `classes`. The message names the file.
+        DataError: See `read_case`.
     """
-    image_file = _open(case.image)
-    shape = image_file.shape
-    if len(shape) not in (3, 4):
-        raise DataError(
-            f"{case.image}: a 3D volume, or 4D with channels last, is "
-            f"expected. Received: shape={shape}"
-        )
-    affine = image_file.affine
-    if not (np.isfinite(affine).all() and np.linalg.det(affine[:3, :3])):
-        raise DataError(
-            f"{case.image}: a finite, invertible affine is expected. "
-            f"Received: affine={affine.tolist()}"
-        )
+    scan, label = read_case(case, classes)
+    image = _normalized(scan.array.astype(np.float32, copy=False))
+    return Volume(case.name, image, label, scan.affine, case.image)
+
+
+def read_case(
+    case: Case, classes: tuple[str, ...]
+) -> tuple[Scan, np.ndarray | None]:
+    """Reads and checks one case as it was stored.
+
+    Args:
+        case: The case to read.
+        classes: Names of the classes that labels may hold.
+
+    Returns:
+        The image with an axis of channels, and the label as uint8.
+
+    Raises:
+        DataError: If a file is not a readable NIfTI volume or DICOM series,
+            image and label do not lie on the same grid, voxels are not
+            finite or all equal, or labels lie outside `classes`. The message
+            names the file.
+    """
+    # Headers first: a label of another grid may be a large file.
+    shape, affine = read_grid(case.image)
     label = None
     if case.label is not None:
-        label_file = _open(case.label)
-        if label_file.shape != shape[:3]:
+        label_shape, label_affine = read_grid(case.label)
+        if label_shape != shape[:3]:
             raise DataError(
                 f"{case.label}: a label on the grid of its image "
                 f"{case.image.name}, {shape[:3]}, is expected. "
-                f"Received: shape={label_file.shape}"
+                f"Received: shape={label_shape}"
             )
-        if not np.allclose(label_file.affine, affine, atol=1e-3):
+        if not np.allclose(label_affine, affine, atol=1e-3):
             raise DataError(
                 f"{case.label}: the affine of its image {case.image.name} is "
                 f"expected, {affine.tolist()}. "
-                f"Received: affine={label_file.affine.tolist()}"
+                f"Received: affine={label_affine.tolist()}"
             )
-        label = _labels(case.label, _voxels(case.label, label_file), classes)
-    image = _voxels(case.image, image_file)
+        label = _labels(case.label, read_scan(case.label).array, classes)
+    scan = read_scan(case.image)
+    image = scan.array
     image = image[..., None] if image.ndim == 3 else image
     if not np.isfinite(image).all():
         bad = np.count_nonzero(~np.isfinite(image))
@@ -114,7 +116,7 @@ def load_case(case: Case, classes: tuple[str, ...]) -> Volume:
             f"{case.image}: an image whose voxels differ is expected. "
             f"Received: a constant channel, value {float(image.flat[0])}"
         )
-    return Volume(case.name, _normalized(image), label, affine, case.image)
+    return dataclasses.replace(scan, array=image), label
 
 
 def save_label(
@@ -126,9 +128,6 @@ def save_label(
         ValueError: If `label` is not of the volume's shape, or holds
             something besides integers from 0 to 255.
     """
-    import nibabel
-
-    path = Path(path)
     if label is None or label.shape != volume.image.shape[:3]:
         raise ValueError(
             f"`label` is expected to be of shape {volume.image.shape[:3]}. "
@@ -139,92 +138,7 @@ def save_label(
             "`label` is expected to hold integers from 0 to 255. Received: "
             f"label.dtype={label.dtype}, from {label.min()} to {label.max()}"
         )
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        nibabel.Nifti1Image(label.astype(np.uint8), volume.affine).to_filename(
-            temporary
-        )
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Names the file in what nibabel and the decoders below it raise."""
-    from nibabel.filebasedimages import ImageFileError
-    from nibabel.spatialimages import HeaderDataError
-
-    try:
-        yield
-    except (
-        EOFError,
-        HeaderDataError,
-        ImageFileError,
-        OSError,
-        OverflowError,
-        ValueError,
-        zlib.error,
-    ) as error:
-        raise DataError(
-            f"{path}: a complete NIfTI file is expected. Received: "
-            f"{type(error).__name__}: {str(error)[:150]}"
-        ) from None
-
-
-def _open(path: Path) -> Any:
-    import nibabel
-
-    with _reading(path):
-        file: Any = nibabel.load(path)
-        size = path.stat().st_size
-    if not isinstance(file, nibabel.nifti1.Nifti1Image):
-        raise DataError(
-            f"{path}: a NIfTI file is expected. Received: {type(file).__name__}"
-        )
-    voxels = int(np.prod([int(size) for size in file.shape], dtype=object))
-    if not 0 < voxels <= min(_MOST_VOXELS, _MOST_EXPANSION * size):
-        raise DataError(
-            f"{path}: a header whose size fits the file of {size} bytes is "
-            f"expected. Received: shape={file.shape}"
-        )
-    if file.get_data_dtype().kind not in "biuf":
-        raise DataError(
-            f"{path}: voxels that are real numbers are expected. "
-            f"Received: dtype={file.get_data_dtype()}"
-        )
-    return file
-
-
-def _voxels(path: Path, file: Any) -> np.ndarray:
-    # nibabel allocates what the header claims before it reads.
-    claimed = file.dataobj.offset + file.dataobj.dtype.itemsize * int(
-        np.prod(file.shape)
-    )
-    with _reading(path):
-        held = _length(path, claimed)
-    if held < claimed:
-        raise DataError(
-            f"{path}: a complete NIfTI file, by its header {claimed} bytes, "
-            f"is expected. Received: {held} bytes"
-        )
-    with _reading(path), np.errstate(over="ignore", invalid="ignore"):
-        # Slope and intercept are applied by nibabel; float32 is half of
-        # what `get_fdata` would take.
-        return np.asarray(file.dataobj, dtype=np.float32)
-
-
-def _length(path: Path, enough: int) -> int:
-    """Bytes that a file holds when unpacked, counted to a bit over `enough`.
-
-    Reading to the end meets the checksum, which nibabel stops short of.
-    """
-    if path.suffix != ".gz":
-        return path.stat().st_size
-    with gzip.open(path) as stream:
-        while stream.tell() <= enough + _BLOCK and stream.read(_BLOCK):
-            pass
-        return stream.tell()
+    write_nifti(label.astype(np.uint8), volume.affine, path)
 
 
 def _normalized(image: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from keras_cakes.layers.planning import WORTHWHILE
 from keras_cakes.layers.planning import predicted_cost
 from keras_cakes.layers.plans import Plan
 from keras_cakes.sub_kernels import SubKernel
+from keras_cakes.sub_kernels import canonical_order
 
 
 def path_kernel(
@@ -38,12 +39,23 @@ def path_kernel(
     )
     # A product with the one-hot draw, not a gather: the gradient of what
     # was not drawn is then exactly zero, and dense on every replica.
-    return sum(
-        embed(weights * chosen[index], sub_kernel, kernel_size)
-        for index, (weights, sub_kernel) in enumerate(
-            zip(candidates, kernel_set, strict=True)
+    sums = {
+        sub_kernel: weights * chosen[index]
+        for index, (sub_kernel, weights) in enumerate(
+            zip(kernel_set, candidates, strict=True)
         )
-    )
+    }
+    full = SubKernel(*kernel_size)
+    # From small to large, each into the next that holds it: adding up many
+    # kernels of full size would move more memory.
+    for sub_kernel in reversed(canonical_order(sums)):
+        if sub_kernel == full:
+            continue
+        larger = [s for s in sums if s != sub_kernel and s.holds(sub_kernel)]
+        target = min(larger, key=lambda s: s.taps, default=full)
+        part = embed(sums.pop(sub_kernel), sub_kernel, target)
+        sums[target] = sums[target] + part if target in sums else part
+    return sums[full]
 
 
 def convolve_path(

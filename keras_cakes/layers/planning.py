@@ -157,12 +157,8 @@ def _covers(counts: Counts) -> list[tuple[SubKernel, ...]]:
         chosen
         for length in range(1, len(ordered) + 1)
         for chosen in itertools.combinations(ordered, length)
-        if all(any(_holds(size, k) for size in chosen) for k in kernels)
+        if all(any(size.holds(k) for size in chosen) for k in kernels)
     ]
-
-
-def _holds(size: SubKernel, kernel: SubKernel) -> bool:
-    return all(a <= b for a, b in zip(kernel, size, strict=True))
 
 
 def _smallest_boxes(
@@ -172,7 +168,7 @@ def _smallest_boxes(
     boxes: dict[SubKernel, dict[SubKernel, int]] = {}
     for kernel, count in counts.items():
         size = min(
-            (size for size in sizes if _holds(size, kernel)),
+            (size for size in sizes if size.holds(kernel)),
             key=lambda size: size.taps,
         )
         boxes.setdefault(size, {})[kernel] = count
@@ -192,7 +188,7 @@ def _filled(
         full = {size: dict(held) for size, held in boxes.items()}
         for size in reversed(canonical_order(full)):
             rest = sum(full[size].values()) % block
-            larger = [s for s in full if s != size and _holds(s, size)]
+            larger = [s for s in full if s != size and s.holds(size)]
             if not rest or not larger:
                 continue
             target = min(larger, key=lambda other: other.taps)

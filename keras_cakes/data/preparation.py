@@ -1,0 +1,97 @@
+"""What is done to volumes before networks read them."""
+
+import dataclasses
+import json
+from typing import Any
+
+from keras_cakes.data.geometry import Grid
+
+NORMALIZATIONS = ("case", "dataset", "none")
+_AXES = ({"L", "R"}, {"P", "A"}, {"I", "S"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Preparation:
+    """What is done to every volume, in this order.
+
+    Args:
+        orientation: Where axes shall point to, such as `"RAS"`; `None` keeps
+            those of the file.
+        spacing: Millimetres between voxels along each axis; `None` keeps
+            that of the file. Images are interpolated linearly, labels by
+            class.
+        window: Lowest and highest intensity that is kept, in Hounsfield
+            units for CT; others are clipped. `None` keeps all.
+        crop_below: Planes at the borders that hold no voxel above this
+            intensity are cut off; `None` cuts nothing. -500 HU is between
+            air and body.
+        normalization: `"case"` gives each channel of each volume zero mean
+            and unit variance; `"dataset"` uses mean and deviation over the
+            foreground of all prepared volumes, as befits CT; `"none"` keeps
+            intensities.
+
+    Raises:
+        ValueError: If an argument is not as stated.
+    """
+
+    orientation: str | None = "RAS"
+    spacing: tuple[float, float, float] | None = None
+    window: tuple[float, float] | None = None
+    crop_below: float | None = None
+    normalization: str = "case"
+
+    def __post_init__(self):
+        codes = self.orientation
+        _expect(
+            "orientation",
+            codes is None
+            or len(codes) == 3
+            and all(any(code in axis for code in codes) for axis in _AXES),
+            codes,
+            "three letters of RL, AP and SI, such as 'RAS', or None",
+        )
+        _expect(
+            "spacing",
+            self.spacing is None
+            or len(self.spacing) == 3
+            and all(0.01 <= size <= 100 for size in self.spacing),
+            self.spacing,
+            "three sizes from 0.01 to 100 mm, or None",
+        )
+        _expect(
+            "window",
+            self.window is None
+            or len(self.window) == 2
+            and self.window[0] < self.window[1],
+            self.window,
+            "a lowest and a higher highest intensity, or None",
+        )
+        _expect(
+            "normalization",
+            self.normalization in NORMALIZATIONS,
+            self.normalization,
+            f"one of {NORMALIZATIONS}",
+        )
+        for name in ("spacing", "window"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, tuple(map(float, value)))
+
+    def grid(self, grid: Grid) -> Grid:
+        """The grid that a volume on `grid` is brought to, before cropping."""
+        if self.orientation is not None:
+            grid = grid.oriented(self.orientation)
+        if self.spacing is not None:
+            grid = grid.resampled(self.spacing)
+        return grid
+
+    def settings(self) -> dict[str, Any]:
+        """As JSON holds them."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+
+def _expect(name: str, holds: bool, value: Any, expected: str) -> None:
+    if not holds:
+        raise ValueError(
+            f"`{name}` is expected to be {expected}. Received: {name}={value!r}"
+        )

@@ -1,0 +1,360 @@
+"""A whole data set prepared, in parallel, once and for all."""
+
+import concurrent.futures
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_cakes.data.case_preparation import prepare_case
+from keras_cakes.data.case_preparation import source_record
+from keras_cakes.data.errors import DataError
+from keras_cakes.data.geometry import Grid
+from keras_cakes.data.msd import VolumeDataset
+from keras_cakes.data.preparation import Preparation
+from keras_cakes.data.prepared import CASE
+from keras_cakes.data.prepared import CASES
+from keras_cakes.data.prepared import MANIFEST
+from keras_cakes.data.prepared import VERSION
+from keras_cakes.data.prepared import PreparedDataset
+from keras_cakes.data.prepared import open_prepared
+from keras_cakes.data.prepared import read_json
+from keras_cakes.data.scans import read_grid
+from keras_cakes.data.volumes import Case
+from keras_cakes.files import locked
+from keras_cakes.files import write_text
+
+_SETTINGS = "preparation.json"
+# Of one case at a time: voxels as read, as float32 on both grids, and what
+# is made on the way.
+_COPIES = 4
+_GIB = 2**30
+
+logger = logging.getLogger(__name__)
+
+
+def prepare(
+    dataset: VolumeDataset,
+    folder: str | os.PathLike[str],
+    preparation: Preparation | None = None,
+    workers: int | None = None,
+    on_error: str = "raise",
+    verbose: bool = True,
+) -> PreparedDataset:
+    """Prepares every case of a data set and keeps the result on disk.
+
+    A case is there whole or not at all. A preparation that was killed goes
+    on where it stopped and ends with the same bytes; a case whose files have
+    changed since is prepared anew.
+
+    Args:
+        dataset: The cases.
+        folder: Folder for the result; made where it is missing.
+        preparation: What is done to each case; by default
+            `Preparation()`.
+        workers: Cases at a time; by default one for each core, four at most.
+        on_error: `"raise"` stops at the first case that is not what it
+            should be; `"skip"` goes on without it, logs it and lists it.
+        verbose: Whether to state what is needed and show the progress.
+
+    Returns:
+        The prepared data set, as `open_prepared` opens it later.
+
+    Raises:
+        DataError: If a case is damaged, none is left, `folder` holds
+            something else or a preparation with other settings, another
+            process works there, or memory or disk will not do.
+        ValueError: If an argument is not as stated.
+
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from keras_cakes.data import VolumeDataset, prepare, write_nifti
+        >>> from keras_cakes.data import Case
+        >>> root = Path(tempfile.mkdtemp())
+        >>> image = np.arange(4 * 5 * 6, dtype="int16").reshape(4, 5, 6)
+        >>> write_nifti(image, np.eye(4), root / "a.nii.gz")
+        >>> cases = (Case("a", root / "a.nii.gz", None),)
+        >>> prepared = prepare(
+        ...     VolumeDataset("small", cases, ("background", "organ")),
+        ...     root / "prepared",
+        ...     verbose=False,
+        ... )
+        >>> prepared.cases[0].image.shape
+        (4, 5, 6, 1)
+    """
+    preparation = preparation or Preparation()
+    if on_error not in ("raise", "skip"):
+        raise ValueError(
+            "`on_error` is expected to be 'raise' or 'skip'. "
+            f"Received: on_error={on_error!r}"
+        )
+    workers = min(os.cpu_count() or 1, 4) if workers is None else workers
+    if workers < 1:
+        raise ValueError(
+            "`workers` is expected to be at least 1. "
+            f"Received: workers={workers}"
+        )
+    _check_names(dataset)
+    folder = Path(folder)
+    skipped: dict[str, str] = {}
+    grids = _grids(dataset, preparation, on_error, skipped)
+    _own(folder, dataset, preparation)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(folder / ".lock"))
+        except BlockingIOError:
+            raise DataError(
+                f"{folder}: one preparation at a time is expected. Received: "
+                "another process works in this folder"
+            ) from None
+        for part in (folder / CASES).glob(".*.part"):
+            shutil.rmtree(part, ignore_errors=True)
+        waiting = [
+            case
+            for case in dataset.cases
+            if case.name in grids and not _is_done(case, folder)
+        ]
+        _check_needs([grids[c.name] for c in waiting], folder, workers, verbose)
+        _run(
+            waiting,
+            dataset.classes,
+            preparation,
+            folder,
+            workers,
+            on_error,
+            skipped,
+            verbose,
+        )
+        _write_manifest(dataset, preparation, folder, skipped)
+    return open_prepared(folder)
+
+
+def _check_names(dataset: VolumeDataset) -> None:
+    for case in dataset.cases:
+        # It becomes the name of a folder.
+        if Path(case.name).name != case.name or case.name.startswith("."):
+            raise DataError(
+                f"{case.image}: a case name that can name a folder is "
+                f"expected. Received: {case.name!r}"
+            )
+
+
+def _own(
+    folder: Path, dataset: VolumeDataset, preparation: Preparation
+) -> None:
+    """Sees to it that the folder is new, or that of this preparation."""
+    settings = json.dumps(
+        {
+            "version": VERSION,
+            "classes": list(dataset.classes),
+            "preparation": preparation.settings(),
+        },
+        indent=1,
+    )
+    path = folder / _SETTINGS
+    if path.is_file():
+        known = path.read_text(encoding="utf-8")
+        if known != settings:
+            raise DataError(
+                f"{path}: the settings of this preparation are expected; "
+                "another one needs a folder of its own. Received: "
+                f"{' '.join(known.split())[:300]}"
+            )
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(
+            f"{folder}: a new folder, or that of an earlier preparation, is "
+            "expected. Received: something else lies there"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(path, settings)
+
+
+def _grids(
+    dataset: VolumeDataset,
+    preparation: Preparation,
+    on_error: str,
+    skipped: dict[str, str],
+) -> dict[str, tuple[Grid, Grid, int]]:
+    """Grids before and after, and channels, from headers alone."""
+    grids = {}
+    for case in dataset.cases:
+        try:
+            shape, affine = read_grid(case.image)
+        except DataError as error:
+            if on_error == "raise":
+                raise
+            _skip(case, error, skipped)
+            continue
+        before = Grid(shape[:3], affine)
+        channels = shape[3] if len(shape) > 3 else 1
+        grids[case.name] = before, preparation.grid(before), channels
+    return grids
+
+
+def _skip(case: Case, error: DataError, skipped: dict[str, str]) -> None:
+    logger.warning("Case %s is left out: %s", case.name, error)
+    skipped[case.name] = str(error)
+
+
+def _check_needs(
+    grids: Sequence[tuple[Grid, Grid, int]],
+    folder: Path,
+    workers: int,
+    verbose: bool,
+) -> None:
+    """States memory and disk before the start; refuses what will not do."""
+    import psutil
+
+    largest = sorted(
+        (
+            4 * channels * (before_size + after_size)
+            for before, after, channels in grids
+            for before_size, after_size in [
+                (np.prod(before.shape), np.prod(after.shape))
+            ]
+        ),
+        reverse=True,
+    )
+    memory = _COPIES / 2 * float(sum(largest[:workers]))
+    disk = float(
+        sum((4 * channels + 1) * np.prod(g.shape) for _, g, channels in grids)
+    )
+    free = shutil.disk_usage(folder).free
+    available = psutil.virtual_memory().available
+    stated = (
+        f"{len(grids)} cases to prepare: at most {disk / _GIB:.2f} GiB of disk "
+        f"({free / _GIB:.2f} free) and {memory / _GIB:.2f} GiB of memory "
+        f"({available / _GIB:.2f} free)"
+    )
+    if disk > free or memory > available:
+        raise DataError(
+            f"{folder}: disk and memory for the preparation are expected; "
+            "fewer `workers` need less memory, a larger `spacing` less of "
+            f"both. Received: {stated}"
+        )
+    if verbose and grids:
+        print(f"{stated}.")
+
+
+def _is_done(case: Case, folder: Path) -> bool:
+    """Whether a case is prepared, from files that are still the same."""
+    path = folder / CASES / case.name
+    if not (path / CASE).is_file():
+        return False
+    record = read_json(path / CASE)
+    if record["sources"] == source_record(case):
+        return True
+    (folder / MANIFEST).unlink(missing_ok=True)
+    # Out of sight at once; removing a folder takes many steps.
+    gone = path.with_name(f".{case.name}.part")
+    os.rename(path, gone)
+    shutil.rmtree(gone)
+    return False
+
+
+def _run(
+    cases: Sequence[Case],
+    classes: tuple[str, ...],
+    preparation: Preparation,
+    folder: Path,
+    workers: int,
+    on_error: str,
+    skipped: dict[str, str],
+    verbose: bool,
+) -> None:
+    (folder / CASES).mkdir(exist_ok=True)
+    progress = keras.utils.Progbar(len(cases), verbose=int(verbose))
+    # Threads will do: unpacking and interpolation run outside the
+    # interpreter's lock.
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        running = {
+            pool.submit(
+                prepare_case,
+                case,
+                classes,
+                preparation,
+                folder / CASES / case.name,
+            ): case
+            for case in cases
+        }
+        try:
+            for number, future in enumerate(
+                concurrent.futures.as_completed(running), start=1
+            ):
+                try:
+                    future.result()
+                except DataError as error:
+                    if on_error == "raise":
+                        raise
+                    _skip(running[future], error, skipped)
+                progress.update(number)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _write_manifest(
+    dataset: VolumeDataset,
+    preparation: Preparation,
+    folder: Path,
+    skipped: dict[str, str],
+) -> None:
+    names = [c.name for c in dataset.cases if c.name not in skipped]
+    if not names:
+        raise DataError(
+            f"{folder}: at least one case that can be prepared is expected. "
+            f"Received: {skipped}"
+        )
+    records = {name: read_json(folder / CASES / name / CASE) for name in names}
+    settings = preparation.settings()
+    document = {
+        "version": VERSION,
+        "name": dataset.name,
+        "classes": list(dataset.classes),
+        "preparation": settings,
+        "settings_sha256": hashlib.sha256(
+            json.dumps(settings, sort_keys=True).encode()
+        ).hexdigest(),
+        "cases": {
+            name: {
+                file: known["sha256"] for file, known in record["files"].items()
+            }
+            for name, record in records.items()
+        },
+        "skipped": {
+            c.name: skipped[c.name] for c in dataset.cases if c.name in skipped
+        },
+        "statistics": _foreground_statistics(list(records.values())),
+    }
+    write_text(folder / MANIFEST, json.dumps(document, indent=1))
+
+
+def _foreground_statistics(
+    records: Sequence[dict[str, Any]],
+) -> dict[str, list[float]]:
+    """Mean and deviation over the foreground of all cases together."""
+    parts = [r["foreground"] for r in records if "foreground" in r]
+    voxels = sum(part["voxels"] for part in parts)
+    if not voxels:
+        # Without labels, or with empty ones: of all voxels, case by case.
+        means = np.array([record["mean"] for record in records])
+        deviations = np.array([record["deviation"] for record in records])
+        return {
+            "mean": means.mean(axis=0).tolist(),
+            "deviation": deviations.mean(axis=0).tolist(),
+        }
+    mean = np.sum([part["sum"] for part in parts], axis=0) / voxels
+    squares = np.sum([part["squares"] for part in parts], axis=0) / voxels
+    deviation = np.sqrt(np.maximum(squares - mean**2, 0))
+    deviation[deviation == 0] = 1.0
+    return {"mean": mean.tolist(), "deviation": deviation.tolist()}
