@@ -1,5 +1,6 @@
 """Volumes, patches and the embedded phantom."""
 
+from keras_cakes.data.dataset_preparation import prepare
 from keras_cakes.data.errors import DataError
 from keras_cakes.data.msd import VolumeDataset
 from keras_cakes.data.msd import read_fold
@@ -9,7 +10,6 @@ from keras_cakes.data.patches import patches
 from keras_cakes.data.phantom import PHANTOM_CLASSES
 from keras_cakes.data.phantom import phantom_volumes
 from keras_cakes.data.preparation import Preparation
-from keras_cakes.data.prepare import prepare
 from keras_cakes.data.prepared import PreparedCase
 from keras_cakes.data.prepared import PreparedDataset
 from keras_cakes.data.prepared import open_prepared

@@ -102,7 +102,7 @@ def _window(
     """The box of the voxels that are kept."""
     if crop_below is None:
         return tuple(slice(0, size) for size in image.shape[:3])
-    inside = (image > crop_below).any(axis=-1)
+    inside: np.ndarray = np.any(image > crop_below, axis=-1)
     if not inside.any():
         raise DataError(
             f"{case.image}: voxels above crop_below={crop_below} are "
@@ -111,7 +111,7 @@ def _window(
     window = []
     for axis in range(3):
         others = tuple(other for other in range(3) if other != axis)
-        places = np.flatnonzero(inside.any(axis=others))
+        places = np.flatnonzero(np.any(inside, axis=others))
         window.append(slice(int(places[0]), int(places[-1]) + 1))
     return tuple(window)
 

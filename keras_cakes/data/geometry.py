@@ -172,7 +172,7 @@ def _moved(
             first = int(np.argmax(inside)) if inside.any() else size
             widths.append((first, size - first - int(inside.sum())))
     moved = values[np.ix_(*window)]
-    if any(map(any, widths)):
+    if outside is not None and any(map(any, widths)):
         extra = [(0, 0)] * (values.ndim - 3)
         moved = np.pad(moved, [*widths, *extra], constant_values=outside)
     return np.ascontiguousarray(moved)

@@ -146,7 +146,7 @@ class PreparedDataset:
             return np.zeros(channels, "float32"), np.ones(channels, "float32")
         values = self.statistics if kind == "dataset" else case.record
         mean, deviation = values["mean"], values["deviation"]
-        return np.float32(mean), np.float32(deviation)
+        return np.asarray(mean, np.float32), np.asarray(deviation, np.float32)
 
     def volume(self, case: PreparedCase) -> Volume:
         """A case in memory, normalized, as networks see it."""
@@ -206,7 +206,7 @@ def open_prepared(folder: "str | Path") -> PreparedDataset:
                         f"{case.folder / name} of {held} bytes instead of "
                         f"{known['bytes']}"
                     )
-        settings = {
+        settings: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in document["preparation"].items()
         }

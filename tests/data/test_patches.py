@@ -218,3 +218,39 @@ def test_messages(keywords, message):
     }
     with pytest.raises(ValueError, match=message):
         patches(**arguments)
+
+
+def test_shards_share_the_patches_of_one():
+    volumes = phantom_volumes(3, (16, 16, 16))
+    arguments = ((8, 8, 8), 1)
+    whole = _take(volumes, *arguments, steps=9)
+    parts = [
+        _take(volumes, *arguments, steps=3, shard=(i, 3)) for i in range(3)
+    ]
+    for number, (image, label) in enumerate(whole):
+        own = parts[number % 3][number // 3]
+        np.testing.assert_array_equal(own[0], image)
+        np.testing.assert_array_equal(own[1], label)
+
+
+def test_several_patches_of_a_volume_in_a_row():
+    volumes = []
+    for number in range(4):
+        image = np.full((6, 6, 6, 1), number, "float32")
+        label = np.ones((6, 6, 6), "uint8")
+        volumes.append(Volume(str(number), image, label, np.eye(4), "x"))
+    found = _take(volumes, (4, 4, 4), 1, steps=24, patches_per_case=3)
+    order = np.array([int(x.mean()) for x, _ in found]).reshape(2, 4, 3)
+    assert (order == order[..., :1]).all()
+    assert all(sorted(epoch) == list(range(4)) for epoch in order[..., 0])
+
+
+@pytest.mark.parametrize("shard", [(2, 2), (-1, 2), (0,)])
+def test_a_shard_that_is_none(shard):
+    with pytest.raises(ValueError, match=r"`shard` .* Received: shard=\("):
+        _take([_volume((9, 8, 7))], (4, 4, 4), 1, shard=shard)
+
+
+def test_no_patches_per_case():
+    with pytest.raises(ValueError, match="patches_per_case=0"):
+        _take([_volume((9, 8, 7))], (4, 4, 4), 1, patches_per_case=0)

@@ -2,23 +2,22 @@
 
 import concurrent.futures
 import contextlib
-import hashlib
 import json
 import logging
 import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
-import numpy as np
 
 from keras_cakes.data.case_preparation import prepare_case
 from keras_cakes.data.case_preparation import source_record
 from keras_cakes.data.errors import DataError
 from keras_cakes.data.geometry import Grid
+from keras_cakes.data.manifest import write_manifest
 from keras_cakes.data.msd import VolumeDataset
+from keras_cakes.data.needs import check_needs
 from keras_cakes.data.preparation import Preparation
 from keras_cakes.data.prepared import CASE
 from keras_cakes.data.prepared import CASES
@@ -33,10 +32,6 @@ from keras_cakes.files import locked
 from keras_cakes.files import write_text
 
 _SETTINGS = "preparation.json"
-# Of one case at a time: voxels as read, as float32 on both grids, and what
-# is made on the way.
-_COPIES = 4
-_GIB = 2**30
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +118,7 @@ def prepare(
             for case in dataset.cases
             if case.name in grids and not _is_done(case, folder)
         ]
-        _check_needs([grids[c.name] for c in waiting], folder, workers, verbose)
+        check_needs([grids[c.name] for c in waiting], folder, workers, verbose)
         _run(
             waiting,
             dataset.classes,
@@ -134,7 +129,7 @@ def prepare(
             skipped,
             verbose,
         )
-        _write_manifest(dataset, preparation, folder, skipped)
+        write_manifest(dataset, preparation, folder, skipped)
     return open_prepared(folder)
 
 
@@ -206,46 +201,6 @@ def _skip(case: Case, error: DataError, skipped: dict[str, str]) -> None:
     skipped[case.name] = str(error)
 
 
-def _check_needs(
-    grids: Sequence[tuple[Grid, Grid, int]],
-    folder: Path,
-    workers: int,
-    verbose: bool,
-) -> None:
-    """States memory and disk before the start; refuses what will not do."""
-    import psutil
-
-    largest = sorted(
-        (
-            4 * channels * (before_size + after_size)
-            for before, after, channels in grids
-            for before_size, after_size in [
-                (np.prod(before.shape), np.prod(after.shape))
-            ]
-        ),
-        reverse=True,
-    )
-    memory = _COPIES / 2 * float(sum(largest[:workers]))
-    disk = float(
-        sum((4 * channels + 1) * np.prod(g.shape) for _, g, channels in grids)
-    )
-    free = shutil.disk_usage(folder).free
-    available = psutil.virtual_memory().available
-    stated = (
-        f"{len(grids)} cases to prepare: at most {disk / _GIB:.2f} GiB of disk "
-        f"({free / _GIB:.2f} free) and {memory / _GIB:.2f} GiB of memory "
-        f"({available / _GIB:.2f} free)"
-    )
-    if disk > free or memory > available:
-        raise DataError(
-            f"{folder}: disk and memory for the preparation are expected; "
-            "fewer `workers` need less memory, a larger `spacing` less of "
-            f"both. Received: {stated}"
-        )
-    if verbose and grids:
-        print(f"{stated}.")
-
-
 def _is_done(case: Case, folder: Path) -> bool:
     """Whether a case is prepared, from files that are still the same."""
     path = folder / CASES / case.name
@@ -301,60 +256,3 @@ def _run(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-
-
-def _write_manifest(
-    dataset: VolumeDataset,
-    preparation: Preparation,
-    folder: Path,
-    skipped: dict[str, str],
-) -> None:
-    names = [c.name for c in dataset.cases if c.name not in skipped]
-    if not names:
-        raise DataError(
-            f"{folder}: at least one case that can be prepared is expected. "
-            f"Received: {skipped}"
-        )
-    records = {name: read_json(folder / CASES / name / CASE) for name in names}
-    settings = preparation.settings()
-    document = {
-        "version": VERSION,
-        "name": dataset.name,
-        "classes": list(dataset.classes),
-        "preparation": settings,
-        "settings_sha256": hashlib.sha256(
-            json.dumps(settings, sort_keys=True).encode()
-        ).hexdigest(),
-        "cases": {
-            name: {
-                file: known["sha256"] for file, known in record["files"].items()
-            }
-            for name, record in records.items()
-        },
-        "skipped": {
-            c.name: skipped[c.name] for c in dataset.cases if c.name in skipped
-        },
-        "statistics": _foreground_statistics(list(records.values())),
-    }
-    write_text(folder / MANIFEST, json.dumps(document, indent=1))
-
-
-def _foreground_statistics(
-    records: Sequence[dict[str, Any]],
-) -> dict[str, list[float]]:
-    """Mean and deviation over the foreground of all cases together."""
-    parts = [r["foreground"] for r in records if "foreground" in r]
-    voxels = sum(part["voxels"] for part in parts)
-    if not voxels:
-        # Without labels, or with empty ones: of all voxels, case by case.
-        means = np.array([record["mean"] for record in records])
-        deviations = np.array([record["deviation"] for record in records])
-        return {
-            "mean": means.mean(axis=0).tolist(),
-            "deviation": deviations.mean(axis=0).tolist(),
-        }
-    mean = np.sum([part["sum"] for part in parts], axis=0) / voxels
-    squares = np.sum([part["squares"] for part in parts], axis=0) / voxels
-    deviation = np.sqrt(np.maximum(squares - mean**2, 0))
-    deviation[deviation == 0] = 1.0
-    return {"mean": mean.tolist(), "deviation": deviation.tolist()}
