@@ -1,0 +1,89 @@
+"""Checks NIH Pancreas-CT, aligns its labels and writes list and folds.
+
+    python datasets/nih_pancreas/prepare.py --folder DATA
+
+expects the series and the labels, as fetched from The Cancer Imaging Archive
+and unpacked, anywhere below DATA. It makes DATA/cases.csv,
+DATA/splits.json and, for labels whose axes are not those of their series,
+DATA/aligned_labels.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import keras
+
+from keras_cakes.data.case_lists import read_case_list
+from keras_cakes.data.case_lists import write_case_list
+from keras_cakes.data.errors import DataError
+from keras_cakes.data.msd import VolumeDataset
+from keras_cakes.data.msd import read_fold
+from keras_cakes.data.nih_pancreas import align_label
+from keras_cakes.data.nih_pancreas import read_nih_pancreas
+from keras_cakes.files import write_text
+
+SPLITS = Path(__file__).with_name("splits.json")
+WITHDRAWN = {"PANCREAS_0025", "PANCREAS_0070"}
+
+
+def prepare(folder: Path, ignore_origin: bool) -> None:
+    """Writes list and folds, and labels where they have to be aligned."""
+    dataset = read_nih_pancreas(folder)
+    splits = json.loads(SPLITS.read_text(encoding="utf-8"))
+    names = {case.name for case in dataset.cases}
+    known = set(splits["cases"])
+    if not known - WITHDRAWN <= names <= known:
+        raise DataError(
+            f"{folder}: the {len(known)} cases of {SPLITS} are expected, "
+            f"perhaps without {sorted(WITHDRAWN)}. Received: {len(names)}, "
+            f"without {sorted(known - WITHDRAWN - names)[:5]}, "
+            f"with {sorted(names - known)[:5]}"
+        )
+    cases = []
+    progress = keras.utils.Progbar(len(dataset.cases), unit_name="case")
+    for case in dataset.cases:
+        path = folder / "aligned_labels" / f"{case.name}.nii.gz"
+        cases.append(align_label(case, path, ignore_origin))
+        progress.add(1)
+    moved = sum(
+        new.label != old.label
+        for new, old in zip(cases, dataset.cases, strict=True)
+    )
+    dataset = VolumeDataset(dataset.name, tuple(cases), dataset.classes)
+    folds = {
+        fold: [name for name in validation if name in names]
+        for fold, validation in splits["folds"].items()
+    }
+    write_text(
+        folder / SPLITS.name,
+        json.dumps({"rule": splits["rule"], "folds": folds}, indent=1),
+    )
+    write_case_list(dataset, folder / "cases.csv")
+    dataset = read_case_list(folder / "cases.csv", dataset.classes)
+    print(f"{folder}: {len(names)} cases, {moved} labels aligned.")
+    for fold in sorted(folds):
+        training, validation = read_fold(folder, dataset, int(fold))
+        print(
+            f"Fold {fold}: {len(training)} cases train, "
+            f"{len(validation)} validate."
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument(
+        "--ignore-origin",
+        action="store_true",
+        help="lay a label upon its series although their headers say that "
+        "they lie apart; look at the result before it is used",
+    )
+    options = parser.parse_args()
+    try:
+        prepare(options.folder, options.ignore_origin)
+    except DataError as error:
+        parser.exit(1, f"{error}\n")
