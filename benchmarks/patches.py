@@ -164,8 +164,14 @@ def monai_patches(data: Data, cache: Path) -> Iterator[Any]:
         ]
     )
     files = [{"image": str(i), "label": str(lab)} for i, lab in data.cases()]
+    # What is cached is not changed by a crop; copying it would take most of
+    # the time.
     dataset = CacheDataset(
-        files, transform, num_workers=WORKERS, progress=False
+        files,
+        transform,
+        num_workers=WORKERS,
+        progress=False,
+        copy_cache=False,
     )
     loader = DataLoader(
         dataset,
@@ -185,12 +191,8 @@ def torchio_patches(data: Data, cache: Path) -> Iterator[Any]:
     import torch
     import torchio as tio
 
-    transform = tio.Compose(
-        [tio.RandomFlip(axes=(0, 1, 2), flip_probability=0.5)]
-    )
-
-    class Turned(torch.utils.data.Dataset):
-        """Quarter turns, which TorchIO has no transform for, on patches."""
+    class Posed(torch.utils.data.Dataset):
+        """Flips and quarter turns of patches; of volumes they take long."""
 
         def __init__(self, queue):
             self.queue = queue
@@ -201,8 +203,9 @@ def torchio_patches(data: Data, cache: Path) -> Iterator[Any]:
         def __getitem__(self, index):
             subject = self.queue[index]
             turns = int(torch.randint(4, ()))
+            axes = [axis for axis in (1, 2, 3) if torch.rand(()) < 0.5]
             return tuple(
-                torch.rot90(subject[name][tio.DATA], turns, (1, 2))
+                torch.rot90(subject[name][tio.DATA], turns, (1, 2)).flip(axes)
                 for name in ("image", "label")
             )
 
@@ -229,15 +232,15 @@ def torchio_patches(data: Data, cache: Path) -> Iterator[Any]:
         else {0: 1 - share, 1: share},
     )
     queue = tio.Queue(
-        tio.SubjectsDataset(subjects, transform=transform),
-        max_length=40,
-        samples_per_volume=4,
+        tio.SubjectsDataset(subjects),
+        max_length=64,
+        samples_per_volume=16,
         sampler=sampler,
         num_workers=WORKERS,
     )
     while True:
         yield from torch.utils.data.DataLoader(
-            Turned(queue), batch_size=BATCH, num_workers=0
+            Posed(queue), batch_size=BATCH, num_workers=0
         )
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from keras_cakes import __version__
+from keras_cakes.prepare_command import add_prepare
 from keras_cakes.runs import RunError
 from keras_cakes.settings import PRIORITIES
 from keras_cakes.settings import VARIANTS
 from keras_cakes.settings import SegmentationSettings
 from keras_cakes.settings import read_settings
 
-_STEPS = ("search", "derive", "train", "evaluate", "compare")
+_STEPS = ("search", "derive", "train", "evaluate", "predict", "compare")
 
 _DEMO = SegmentationSettings(
     data="phantom",
@@ -88,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=int, default=0)
     demo.set_defaults(run=_run_demo)
 
+    add_prepare(commands)
     segment = commands.add_parser(
         "segment", help="search and train on a folder of volumes"
     )
@@ -97,6 +99,9 @@ def _parser() -> argparse.ArgumentParser:
     for step in _STEPS:
         command = steps.add_parser(step)
         _add_common(command, output=None)
+        if step == "predict":
+            _add_prediction(command)
+            continue
         _add_settings(command)
         if step in ("search", "derive"):
             command.add_argument(
@@ -113,6 +118,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     tables.set_defaults(run=_run_tables)
     return parser
+
+
+def _add_prediction(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--variant", choices=VARIANTS, required=True)
+    command.add_argument(
+        "--image",
+        type=Path,
+        required=True,
+        help="NIfTI file, or folder with one DICOM series",
+    )
+    command.add_argument(
+        "--label",
+        type=Path,
+        required=True,
+        help="NIfTI file to write, on the grid of the image",
+    )
+    command.set_defaults(run=_run_predict)
 
 
 def _add_common(parser: argparse.ArgumentParser, output: str | None) -> None:
@@ -197,6 +219,13 @@ def _run_segment(options: argparse.Namespace) -> None:
             f"Received: no --data, and no run in {options.output}"
         )
     _start(options, SegmentationSettings(**values), options.step)
+
+
+def _run_predict(options: argparse.Namespace) -> None:
+    from keras_cakes.prediction import predict_scan
+
+    predict_scan(options.output, options.variant, options.image, options.label)
+    print(options.label)
 
 
 def _run_tables(options: argparse.Namespace) -> int:

@@ -190,7 +190,7 @@ class SegmentationRun:
 
     def _network(self, convolution: Any) -> keras.Model:
         settings = self.settings
-        channels = self.data.training[0].image.shape[-1]
+        channels = self.data.validation[0].image.shape[-1]
         return unet3d(
             input_shape=(*settings.patch_shape, channels),
             classes=len(self.data.classes),

@@ -3,10 +3,15 @@
 import dataclasses
 from pathlib import Path
 
+from keras_cakes.data.msd import VolumeDataset
 from keras_cakes.data.msd import read_fold
 from keras_cakes.data.msd import read_msd
 from keras_cakes.data.phantom import PHANTOM_CLASSES
 from keras_cakes.data.phantom import phantom_volumes
+from keras_cakes.data.prepared import MANIFEST
+from keras_cakes.data.prepared import PreparedDataset
+from keras_cakes.data.prepared import open_prepared
+from keras_cakes.data.volumes import Case
 from keras_cakes.data.volumes import Volume
 from keras_cakes.data.volumes import load_case
 from keras_cakes.settings import SegmentationSettings
@@ -17,15 +22,15 @@ _VALIDATION_PHANTOMS = 8
 
 @dataclasses.dataclass(frozen=True)
 class SegmentationData:
-    """Volumes in memory.
+    """Volumes to train on and to validate with.
 
     Args:
-        training: Training volumes.
+        training: Training volumes, in memory or prepared on disk.
         validation: Validation volumes.
         classes: Names of the classes, background first.
     """
 
-    training: list[Volume]
+    training: list[Volume] | PreparedDataset
     validation: list[Volume]
     classes: tuple[str, ...]
 
@@ -43,6 +48,8 @@ def load_segmentation_data(
         training = phantom_volumes(_TRAINING_PHANTOMS, shape, seed)
         validation = phantom_volumes(_VALIDATION_PHANTOMS, shape, seed + 1)
         classes: tuple[str, ...] = PHANTOM_CLASSES
+    elif (Path(settings.data) / MANIFEST).is_file():
+        return _prepared_data(open_prepared(settings.data), settings)
     else:
         path = Path(settings.data)
         is_list = path.suffix == ".json"
@@ -58,4 +65,27 @@ def load_segmentation_data(
         )
     return SegmentationData(
         training[: settings.cases], validation[: settings.cases], classes
+    )
+
+
+def _prepared_data(
+    prepared: PreparedDataset, settings: SegmentationSettings
+) -> SegmentationData:
+    """Training cases stay on disk; those of the validation are few."""
+    # A fold may name cases that could not be prepared.
+    names = [*(case.name for case in prepared.cases), *prepared.skipped]
+    listed = VolumeDataset(
+        prepared.folder.name,
+        tuple(Case(name, prepared.folder, None) for name in names),
+        prepared.classes,
+    )
+    parts = read_fold(prepared.folder, listed, settings.fold)
+    training, validation = (
+        prepared.subset([case.name for case in part[: settings.cases]])
+        for part in parts
+    )
+    return SegmentationData(
+        training,
+        [validation.volume(case) for case in validation.cases],
+        prepared.classes,
     )

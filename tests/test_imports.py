@@ -27,8 +27,8 @@ FLOORS = [
     ["models", "supernet"],
     ["search", "derivation", "baselines", "inflation"],
     ["runs", "settings"],
-    ["training", "segmentation_data"],
-    ["segmentation", "paper_tables"],
+    ["training", "segmentation_data", "prepare_command"],
+    ["segmentation", "paper_tables", "prediction"],
     ["report"],
     ["cli"],
 ]

@@ -11,11 +11,13 @@ import numpy as np
 
 from keras_cakes.data.errors import DataError
 from keras_cakes.data.geometry import Grid
+from keras_cakes.data.geometry import Placement
 from keras_cakes.data.geometry import transfer
 from keras_cakes.data.preparation import Preparation
 from keras_cakes.data.prepared import CASE
 from keras_cakes.data.prepared import checksum
 from keras_cakes.data.prepared import grid_record
+from keras_cakes.data.scans import Scan
 from keras_cakes.data.volumes import Case
 from keras_cakes.data.volumes import read_case
 
@@ -41,16 +43,51 @@ def prepare_case(
         DataError: If a file is not what it should be.
     """
     scan, label = read_case(case, classes)
+    image, placement, window = prepare_image(scan, preparation)
+    del scan
+    arrays: dict[str, np.ndarray] = {"image.npy": image}
+    record: dict[str, Any] = {
+        "name": case.name,
+        "shape": list(image.shape),
+        "original": grid_record(placement.original),
+        "full": grid_record(placement.full),
+        "grid": grid_record(placement.grid),
+        **statistics(image),
+        "sources": source_record(case),
+    }
+    if label is not None:
+        label = transfer(label, placement.original, placement.full, True)
+        label = label[window]
+        arrays["label.npy"] = np.ascontiguousarray(label)
+        voxels, record["foreground"] = _foreground(label, len(classes))
+        record["foreground"].update(_moments(image, label > 0))
+        arrays["foreground.npy"] = voxels
+    _write(folder, arrays, record)
+
+
+def prepare_image(
+    scan: Scan, preparation: Preparation
+) -> tuple[np.ndarray, Placement, tuple[slice, ...]]:
+    """Prepares an image in memory.
+
+    Args:
+        scan: The image, with an axis of channels.
+        preparation: What is done.
+
+    Returns:
+        The image, not normalized yet; where it lies; and the window of the
+        full grid that it is.
+
+    Raises:
+        DataError: If nothing of it would be kept.
+    """
     stored = scan.array.dtype
     original = Grid(scan.array.shape[:3], scan.affine)
     full = preparation.grid(original)
     image = transfer(scan.array, original, full)
-    del scan
-    if label is not None:
-        label = transfer(label, original, full, is_label=True)
     if preparation.window is not None:
         _clip(image, *preparation.window)
-    window = _window(case, image, preparation.crop_below)
+    window = _window(scan.source, image, preparation.crop_below)
     grid = full.cropped(
         [part.start for part in window],
         [part.stop - part.start for part in window],
@@ -58,23 +95,8 @@ def prepare_case(
     image = image[window]
     if stored.kind in "bui" and image.dtype.kind == "f" and stored.itemsize < 4:
         image = np.rint(image).astype(stored)
-    arrays: dict[str, np.ndarray] = {"image.npy": np.ascontiguousarray(image)}
-    record: dict[str, Any] = {
-        "name": case.name,
-        "shape": list(image.shape),
-        "grid": grid_record(grid),
-        "full_grid": grid_record(full),
-        "original_grid": grid_record(original),
-        **_statistics(image),
-        "sources": source_record(case),
-    }
-    if label is not None:
-        label = label[window]
-        arrays["label.npy"] = np.ascontiguousarray(label)
-        voxels, record["foreground"] = _foreground(label, len(classes))
-        record["foreground"].update(_moments(image, label > 0))
-        arrays["foreground.npy"] = voxels
-    _write(folder, arrays, record)
+    placement = Placement(original, full, grid)
+    return np.ascontiguousarray(image), placement, window
 
 
 def source_record(case: Case) -> dict[str, str]:
@@ -97,7 +119,7 @@ def _clip(image: np.ndarray, low: float, high: float) -> None:
 
 
 def _window(
-    case: Case, image: np.ndarray, crop_below: float | None
+    source: Path, image: np.ndarray, crop_below: float | None
 ) -> tuple[slice, ...]:
     """The box of the voxels that are kept."""
     if crop_below is None:
@@ -105,7 +127,7 @@ def _window(
     inside: np.ndarray = np.any(image > crop_below, axis=-1)
     if not inside.any():
         raise DataError(
-            f"{case.image}: voxels above crop_below={crop_below} are "
+            f"{source}: voxels above crop_below={crop_below} are "
             f"expected. Received: at most {float(image.max())}"
         )
     window = []
@@ -116,7 +138,7 @@ def _window(
     return tuple(window)
 
 
-def _statistics(image: np.ndarray) -> dict[str, list[float]]:
+def statistics(image: np.ndarray) -> dict[str, list[float]]:
     """Mean and deviation of each channel, in double precision."""
     mean = image.mean(axis=(0, 1, 2), dtype=np.float64)
     deviation = image.std(axis=(0, 1, 2), dtype=np.float64)

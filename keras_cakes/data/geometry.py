@@ -73,6 +73,31 @@ class Grid:
         return Grid(tuple(shape), self.affine @ move)
 
 
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """Where a prepared volume lies, and where it came from.
+
+    Args:
+        original: The grid of the file.
+        full: That grid with other axes and spacing.
+        grid: The part of it that is kept.
+    """
+
+    original: Grid
+    full: Grid
+    grid: Grid
+
+    def restore(self, label: np.ndarray) -> np.ndarray:
+        """Brings a label from the prepared grid back to that of the file.
+
+        Voxels that were cut off are background. Without resampling, the
+        label is moved voxel by voxel.
+        """
+        if self.grid.shape != self.full.shape:
+            label = transfer(label, self.grid, self.full, True, outside=0)
+        return transfer(label, self.full, self.original, is_label=True)
+
+
 def _scaling(scale: Sequence[float]) -> np.ndarray:
     """Larger or smaller voxels; the corner of the first stays in place."""
     matrix = np.diag([*scale, 1.0])

@@ -9,6 +9,7 @@ from pathlib import Path
 from keras_cakes.data.errors import DataError
 from keras_cakes.data.volumes import Case
 
+SPLITS = "splits.json"
 # What reading a list that is not what it should be may raise.
 _DAMAGE = (
     AttributeError,
@@ -143,7 +144,7 @@ def read_fold(
     Raises:
         DataError: If there is no such fold, or it names unknown cases.
     """
-    path = Path(folder) / "splits.json"
+    path = Path(folder) / SPLITS
     if len(dataset.cases) < 2:
         raise DataError(
             f"{folder}: at least two cases are expected, to train on and to "

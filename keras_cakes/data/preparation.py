@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from keras_cakes.data.geometry import Grid
 
@@ -84,6 +87,24 @@ class Preparation:
         if self.spacing is not None:
             grid = grid.resampled(self.spacing)
         return grid
+
+    def intensity(
+        self,
+        own: Mapping[str, list[float]],
+        foreground: Mapping[str, list[float]],
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation that normalize each channel of a volume.
+
+        Args:
+            own: `"mean"` and `"deviation"` of the volume.
+            foreground: Those over the foreground of all volumes.
+        """
+        known = foreground if self.normalization == "dataset" else own
+        mean = np.asarray(known["mean"], np.float32)
+        deviation = np.asarray(known["deviation"], np.float32)
+        if self.normalization == "none":
+            return np.zeros_like(mean), np.ones_like(deviation)
+        return mean, deviation
 
     def settings(self) -> dict[str, Any]:
         """As JSON holds them."""

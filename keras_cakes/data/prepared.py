@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_cakes.data.errors import DataError
 from keras_cakes.data.geometry import Grid
-from keras_cakes.data.geometry import transfer
+from keras_cakes.data.geometry import Placement
 from keras_cakes.data.preparation import Preparation
 from keras_cakes.data.volumes import Volume
 from keras_cakes.files import read_text
@@ -70,26 +70,12 @@ class PreparedCase:
         """Listed voxels of each class but background."""
         return list(self.record["foreground"]["listed"])
 
-    @property
-    def grid(self) -> Grid:
-        """The grid of the prepared volume."""
-        return _grid(self.record["grid"])
-
-    @property
-    def original_grid(self) -> Grid:
-        """The grid of the file it was read from."""
-        return _grid(self.record["original_grid"])
-
-    def restore(self, label: np.ndarray) -> np.ndarray:
-        """Brings a label from the prepared grid back to that of the file.
-
-        Voxels that preparation cut off are background. Without resampling
-        the label is moved voxel by voxel.
-        """
-        full = _grid(self.record["full_grid"])
-        if self.grid.shape != full.shape:
-            label = transfer(label, self.grid, full, True, outside=0)
-        return transfer(label, full, self.original_grid, is_label=True)
+    @functools.cached_property
+    def placement(self) -> Placement:
+        """Its grid, and the one of the file it was read from."""
+        return Placement(
+            *(_grid(self.record[name]) for name in ("original", "full", "grid"))
+        )
 
     def verify(self) -> None:
         """Compares the arrays with their checksums.
@@ -138,22 +124,21 @@ class PreparedDataset:
     skipped: Mapping[str, str]
     statistics: Mapping[str, list[float]]
 
+    def __len__(self) -> int:
+        return len(self.cases)
+
     def intensity(self, case: PreparedCase) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation that normalize each channel of a case."""
-        kind = self.preparation.normalization
-        if kind == "none":
-            channels = case.record["shape"][3]
-            return np.zeros(channels, "float32"), np.ones(channels, "float32")
-        values = self.statistics if kind == "dataset" else case.record
-        mean, deviation = values["mean"], values["deviation"]
-        return np.asarray(mean, np.float32), np.asarray(deviation, np.float32)
+        return self.preparation.intensity(case.record, self.statistics)
 
     def volume(self, case: PreparedCase) -> Volume:
         """A case in memory, normalized, as networks see it."""
         mean, deviation = self.intensity(case)
         image = (case.image.astype(np.float32) - mean) / deviation
         label = None if case.label is None else np.array(case.label)
-        return Volume(case.name, image, label, case.grid.affine, case.folder)
+        return Volume(
+            case.name, image, label, case.placement.grid.affine, case.folder
+        )
 
     def subset(self, names: "tuple[str, ...] | list[str]") -> "PreparedDataset":
         """The cases of these names, such as those of a fold.

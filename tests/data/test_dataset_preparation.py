@@ -64,8 +64,8 @@ def test_a_case_is_on_the_grid_that_was_asked_for(tmp_path):
     assert (case.name, case.image.shape) == ("case1", (9, 10, 22, 1))
     assert case.image.dtype == "int16" and case.label.dtype == "uint8"
     assert isinstance(case.image, np.memmap)
-    np.testing.assert_allclose(case.grid.spacing, (1, 1, 1))
-    assert (np.diag(case.grid.affine) > 0).all()
+    np.testing.assert_allclose(case.placement.grid.spacing, (1, 1, 1))
+    assert (np.diag(case.placement.grid.affine) > 0).all()
 
 
 def test_without_resampling_voxels_are_those_of_the_file(tmp_path):
@@ -76,7 +76,7 @@ def test_without_resampling_voxels_are_those_of_the_file(tmp_path):
         np.testing.assert_array_equal(case.image[..., 0], scan.array[::-1])
         np.testing.assert_array_equal(case.label, label.array[::-1])
         np.testing.assert_array_equal(
-            case.restore(np.array(case.label)), label.array
+            case.placement.restore(np.array(case.label)), label.array
         )
 
 
@@ -98,7 +98,9 @@ def test_a_label_comes_back_to_the_grid_of_its_file(tmp_path):
     small = prepared.cases[0]
     assert small.shape < (20, 22, 30)
     assert np.array(small.image).min() >= -1000
-    np.testing.assert_array_equal(small.restore(np.array(small.label)), label)
+    np.testing.assert_array_equal(
+        small.placement.restore(np.array(small.label)), label
+    )
 
 
 def test_the_foreground_index_names_voxels_of_each_class(tmp_path):
@@ -412,5 +414,6 @@ def test_real_volumes(tmp_path, real_data):
     prepared = _prepare(few, tmp_path / "out", Preparation("LPS"))
     for case, source in zip(prepared.cases, few.cases, strict=True):
         np.testing.assert_array_equal(
-            case.restore(np.array(case.label)), read_scan(source.label).array
+            case.placement.restore(np.array(case.label)),
+            read_scan(source.label).array,
         )

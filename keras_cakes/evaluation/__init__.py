@@ -1,0 +1,37 @@
+"""Sliding-window prediction, scores per case and their comparison."""
+
+from keras_cakes.evaluation.comparison import PairedInterval
+from keras_cakes.evaluation.comparison import paired_interval
+from keras_cakes.evaluation.comparison import summarize_folds
+from keras_cakes.evaluation.figures import plot_paired_scores
+from keras_cakes.evaluation.figures import plot_planes
+from keras_cakes.evaluation.scores import LabelledVolume
+from keras_cakes.evaluation.scores import dice
+from keras_cakes.evaluation.scores import read_scores
+from keras_cakes.evaluation.scores import score_cases
+from keras_cakes.evaluation.scores import summarize
+from keras_cakes.evaluation.sliding_window import predict_probabilities
+from keras_cakes.evaluation.sliding_window import predict_volume
+from keras_cakes.evaluation.surface import SurfaceScores
+from keras_cakes.evaluation.surface import hd95
+from keras_cakes.evaluation.surface import nsd
+from keras_cakes.evaluation.surface import surface_scores
+
+__all__ = [
+    "LabelledVolume",
+    "PairedInterval",
+    "SurfaceScores",
+    "dice",
+    "hd95",
+    "nsd",
+    "paired_interval",
+    "plot_paired_scores",
+    "plot_planes",
+    "predict_probabilities",
+    "predict_volume",
+    "read_scores",
+    "score_cases",
+    "summarize",
+    "summarize_folds",
+    "surface_scores",
+]

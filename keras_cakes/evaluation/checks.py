@@ -1,0 +1,30 @@
+"""What arguments of an evaluation are expected to be."""
+
+import numpy as np
+
+
+def expect(fits: bool, message: str) -> None:
+    """Raises a `ValueError` with the message unless something fits."""
+    if not fits:
+        raise ValueError(message)
+
+
+def check_labels(
+    prediction: np.ndarray, label: np.ndarray, classes: int
+) -> None:
+    """Checks that two arrays hold the same voxels, of known classes.
+
+    Raises:
+        ValueError: If the shapes differ or a label is out of range.
+    """
+    expect(
+        prediction.shape == label.shape,
+        "`prediction` is expected to be of the shape of `label`. Received: "
+        f"prediction.shape={prediction.shape}, label.shape={label.shape}",
+    )
+    for name, labels in (("prediction", prediction), ("label", label)):
+        expect(
+            not labels.size or 0 <= labels.min() <= labels.max() < classes,
+            f"`{name}` is expected to hold labels from 0 to {classes - 1}. "
+            f"Received: another label in {name}",
+        )

@@ -1,0 +1,200 @@
+"""Comparison: two networks case by case, and the folds of one."""
+
+import dataclasses
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_cakes.evaluation.checks import expect
+from keras_cakes.evaluation.scores import summarize
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class PairedInterval:
+    """How much better one network is than another, on the same cases.
+
+    Args:
+        difference: Mean over cases of the first score less the second.
+        low: Lower end of the confidence interval.
+        high: Upper end.
+        cases: Number of cases.
+    """
+
+    difference: float
+    low: float
+    high: float
+    cases: int
+
+
+def paired_interval(
+    scores_a: Rows,
+    scores_b: Rows,
+    column: str = "mean",
+    level: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> PairedInterval:
+    """Bootstrap interval of the mean difference of two networks.
+
+    Cases are drawn with replacement and keep their pairs, so that how hard
+    a case is cancels out. The interval holds percentiles of the means; it
+    says nothing of how much training again would change.
+
+    Args:
+        scores_a: Rows as `score_cases` returns them, in any order.
+        scores_b: Rows of the same cases, of another network.
+        column: The score to compare.
+        level: Confidence level, between 0 and 1.
+        resamples: Number of draws.
+        seed: Seed of the draws.
+
+    Raises:
+        ValueError: If the cases differ, are fewer than two or named twice,
+            a row has no such column, or an argument is not as stated.
+
+    Examples:
+        >>> a = [{"case": name, "mean": 0.9} for name in "xyz"]
+        >>> b = [{"case": name, "mean": 0.8} for name in "zyx"]
+        >>> paired_interval(a, b)
+        PairedInterval(difference=0.1, low=0.1, high=0.1, cases=3)
+
+    Reference:
+
+    - Efron and Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13
+    """
+    expect(
+        0 < level < 1 and resamples >= 1,
+        "`level` is expected to be between 0 and 1, `resamples` at least 1. "
+        f"Received: level={level}, resamples={resamples}",
+    )
+    first, second = paired_scores(scores_a, scores_b, column)
+    expect(
+        len(first) >= 2,
+        "`scores_a` is expected to hold at least two cases. "
+        f"Received: {len(first)}",
+    )
+    from scipy.stats import bootstrap
+
+    # Not the bias-corrected interval, which does not exist where all
+    # differences are the same.
+    interval = bootstrap(
+        (np.array([*first.values()]), np.array([*second.values()])),
+        _mean_difference,
+        paired=True,
+        confidence_level=level,
+        n_resamples=resamples,
+        method="percentile",
+        random_state=np.random.default_rng(seed),
+    ).confidence_interval
+    difference = _mean_difference(
+        np.array([*first.values()]), np.array([*second.values()])
+    )
+    return PairedInterval(
+        float(difference), float(interval.low), float(interval.high), len(first)
+    )
+
+
+def _mean_difference(
+    first: np.ndarray, second: np.ndarray, axis: int = -1
+) -> Any:
+    return np.mean(first - second, axis=axis)
+
+
+def paired_scores(
+    scores_a: Rows, scores_b: Rows, column: str = "mean"
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Scores by case of two networks, in the order of the first.
+
+    Args:
+        scores_a, scores_b, column: See `paired_interval`.
+
+    Raises:
+        ValueError: If the cases differ or are named twice, or a row has no
+            such column.
+    """
+    first = _by_case("scores_a", scores_a, column)
+    second = _by_case("scores_b", scores_b, column)
+    differing = sorted(first.keys() ^ second.keys())
+    expect(
+        not differing,
+        "`scores_b` is expected to hold the cases of `scores_a`. Received: "
+        f"only in one of them {differing[:5]}",
+    )
+    return first, {case: second[case] for case in first}
+
+
+def _by_case(name: str, rows: Rows, column: str) -> dict[str, float]:
+    for row in rows:
+        expect(
+            "case" in row and column in row,
+            f"`{name}` is expected to have the columns 'case' and {column!r}. "
+            f"Received: {list(row)}",
+        )
+    scores = {str(row["case"]): float(row[column]) for row in rows}
+    expect(
+        len(scores) == len(rows),
+        f"`{name}` is expected to name every case once. Received: "
+        f"{len(rows)} rows of {len(scores)} cases",
+    )
+    return scores
+
+
+def summarize_folds(folds: Sequence[Rows]) -> list[dict[str, Any]]:
+    """Table of scores over the folds of a cross-validation.
+
+    Args:
+        folds: For each fold its rows as `score_cases` returns them.
+
+    Returns:
+        A row for each column of scores and each fold, then for all folds
+        together, in which every case counts once: `score`, the name of the
+        column, `fold`, its number from 0 or `"all"`, `cases`, `mean`, `min`
+        and `max`.
+
+    Raises:
+        ValueError: If there is no fold, a fold is empty or has other columns
+            than the first, or a case appears twice.
+
+    Examples:
+        >>> folds = [[{"case": "a", "mean": 1.0}], [{"case": "b", "mean": 0.5}]]
+        >>> for row in summarize_folds(folds):
+        ...     print(*row.values())
+        mean 0 1 1.0 1.0 1.0
+        mean 1 1 0.5 0.5 0.5
+        mean all 2 0.75 0.5 1.0
+    """
+    rows = [row for fold in folds for row in fold]
+    expect(
+        len(folds) > 0 and all(len(fold) > 0 for fold in folds),
+        "`folds` is expected to hold at least one fold, and each of them a "
+        f"case. Received: {[len(fold) for fold in folds]} cases",
+    )
+    expect(
+        all("case" in row and row.keys() == rows[0].keys() for row in rows),
+        "`folds` is expected to have the same columns in every row, 'case' "
+        "among them. "
+        f"Received: {sorted({tuple(row) for row in rows})}",
+    )
+    cases = [str(row["case"]) for row in rows]
+    twice = sorted({case for case in cases if cases.count(case) > 1})
+    expect(
+        not twice,
+        "`folds` is expected to hold every case once. Received: more than "
+        f"once {twice[:5]}",
+    )
+    parts: dict[Any, Rows] = {**dict(enumerate(folds)), "all": rows}
+    summaries = {fold: summarize(part) for fold, part in parts.items()}
+    return [
+        {
+            "score": name,
+            "fold": fold,
+            "cases": len(parts[fold]),
+            **summaries[fold][name],
+        }
+        for name in summaries["all"]
+        for fold in parts
+    ]
