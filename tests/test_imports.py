@@ -40,7 +40,14 @@ BESIDE_MAY_KNOW = {
     "configuration",
     "files",
 } | BESIDE
-HEAVY = {"matplotlib", "nibabel", "scipy", "tensorflow"}
+HEAVY = {
+    "matplotlib",
+    "nibabel",
+    "pydicom",
+    "scipy",
+    "tensorflow",
+    "tensorflow_io",
+}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
