@@ -15,7 +15,15 @@ from keras_cakes.settings import VARIANTS
 from keras_cakes.settings import SegmentationSettings
 from keras_cakes.settings import read_settings
 
-_STEPS = ("search", "derive", "train", "evaluate", "predict", "compare")
+_STEPS = (
+    "search",
+    "derive",
+    "train",
+    "evaluate",
+    "predict",
+    "compare",
+    "folds",
+)
 
 _DEMO = SegmentationSettings(
     data="phantom",
@@ -106,6 +114,14 @@ def _parser() -> argparse.ArgumentParser:
         if step in ("search", "derive"):
             command.add_argument(
                 "--priority", choices=PRIORITIES, default="performance"
+            )
+        if step == "folds":
+            command.add_argument(
+                "--folds",
+                type=int,
+                nargs="+",
+                default=range(5),
+                help="the folds (default: 0 1 2 3 4)",
             )
         if step in ("train", "evaluate"):
             command.add_argument("--variant", choices=VARIANTS, required=True)
@@ -248,6 +264,12 @@ def _start(
     # A run that was killed has to end with the same bits as one that was
     # not.
     tf.config.experimental.enable_op_determinism()
+    if step == "folds":
+        from keras_cakes.folds import cross_validate
+
+        report = cross_validate(options.output, settings, options.folds)
+        print(report.read_text(encoding="utf-8"))
+        return
     run = SegmentationRun(options.output, settings)
     with run.folder.lock():
         if step == "search":

@@ -29,7 +29,7 @@ FLOORS = [
     ["runs", "settings"],
     ["training", "segmentation_data", "prepare_command"],
     ["segmentation", "paper_tables", "prediction"],
-    ["report"],
+    ["report", "folds"],
     ["cli"],
 ]
 # These stand beside the line and never know a particular model.
