@@ -92,8 +92,8 @@ def run_prepare(options: argparse.Namespace) -> None:
         Preparation(
             None if options.orientation == "keep" else options.orientation,
             options.spacing and tuple(options.spacing),
-            options.window and tuple(options.window),
             options.crop_below,
+            options.window and tuple(options.window),
             options.normalization,
         ),
         workers=options.workers,

@@ -85,14 +85,15 @@ def prepare_image(
     original = Grid(scan.array.shape[:3], scan.affine)
     full = preparation.grid(original)
     image = transfer(scan.array, original, full)
-    if preparation.window is not None:
-        _clip(image, *preparation.window)
+    # Before intensities are clipped, which may lift air to the rest.
     window = _window(scan.source, image, preparation.crop_below)
     grid = full.cropped(
         [part.start for part in window],
         [part.stop - part.start for part in window],
     )
     image = image[window]
+    if preparation.window is not None:
+        _clip(image, *preparation.window)
     if stored.kind in "bui" and image.dtype.kind == "f" and stored.itemsize < 4:
         image = np.rint(image).astype(stored)
     placement = Placement(original, full, grid)

@@ -23,11 +23,11 @@ class Preparation:
         spacing: Millimetres between voxels along each axis; `None` keeps
             that of the file. Images are interpolated linearly, labels by
             class.
-        window: Lowest and highest intensity that is kept, in Hounsfield
-            units for CT; others are clipped. `None` keeps all.
         crop_below: Planes at the borders that hold no voxel above this
             intensity are cut off; `None` cuts nothing. -500 HU is between
             air and body.
+        window: Lowest and highest intensity that is kept, in Hounsfield
+            units for CT; others are clipped. `None` keeps all.
         normalization: `"case"` gives each channel of each volume zero mean
             and unit variance; `"dataset"` uses mean and deviation over the
             foreground of all prepared volumes, as befits CT; `"none"` keeps
@@ -39,8 +39,8 @@ class Preparation:
 
     orientation: str | None = "RAS"
     spacing: tuple[float, float, float] | None = None
-    window: tuple[float, float] | None = None
     crop_below: float | None = None
+    window: tuple[float, float] | None = None
     normalization: str = "case"
 
     def __post_init__(self):
