@@ -240,6 +240,14 @@ def summarize(rows: list[dict[str, Any]], kind: str, phase: str) -> None:
             )
 
 
+def width_of(row: dict[str, Any]) -> str:
+    """The group of layers that a row belongs to."""
+    filters = row["filters"]
+    if filters <= 32:
+        return "up to 32 filters"
+    return "64 filters" if filters < 128 else "128 filters and more"
+
+
 def check() -> None:
     """Results of every plan against `Conv3D` with the embedded kernel."""
     for shape, kernels in SHORT:
@@ -293,12 +301,13 @@ def main() -> None:
         file.with_suffix(".png"),
         {
             phase: [
-                (row["mac_ratio"], row[f"{kinds[-1]}_ratio"], row["filters"])
+                (row["mac_ratio"], row[f"{kinds[-1]}_ratio"], width_of(row))
                 for row in table.rows
                 if row["phase"] == phase
             ]
             for phase in PHASES
         },
+        "Conv3D",
     )
 
 

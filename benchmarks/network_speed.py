@@ -13,7 +13,7 @@ network that is not folded; it has no training.
     python benchmarks/network_speed.py --only unet3d    # one group
     python benchmarks/network_speed.py --short          # results only
 
-Writes `network_speed.csv`.
+Writes `network_speed.csv` and `network_speed.png`.
 """
 
 import functools
@@ -179,6 +179,27 @@ def measure_group(
         keras.utils.clear_session()
 
 
+def draw(file: Path, rows: list[dict[str, Any]]) -> None:
+    """Draws the ratios of the networks, as they are and folded."""
+    panels = {
+        "as trained": ("time_ratio", "inference"),
+        "folded": ("folded_ratio", "inference"),
+        "training": ("time_ratio", "training"),
+    }
+    points = {
+        name: [
+            (row["mac_ratio"], row[column], row["group"])
+            for row in rows
+            if row["phase"] == phase
+            and (row["network"], name) != ("3d", "as trained")
+        ]
+        for name, (column, phase) in panels.items()
+    }
+    side_by_side.save_scatter(
+        file, {name: p for name, p in points.items() if p}, "the 3D network"
+    )
+
+
 def check(folder: Path) -> None:
     """Results of tuned and folded networks against the network itself."""
     shape = (1, 16, 16, 16, 1)
@@ -227,6 +248,7 @@ def main() -> None:
             if row["phase"] == phase and row["network"] != "3d"
         ]
         print(side_by_side.summary(phase, ratios))
+    draw(file.with_suffix(".png"), table.rows)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ of the cost priority runs all candidates and so has more multiply-adds;
     python benchmarks/search_speed.py --size c2fnas      # one of them
     python benchmarks/search_speed.py --short            # checks that it works
 
-Writes `search_speed.csv`.
+Writes `search_speed.csv` and `search_speed.png`.
 """
 
 import dataclasses
@@ -245,6 +245,17 @@ def main() -> None:
         if options.size in (None, name):
             for row in measure(name, backbone, repeats).values():
                 table.add(row)
+    side_by_side.save_scatter(
+        table.file.with_suffix(".png"),
+        {
+            "training step": [
+                (row["mac_ratio"], row["time_ratio"], row["kind"])
+                for row in table.rows
+                if row["kind"] != "plain"
+            ]
+        },
+        "the 3D network",
+    )
 
 
 if __name__ == "__main__":

@@ -21,11 +21,7 @@ logging.getLogger("tensorflow").setLevel("ERROR")
 OUTPUT = Path("build/benchmarks")
 
 # Colours that readers with colour deficiencies tell apart.
-_BUCKETS = {
-    "up to 32 filters": (0, "#56b4e9"),
-    "64 filters": (33, "#e69f00"),
-    "128 filters and more": (128, "#000000"),
-}
+_COLOURS = ("#56b4e9", "#e69f00", "#000000", "#009e73", "#cc79a7")
 
 
 def parser(description: str, repeats: int) -> argparse.ArgumentParser:
@@ -95,33 +91,38 @@ def summary(name: str, ratios: Sequence[float]) -> str:
 
 def save_scatter(
     file: str | os.PathLike[str],
-    panels: Mapping[str, Sequence[tuple[float, float, int]]],
+    panels: Mapping[str, Sequence[tuple[float, float, str]]],
+    peer: str,
 ) -> None:
-    """Draws time against multiply-adds, both as ratios to `Conv3D`.
+    """Draws time against multiply-adds, both as ratios to a peer.
 
     Args:
         file: Path of the PNG.
         panels: For each panel points of ratio of multiply-adds, ratio of
-            time, and filters.
+            time, and the group that they belong to.
+        peer: What the ratios are to.
     """
     # `Figure` without pyplot: nothing global, nothing to close.
     from matplotlib.figure import Figure
 
+    groups = dict.fromkeys(p[2] for points in panels.values() for p in points)
+    colours = dict(zip(groups, _COLOURS, strict=False))
     figure = Figure(figsize=(11, 5.5), layout="constrained")
     all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (name, points) in zip(all_axes, panels.items(), strict=True):
-        ends = [min(point[0] for point in points), 1]
-        axes.axhline(1, color="#d55e00", label="time of Conv3D")
+        ratios = [point[0] for point in points]
+        ends = [min(ratios), max(1, *ratios)]
+        axes.axhline(1, color="#d55e00", label=f"time of {peer}")
         axes.plot(ends, ends, "--", color="#666666", label="time = MACs")
-        for bucket, (_, colour) in _BUCKETS.items():
-            chosen = [p for p in points if _bucket(p[2]) == bucket]
+        for group, colour in colours.items():
+            chosen = [p for p in points if p[2] == group]
             axes.scatter(
                 [p[0] for p in chosen],
                 [p[1] for p in chosen],
                 color=colour,
                 alpha=0.75,
                 linewidths=0,
-                label=bucket,
+                label=group,
             )
         axes.set_xscale("log", base=2)
         axes.set_yscale("log", base=2)
@@ -129,11 +130,7 @@ def save_scatter(
         axes.yaxis.set_major_formatter("{x:.3g}")
         axes.tick_params(labelsize=12)
         axes.set_title(name, fontsize=14)
-        axes.set_xlabel("multiply-adds (MACs) / those of Conv3D", fontsize=13)
-    all_axes[0].set_ylabel("time / that of Conv3D", fontsize=13)
+        axes.set_xlabel(f"multiply-adds (MACs) / those of {peer}", fontsize=13)
+    all_axes[0].set_ylabel(f"time / that of {peer}", fontsize=13)
     all_axes[0].legend(fontsize=11)
     figure.savefig(file, dpi=150)
-
-
-def _bucket(filters: int) -> str:
-    return [n for n, (least, _) in _BUCKETS.items() if filters >= least][-1]
