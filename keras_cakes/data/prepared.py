@@ -21,7 +21,6 @@ VERSION = 1
 MANIFEST = "manifest.json"
 CASE = "case.json"
 CASES = "cases"
-ARRAYS = ("image.npy", "label.npy", "foreground.npy")
 _MOST_BYTES = 1 << 26
 
 
