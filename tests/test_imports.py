@@ -41,6 +41,7 @@ BESIDE_MAY_KNOW = {
     "files",
 } | BESIDE
 HEAVY = {
+    "av",
     "matplotlib",
     "nibabel",
     "pydicom",
