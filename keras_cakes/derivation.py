@@ -183,3 +183,29 @@ def _select_within(
     while prices.total(chosen := at(price, multiple)) > prices.limit:
         price *= _STEP
     return chosen
+
+
+def path_weight_rows(supernet: Supernet) -> list[dict[str, Any]]:
+    """The path weights as rows of a table.
+
+    Returns:
+        For each candidate of each channel `layer`, `sub_kernel`, `channel`,
+        its path `weight` and its number of `draws`.
+    """
+    rows = []
+    weights = path_weights(supernet)
+    for layer in supernet.search_layers:
+        kernels, values = weights[layer.name]
+        draws = layer.draw_counts()
+        for index, kernel in enumerate(kernels):
+            for channel in range(layer.filters):
+                rows.append(
+                    {
+                        "layer": layer.name,
+                        "sub_kernel": kernel,
+                        "channel": channel,
+                        "weight": float(values[index, channel]),
+                        "draws": int(draws[index, channel]),
+                    }
+                )
+    return rows

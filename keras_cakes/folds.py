@@ -14,7 +14,7 @@ from keras_cakes.runs import write_atomic
 from keras_cakes.runs import write_table
 from keras_cakes.runs import write_text
 from keras_cakes.segmentation import SegmentationRun
-from keras_cakes.settings import SegmentationSettings
+from keras_cakes.segmentation_settings import SegmentationSettings
 
 
 def cross_validate(

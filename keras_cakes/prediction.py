@@ -14,10 +14,9 @@ from keras_cakes.data.prepared import open_prepared
 from keras_cakes.data.volumes import Case
 from keras_cakes.data.volumes import read_case
 from keras_cakes.evaluation import predict_volume
-from keras_cakes.runs import RunError
-from keras_cakes.settings import SegmentationSettings
+from keras_cakes.search_run import load_network
+from keras_cakes.segmentation_settings import SegmentationSettings
 from keras_cakes.settings import read_settings
-from keras_cakes.training import load_whole
 
 
 def predict_scan(
@@ -48,13 +47,8 @@ def predict_scan(
             "`target` is expected to be a .nii or .nii.gz file. "
             f"Received: {target}"
         )
-    file = folder / "networks" / variant / "network.keras"
-    if not file.is_file():
-        raise RunError(
-            f"{file}: a trained network is expected; run `train --variant "
-            f"{variant}` first. Received: no such file"
-        )
-    settings = SegmentationSettings(**read_settings(folder / "settings.json"))
+    network = load_network(folder, variant)
+    settings = read_settings(SegmentationSettings, folder / "settings.json")
     scan, _ = read_case(Case(image.name, image, None), ())
     preparation = Preparation(orientation=None)
     foreground: dict[str, list[float]] = {}
@@ -65,7 +59,7 @@ def predict_scan(
     values, placement, _ = prepare_image(scan, preparation)
     mean, deviation = preparation.intensity(statistics(values), foreground)
     label = predict_volume(
-        load_whole(file),
+        network,
         (values.astype(np.float32) - mean) / deviation,
         settings.patch_shape,
         settings.overlap,

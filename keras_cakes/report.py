@@ -1,7 +1,10 @@
-"""The report of a segmentation run: a table, figures, plain words."""
+"""The report of a run: a table, figures, plain words."""
 
+import dataclasses
 import functools
 import json
+from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +12,13 @@ import numpy as np
 
 from keras_cakes import plotting
 from keras_cakes.configuration import Configuration
-from keras_cakes.evaluation import predict_volume
-from keras_cakes.evaluation import read_scores
-from keras_cakes.evaluation import summarize
 from keras_cakes.runs import read_table
 from keras_cakes.runs import write_atomic
 from keras_cakes.runs import write_table
 from keras_cakes.runs import write_text
-from keras_cakes.segmentation import SegmentationRun
-from keras_cakes.segmentation import searches_behind
+from keras_cakes.search_run import SearchRun
+from keras_cakes.search_run import searches_behind
 from keras_cakes.settings import PRIORITIES
-from keras_cakes.training import load_whole
 
 _EXPLANATIONS = {
     "3d": "all 3x3x3",
@@ -27,34 +26,63 @@ _EXPLANATIONS = {
     "p3d": "1x3x3, then 3x1x1",
     "manual_1d": "even split of the three 1D kernels",
     "manual_2d": "even split of the three 2D kernels",
-    "manual_1d2d3d": "even split of all seven kernels",
+    "manual_1d2d": "even split of 1x3x3 and 3x1x1",
+    "manual_2d3d": "even split of 3x3x3 and 1x3x3",
     "performance": "found by the performance-priority search",
     "cost": "found by the cost-priority search",
     "random": "drawn at random, as dear as `performance`",
 }
 
 
-def write_report(run: SegmentationRun) -> Path:
+@dataclasses.dataclass(frozen=True)
+class Contents:
+    """What a kind of run adds to its report.
+
+    Args:
+        heading: Title and what the run was made of.
+        manual: What the variant `manual_1d2d3d` splits evenly.
+        sample: What one forward pass is of.
+        scores: For each score, the main one first, its heading in the
+            table; the name of its column in `comparison.csv` is the key.
+        values: For each variant its scores by the same keys.
+        score_note: What the scores are.
+        figures: For each file name a caption and a figure.
+    """
+
+    heading: str
+    manual: str
+    sample: str
+    scores: Mapping[str, str]
+    values: Mapping[str, Mapping[str, float]]
+    score_note: str
+    figures: Mapping[str, tuple[str, Any]]
+
+
+def write_report(run: SearchRun, contents: Contents) -> Path:
     """Writes `report.md`, `comparison.csv` and `figures/` of a run.
 
     Args:
         run: A run whose variants have been trained and evaluated.
+        contents: What this kind of run adds.
 
     Returns:
         The path of `report.md`.
     """
-    rows = [_row(run, variant) for variant in run.settings.variants]
+    variants = run.variants
+    rows = [
+        {**_cost_row(run, name), **contents.values[name]} for name in variants
+    ]
     write_table(run.folder / "comparison.csv", rows)
     searches = [
         priority
         for priority in PRIORITIES
-        if any(priority in searches_behind(v) for v in run.settings.variants)
+        if any(priority in searches_behind(v) for v in variants)
     ]
-    figures = _write_figures(run, rows, searches)
+    figures = _write_figures(run, rows, searches, contents)
     sections = [
-        _heading(run),
-        "## Networks\n\n" + _table(run, rows),
-        *(_search_section(run, p, rows) for p in searches),
+        contents.heading + "\n\n" + _versions(run),
+        "## Networks\n\n" + _table(rows, contents),
+        *(_search_section(run, p, rows, contents) for p in searches),
         "## Figures\n\n"
         + "\n\n".join(
             f"{caption}\n\n![{caption}](figures/{name})"
@@ -66,10 +94,9 @@ def write_report(run: SegmentationRun) -> Path:
     return path
 
 
-def _row(run: SegmentationRun, variant: str) -> dict[str, Any]:
+def _cost_row(run: SearchRun, variant: str) -> dict[str, Any]:
     folder = run.folder / "networks" / variant
     cost = json.loads((folder / "cost.json").read_text(encoding="utf-8"))
-    scores = summarize(read_scores(folder / "scores.csv"))
     return {
         "name": variant,
         **{key: cost[key] for key in ("params", "macs")},
@@ -79,32 +106,14 @@ def _row(run: SegmentationRun, variant: str) -> dict[str, Any]:
         "ms_min": cost["min_ms"],
         "ms_max": cost["max_ms"],
         "threads": cost.get("threads", "unknown"),
-        "dice": scores["mean"]["mean"],
-        **{
-            f"dice_{name}": scores[name]["mean"]
-            for name in run.data.classes[1:]
-        },
     }
 
 
-def _heading(run: SegmentationRun) -> str:
-    settings = run.settings
-    source = (
-        "the synthetic phantom"
-        if settings.data == "phantom"
-        else f"{Path(settings.data).name}, fold {settings.fold}"
-    )
+def _versions(run: SearchRun) -> str:
     versions = json.loads(
         (run.folder / "versions.json").read_text(encoding="utf-8")
     )
-    shape = " x ".join(str(size) for size in settings.patch_shape)
     return (
-        f"# Sub-kernels on {source}\n\n"
-        f"{len(run.data.training)} training and {len(run.data.validation)} "
-        f"validation cases; patches of {shape} voxels, batches of "
-        f"{settings.batch_size}; a residual U-Net of width {settings.width} "
-        f"and {settings.depth} levels; {settings.steps} training steps per "
-        f"network, {settings.search_steps} per search; seed {settings.seed}. "
         "Every network was trained from scratch in the same way.\n\n"
         "Made with "
         + ", ".join(f"{name} {value}" for name, value in versions.items())
@@ -112,8 +121,7 @@ def _heading(run: SegmentationRun) -> str:
     )
 
 
-def _table(run: SegmentationRun, rows: list[dict[str, Any]]) -> str:
-    classes = run.data.classes[1:]
+def _table(rows: Sequence[Mapping[str, Any]], contents: Contents) -> str:
     head = [
         "network",
         "replaced convolutions",
@@ -122,41 +130,39 @@ def _table(run: SegmentationRun, rows: list[dict[str, Any]]) -> str:
         "params, replaced",
         "MACs, replaced",
         "forward (min - max)",
-        "mean DSC",
-        *(f"DSC {name}" for name in classes),
+        *contents.scores.values(),
     ]
     lines = [head, ["---"] * len(head)]
     for row in rows:
         lines.append(
             [
                 row["name"],
-                _EXPLANATIONS[row["name"]],
+                _EXPLANATIONS.get(row["name"], contents.manual),
                 f"{row['params']:,}",
                 f"{row['macs'] / 1e9:.3f} G",
                 f"{row['params_share']:.0%}",
                 f"{row['macs_share']:.0%}",
                 f"{row['ms']:.0f} ms ({row['ms_min']:.0f} - "
                 f"{row['ms_max']:.0f})",
-                f"{row['dice']:.4f}",
-                *(f"{row[f'dice_{name}']:.4f}" for name in classes),
+                *(f"{row[key]:.4f}" for key in contents.scores),
             ]
         )
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    threads = " or ".join(sorted({str(row["threads"]) for row in rows}))
     return table + (
         "\n\n`params, replaced` and `MACs, replaced` compare the replaced "
         "convolutions with their 3x3x3 form. MACs are multiply-adds of one "
-        "forward pass, `forward` is its time for one patch (median, shortest "
-        f"and longest of many; {_threads(rows)} threads), DSC is the mean over "
-        "validation cases."
+        f"forward pass, `forward` is its time for one {contents.sample} "
+        f"(median, shortest and longest of many; {threads} threads), "
+        f"{contents.score_note}."
     )
 
 
-def _threads(rows: list[dict[str, Any]]) -> str:
-    return " or ".join(sorted({str(row["threads"]) for row in rows}))
-
-
 def _search_section(
-    run: SegmentationRun, priority: str, rows: list[dict[str, Any]]
+    run: SearchRun,
+    priority: str,
+    rows: Sequence[Mapping[str, Any]],
+    contents: Contents,
 ) -> str:
     folder = run.folder / "search" / priority
     weights = read_table(folder / "path_weights.csv")
@@ -181,7 +187,8 @@ def _search_section(
             f"- Each candidate of each channel was drawn {draws.mean():.0f} "
             f"times on average, from {draws.min()} to {draws.max()}."
         )
-    scores = {row["name"]: row["dice"] for row in rows}
+    main = next(iter(contents.scores))
+    scores = {row["name"]: row[main] for row in rows}
     if priority == "performance" and {priority, "random"} <= set(scores):
         gain = scores[priority] - scores["random"]
         lines.append(
@@ -194,10 +201,14 @@ def _search_section(
 
 
 def _write_figures(
-    run: SegmentationRun, rows: list[dict[str, Any]], searches: list[str]
+    run: SearchRun,
+    rows: Sequence[Mapping[str, Any]],
+    searches: Sequence[str],
+    contents: Contents,
 ) -> dict[str, str]:
     figures = {"tradeoff.png": "Accuracy against cost of every network"}
-    _save(run, "tradeoff.png", plotting.plot_tradeoff(rows))
+    key, label = next(iter(contents.scores.items()))
+    _save(run, "tradeoff.png", plotting.plot_tradeoff(rows, key, label))
     for priority in searches:
         folder = run.folder / "search" / priority
         configuration = Configuration.load(folder / "configuration.json")
@@ -210,12 +221,13 @@ def _write_figures(
         _save(run, name, plotting.plot_path_weights(weights))
     figures["training.png"] = "Training loss of the networks"
     _save(run, "training.png", plotting.plot_history(_histories(run)))
-    figures["contours.png"] = "True and predicted contours of a median case"
-    _save(run, "contours.png", _contours(run))
+    for name, (caption, figure) in contents.figures.items():
+        figures[name] = caption
+        _save(run, name, figure)
     return figures
 
 
-def _save(run: SegmentationRun, name: str, figure: Any) -> None:
+def _save(run: SearchRun, name: str, figure: Any) -> None:
     write_atomic(
         run.folder / "figures" / name,
         functools.partial(figure.savefig, format="png"),
@@ -233,32 +245,12 @@ def _grouped(rows: list[dict[str, str]]) -> dict[str, Any]:
     }
 
 
-def _histories(run: SegmentationRun) -> dict[str, Any]:
+def _histories(run: SearchRun) -> dict[str, Any]:
     histories = {}
-    for variant in run.settings.variants:
+    for variant in run.variants:
         rows = read_table(run.folder / "networks" / variant / "history.csv")
         histories[variant] = {
             column: [float(row[column]) for row in rows]
             for column in ("step", "loss")
         }
     return histories
-
-
-def _contours(run: SegmentationRun) -> Any:
-    """The case of median score of the first network, by up to three."""
-    variants = list(run.settings.variants)
-    shown = [v for v in ("3d", *PRIORITIES) if v in variants] or variants[:1]
-    scores = read_scores(run.folder / "networks" / shown[0] / "scores.csv")
-    scores.sort(key=lambda row: row["mean"])
-    median = scores[len(scores) // 2]["case"]
-    volume = next(v for v in run.data.validation if v.name == median)
-    predictions = {}
-    for variant in shown:
-        file = run.folder / "networks" / variant / "network.keras"
-        predictions[variant] = predict_volume(
-            load_whole(file),
-            volume.image,
-            run.settings.patch_shape,
-            run.settings.overlap,
-        )
-    return plotting.plot_contours(volume, predictions, run.data.classes)

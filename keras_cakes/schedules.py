@@ -67,26 +67,32 @@ def volume_schedule(steps: int = 40_000, learning_rate: float = 0.01):
 
 
 def video_schedule(
-    steps_per_epoch: int, search: bool = False, learning_rate: float = 0.04
+    steps_per_epoch: int,
+    search: bool = False,
+    learning_rate: float = 0.04,
+    epochs: int = 70,
 ):
     """The paper's schedule for clips: a tenth of the rate at two epochs.
 
     The rate rises from a quarter over five epochs (the authors' code; the
     paper does not say so) and falls at epochs 50 and 60 of 70; in a
     performance-priority search, which takes twice as long, at 100 and 120 of
-    140.
+    140. A shorter training has all of it in proportion.
 
     Args:
         steps_per_epoch: Training steps of an epoch.
         search: Whether it is for a performance-priority search.
         learning_rate: Learning rate after the rise.
+        epochs: Epochs of a training; a performance-priority search takes
+            twice as many.
     """
+    unit = steps_per_epoch * epochs / 70
     falls = (100, 120) if search else (50, 60)
     # Keras keeps the old rate on the boundary itself.
-    boundaries = [fall * steps_per_epoch - 1 for fall in falls]
+    boundaries = [round(fall * unit) - 1 for fall in falls]
     rates = [learning_rate * 0.1**fall for fall in range(3)]
     return WarmUp(
         keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates),
         start=learning_rate / 4,
-        steps=5 * steps_per_epoch,
+        steps=max(round(5 * unit), 1),
     )

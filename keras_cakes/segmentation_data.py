@@ -14,7 +14,7 @@ from keras_cakes.data.prepared import open_prepared
 from keras_cakes.data.volumes import Case
 from keras_cakes.data.volumes import Volume
 from keras_cakes.data.volumes import load_case
-from keras_cakes.settings import SegmentationSettings
+from keras_cakes.segmentation_settings import SegmentationSettings
 
 _TRAINING_PHANTOMS = 24
 _VALIDATION_PHANTOMS = 8

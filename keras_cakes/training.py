@@ -1,5 +1,6 @@
 """Training that can be killed and goes on to the same result."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,17 @@ import numpy as np
 
 from keras_cakes.losses import DiceCrossEntropy
 from keras_cakes.metrics import DiceScore
+from keras_cakes.optimizers import DecayedSGD
 from keras_cakes.runs import RunError
 from keras_cakes.runs import read_table
 from keras_cakes.runs import write_atomic
+from keras_cakes.runs import write_json
 from keras_cakes.runs import write_table
+from keras_cakes.schedules import video_schedule
 from keras_cakes.schedules import volume_schedule
+
+# Random states, such as those of dropout, which `.keras` files leave out.
+_SEEDS = "seeds.json"
 
 
 def compile_segmentation(
@@ -42,6 +49,48 @@ def compile_segmentation(
     )
 
 
+def compile_video(
+    model: keras.Model,
+    steps_per_epoch: int,
+    epochs: int,
+    *,
+    is_search: bool = False,
+    learning_rate: float = 0.04,
+    decay: float = 3e-4,
+    clip_norm: float = 20.0,
+) -> None:
+    """Compiles with the paper's recipe for clips.
+
+    SGD with momentum 0.9, warm-up and two falls of the learning rate, weight
+    decay of kernels as PyTorch means it, gradients clipped to a global norm,
+    cross-entropy. Accuracy is top-1, and top-5 where there are more classes
+    than five.
+
+    Args:
+        model: Network of logits, or a supernet.
+        steps_per_epoch: Training steps of an epoch.
+        epochs: Epochs of the training of a network.
+        is_search: Whether `model` is the supernet of a performance-priority
+            search, which takes twice the epochs.
+        learning_rate: Learning rate after the warm-up.
+        decay: Weight decay of kernels.
+        clip_norm: Largest global norm of a gradient.
+    """
+    schedule = video_schedule(steps_per_epoch, is_search, learning_rate, epochs)
+    metrics: list[Any] = ["accuracy"]
+    if model.compute_output_shape(model.input.shape)[-1] > 5:
+        metrics.append(
+            keras.metrics.SparseTopKCategoricalAccuracy(5, name="top5")
+        )
+    model.compile(
+        optimizer=DecayedSGD(
+            schedule, momentum=0.9, decay=decay, global_clipnorm=clip_norm
+        ),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=metrics,
+    )
+
+
 def fit_resumable(
     model: keras.Model,
     batches: Callable[[int, int], Any],
@@ -54,10 +103,11 @@ def fit_resumable(
     """Trains with `model.fit`, from the last checkpoint if there is one.
 
     After each epoch (a chunk of steps) `checkpoint.keras` holds the weights,
-    the state of the optimizer and that of the search; `history.csv` holds
-    the metrics and `tensorboard/` the same as events. Data are a function of
-    the step, so with deterministic ops a run that was killed ends with the
-    same weights as one that was not.
+    the state of the optimizer and that of the search, `seeds.json` the random
+    states of dropout and the like; `history.csv` holds the metrics and
+    `tensorboard/` the same as events. Data are a function of the step, so
+    with deterministic ops a run that was killed ends with the same weights as
+    one that was not.
 
     Args:
         model: A compiled model, as it is at the start of the run.
@@ -85,6 +135,8 @@ def fit_resumable(
     if checkpoint.is_file():
         model = load_whole(checkpoint)
     done = int(model.optimizer.iterations)
+    if done:
+        _load_seeds(model, folder / _SEEDS, done)
     if done >= steps:
         return model
     model.fit(
@@ -96,7 +148,7 @@ def fit_resumable(
         # The data come in their own order; Keras would warn otherwise.
         shuffle=False,
         callbacks=[
-            Recorder(checkpoint, folder / "history.csv"),
+            Recorder(checkpoint, folder / "history.csv", folder / _SEEDS),
             keras.callbacks.TensorBoard(
                 str(folder / "tensorboard"), write_graph=False
             ),
@@ -134,12 +186,14 @@ class Recorder(keras.callbacks.Callback):
     Args:
         checkpoint: The `.keras` file.
         history: The `.csv` file.
+        seeds: The `.json` file of random states.
     """
 
-    def __init__(self, checkpoint: Path, history: Path):
+    def __init__(self, checkpoint: Path, history: Path, seeds: Path):
         super().__init__()
         self.checkpoint = checkpoint
         self.history = history
+        self.seeds = seeds
         self.rows: list[dict[str, Any]] = []
 
     def on_train_begin(self, logs=None):
@@ -159,4 +213,40 @@ class Recorder(keras.callbacks.Callback):
         step = int(self.model.optimizer.iterations)
         self.rows.append({"epoch": epoch + 1, "step": step, **values})
         write_table(self.history, self.rows)
+        _save_seeds(self.model, self.seeds, step)
         write_atomic(self.checkpoint, self.model.save)
+
+
+def _seed_states(model: keras.Model) -> list[Any]:
+    """The variables of a model that Keras does not save: random states."""
+    saved = {id(weight) for weight in model.weights}
+    return [
+        variable
+        for variable in model.variables
+        if id(variable) not in saved and "seed" in variable.name
+    ]
+
+
+def _save_seeds(model: keras.Model, file: Path, step: int) -> None:
+    """Adds the random states of a step; those of the last one are kept.
+
+    The checkpoint that follows may not be written any more, and then
+    training goes on from the one before.
+    """
+    known = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    kept = dict(list(known.items())[-1:])
+    states = [state.numpy().tolist() for state in _seed_states(model)]
+    write_json(file, {**kept, str(step): states})
+
+
+def _load_seeds(model: keras.Model, file: Path, step: int) -> None:
+    try:
+        states = json.loads(file.read_text("utf-8"))[str(step)]
+        for variable, state in zip(_seed_states(model), states, strict=True):
+            variable.assign(state)
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{file}: the random states of step {step} are expected; delete "
+            "the checkpoint beside it to train this part anew. Received: "
+            f"{type(error).__name__}: {error}"
+        ) from None

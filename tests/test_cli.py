@@ -6,13 +6,16 @@ import pytest
 
 from keras_cakes import __version__
 from keras_cakes import cli
-from keras_cakes.segmentation import searches_behind
-from keras_cakes.settings import SegmentationSettings
+from keras_cakes import demo_command
+from keras_cakes import run_command
+from keras_cakes import segment_command
+from keras_cakes.search_run import searches_behind
+from keras_cakes.segmentation_settings import SegmentationSettings
 
 
 def test_quick_demo_settings_are_sound():
-    for settings in (cli._DEMO, cli._QUICK):
-        assert dataclasses.asdict(settings)["data"] == "phantom"
+    for name in ("_VOLUMES", "_QUICK_VOLUMES", "_CLIPS", "_QUICK_CLIPS"):
+        assert getattr(demo_command, name).data == "phantom"
     assert searches_behind("random") == ("performance",)
     assert searches_behind("cost") == ("cost",)
     assert searches_behind("3d") == ()
@@ -33,10 +36,10 @@ def test_command_line_messages(tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().out == f"keras-cakes {__version__}\n"
     assert not (tmp_path / "run").exists()
 
-    def interrupt(options):
+    def interrupt(options, settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_run_segment", interrupt)
+    monkeypatch.setattr(segment_command, "start_segmentation", interrupt)
     assert cli.main(["segment", "compare", *flags]) == 130
     assert "the same command goes on" in capsys.readouterr().err
 
@@ -48,7 +51,7 @@ def test_every_setting_is_described_in_help(capsys):
     for field in dataclasses.fields(SegmentationSettings):
         assert "--" + field.name.replace("_", "-") in text
     assert "Strength of the cost-priority lasso" in text
-    assert cli._plane("0,2") == (0, 2)
+    assert run_command._pair("0,2") == (0, 2)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from keras_cakes.cli import main
 from keras_cakes.folds import cross_validate
-from keras_cakes.settings import SegmentationSettings
+from keras_cakes.segmentation_settings import SegmentationSettings
 from tests.test_prepare_command import _folder
 
 

@@ -6,12 +6,14 @@ from types import SimpleNamespace
 import pytest
 
 from keras_cakes import report
+from keras_cakes import segmentation_report
 from keras_cakes.configuration import Configuration
 from keras_cakes.runs import RunFolder
 from keras_cakes.runs import write_json
 from keras_cakes.runs import write_table
 from keras_cakes.runs import write_text
-from keras_cakes.settings import SegmentationSettings
+from keras_cakes.segmentation_settings import SegmentationSettings
+from keras_cakes.video_settings import VideoSettings
 
 CLASSES = ("background", "rising", "falling")
 
@@ -42,12 +44,33 @@ def run(tmp_path):
     chosen = Configuration({"conv": {"3x3x3": 1, "1x3x3": 1}})
     write_text(search / "configuration.json", chosen.to_json())
     data = SimpleNamespace(training=[0] * 4, validation=[0], classes=CLASSES)
-    return SimpleNamespace(settings=settings, folder=folder, data=data)
+    return SimpleNamespace(
+        settings=settings,
+        variants=settings.variants,
+        folder=folder,
+        data=data,
+    )
 
 
-def test_table_gives_cost_time_and_score(run):
-    rows = [report._row(run, name) for name in run.settings.variants]
-    table = report._table(run, rows)
+@pytest.fixture
+def contents(run, monkeypatch):
+    """What a segmentation adds, without the figure of contours."""
+    monkeypatch.setattr(segmentation_report, "_contours", lambda run: None)
+    monkeypatch.setattr(
+        segmentation_report, "write_report", lambda run, contents: contents
+    )
+    return segmentation_report.write_segmentation_report(run)
+
+
+def _rows(run, contents):
+    return [
+        {**report._cost_row(run, name), **contents.values[name]}
+        for name in run.variants
+    ]
+
+
+def test_table_gives_cost_time_and_score(run, contents):
+    table = report._table(_rows(run, contents), contents)
     assert (
         "| performance | found by the performance-priority search | 12,345 "
         "| 0.067 G | 40% | 25% | 5 ms (4 - 9) | 0.7500 | 0.7500 | 0.7500 |"
@@ -55,9 +78,9 @@ def test_table_gives_cost_time_and_score(run):
     assert "1 or 2 threads" in table
 
 
-def test_search_section_lets_the_reader_judge(run):
-    rows = [report._row(run, name) for name in run.settings.variants]
-    text = report._search_section(run, "performance", rows)
+def test_search_section_lets_the_reader_judge(run, contents):
+    rows = _rows(run, contents)
+    text = report._search_section(run, "performance", rows, contents)
     assert "mean 1.000, standard deviation 0.141, from 0.800 to 1.200" in text
     assert "3x3x3 1, 1x3x3 1; an even split would give 1 each" in text
     assert "drawn 5 times on average, from 3 to 8" in text
@@ -65,14 +88,16 @@ def test_search_section_lets_the_reader_judge(run):
     assert "difference of +0.2500" in text
 
 
-def test_heading_names_data_settings_and_versions(run):
-    text = report._heading(run)
+def test_heading_names_data_settings_and_versions(run, contents):
+    text = f"{contents.heading} {report._versions(run)}"
     versions = json.loads((run.folder / "versions.json").read_text())
     assert text.startswith("# Sub-kernels on the synthetic phantom")
     assert "4 training and 1 validation cases" in text
     assert f"keras {versions['keras']}" in text
 
 
-def test_every_variant_is_explained():
-    every = set(SegmentationSettings().variants)
-    assert set(report._EXPLANATIONS) == every
+@pytest.mark.parametrize("kind", [SegmentationSettings, VideoSettings])
+def test_every_variant_is_explained(kind):
+    # What `manual_1d2d3d` splits depends on the kind of run.
+    every = {*kind.known_variants()} - {"manual_1d2d3d"}
+    assert every <= set(report._EXPLANATIONS)

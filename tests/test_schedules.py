@@ -47,6 +47,15 @@ def test_search_on_clips(epoch, rate):
     assert float(schedule(epoch * 100)) == pytest.approx(rate)
 
 
+@pytest.mark.parametrize(
+    ("step", "rate"),
+    [(0, 0.01), (1, 0.02), (3, 0.04), (29, 0.04), (30, 4e-3), (36, 4e-4)],
+)
+def test_a_short_training_has_all_of_it(step, rate):
+    schedule = video_schedule(steps_per_epoch=3, epochs=14)
+    assert float(schedule(step)) == pytest.approx(rate)
+
+
 def test_saved_with_an_optimizer():
     optimizer = keras.optimizers.SGD(video_schedule(10))
     config = keras.saving.serialize_keras_object(optimizer)

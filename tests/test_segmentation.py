@@ -13,7 +13,7 @@ from keras_cakes.configuration import Configuration
 from keras_cakes.data.phantom import write_msd
 from keras_cakes.runs import RunError
 from keras_cakes.segmentation import SegmentationRun
-from keras_cakes.settings import SegmentationSettings
+from keras_cakes.segmentation_settings import SegmentationSettings
 
 TINY = {
     "patch_shape": (16, 16, 16),

@@ -5,9 +5,10 @@ import json
 
 import pytest
 
-from keras_cakes.settings import VARIANTS
-from keras_cakes.settings import SegmentationSettings
+from keras_cakes.segmentation_settings import VARIANTS
+from keras_cakes.segmentation_settings import SegmentationSettings
 from keras_cakes.settings import read_settings
+from keras_cakes.video_settings import VideoSettings
 
 
 @pytest.mark.parametrize(
@@ -50,14 +51,14 @@ def test_damaged_settings(tmp_path, text):
     path = tmp_path / "settings.json"
     path.write_text(text)
     with pytest.raises(ValueError, match="settings.json: the settings"):
-        read_settings(path)
+        read_settings(SegmentationSettings, path)
 
 
 def test_settings_come_back_from_json(tmp_path):
     settings = SegmentationSettings(rotate=((0, 2),), cases=3, learning_rate=1)
     path = tmp_path / "settings.json"
     path.write_text(json.dumps(dataclasses.asdict(settings)))
-    assert SegmentationSettings(**read_settings(path)) == settings
+    assert read_settings(SegmentationSettings, path) == settings
     assert settings.variants == VARIANTS
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+from keras import ops
 
 from keras_cakes.layers.normalization import has_several_replicas
 
@@ -25,6 +26,22 @@ def normalize(inputs: Any, normalization: str, name: str) -> Any:
         synchronized=has_several_replicas(),
         name=name,
     )(inputs)
+
+
+def video_head(x: Any, classes: int, dropout: float) -> Any:
+    """Logits of each frame from its pooled features, and their mean."""
+    x = keras.layers.TimeDistributed(
+        keras.layers.GlobalAveragePooling2D(), name="frame_pool"
+    )(x)
+    x = keras.layers.Dropout(dropout, name="dropout")(x)
+    # Logits in float32, as their mean.
+    logits = keras.layers.Dense(
+        classes,
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
+        dtype="float32",
+        name="frame_logits",
+    )(x)
+    return ops.mean(logits, axis=1)
 
 
 def check_positive(**arguments: Any) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_cakes.models.convolution import apply_convolution
 from keras_cakes.models.convolution import build_with
 from keras_cakes.models.parts import normalize
+from keras_cakes.models.parts import video_head
 
 # Blocks and bottleneck channels of each stage.
 _STAGES = ((3, 64), (4, 128), (6, 256), (3, 512))
@@ -92,7 +92,7 @@ def resnet50_video(
             strides = {**_UNSTRIDED, strided: (1, stride, stride)}
             filters = _STAGES[stage - 1][1]
             x = _bottleneck(x, filters, strides, prefix, apply)
-        return keras.Model(clip, _head(x, classes, dropout), name=name)
+        return keras.Model(clip, video_head(x, classes, dropout), name=name)
 
     return build_with(build, convolution)
 
@@ -122,21 +122,6 @@ def _bottleneck(x, filters, strides, name, apply):
     y = normalize(y, "batch", f"{name}_expand_norm")
     y = keras.layers.Add(name=f"{name}_add")([shortcut, y])
     return keras.layers.ReLU(name=f"{name}_relu")(y)
-
-
-def _head(x, classes, dropout):
-    x = keras.layers.TimeDistributed(
-        keras.layers.GlobalAveragePooling2D(), name="frame_pool"
-    )(x)
-    x = keras.layers.Dropout(dropout, name="dropout")(x)
-    # Logits in float32, as their mean.
-    logits = keras.layers.Dense(
-        classes,
-        kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
-        dtype="float32",
-        name="frame_logits",
-    )(x)
-    return ops.mean(logits, axis=1)
 
 
 def _convolve(x, filters, size, name, strides=1, apply=apply_convolution):

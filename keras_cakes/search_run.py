@@ -1,0 +1,283 @@
+"""The steps of any run: search, derive, train, evaluate."""
+
+import abc
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+from typing import ClassVar
+
+import keras
+
+from keras_cakes.baselines import random_configuration
+from keras_cakes.configuration import Configuration
+from keras_cakes.conversion import replace
+from keras_cakes.conversion import replaceable_layers
+from keras_cakes.cost import count_cost
+from keras_cakes.cost import measure_latency
+from keras_cakes.derivation import derive
+from keras_cakes.derivation import path_weight_rows
+from keras_cakes.runs import RunError
+from keras_cakes.runs import RunFolder
+from keras_cakes.runs import write_atomic
+from keras_cakes.runs import write_json
+from keras_cakes.runs import write_table
+from keras_cakes.runs import write_text
+from keras_cakes.search import to_supernet
+from keras_cakes.settings import PRIORITIES
+from keras_cakes.settings import RunSettings
+from keras_cakes.training import fit_resumable
+from keras_cakes.training import load_whole
+
+
+class SearchRun(abc.ABC):
+    """One run folder and the steps that fill it.
+
+    Every step returns at once if its result is there already, and takes up
+    its training where it stopped. A kind of run says what its data, its
+    network, its recipe and its scores are.
+
+    Args:
+        folder: The run folder.
+        settings: The settings of the run.
+        verbose: As in `model.fit`.
+    """
+
+    # What `build(...)` takes for the variants that need no search.
+    convolutions: ClassVar[dict[str, Any]]
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        settings: RunSettings,
+        verbose: int | str = "auto",
+    ):
+        self.verbose = verbose
+        # Bad data, and settings that do not fit them, are found before the
+        # folder exists.
+        self.prepare()
+        self.build("3d")
+        self.folder = RunFolder(
+            folder,
+            dataclasses.asdict(settings),
+            # Each network is made alone, so others may join later.
+            free=("variants",),
+        )
+        self._settings = settings
+
+    @abc.abstractmethod
+    def prepare(self) -> None:
+        """Loads the data."""
+
+    @abc.abstractmethod
+    def build(self, convolution: Any) -> keras.Model:
+        """The network of certain convolutions."""
+
+    @abc.abstractmethod
+    def compile(self, model: keras.Model, steps: int, is_search: bool) -> None:
+        """Compiles a network, or a supernet, for a number of steps."""
+
+    @abc.abstractmethod
+    def batches(self, start_step: int, steps: int) -> Any:
+        """The training data from one step on."""
+
+    @abc.abstractmethod
+    def steps(self, priority: str | None) -> tuple[int, int]:
+        """Steps of a search, or of a network, and those of an epoch."""
+
+    @abc.abstractmethod
+    def score(self, network: keras.Model) -> list[dict[str, Any]]:
+        """A row for each validation case."""
+
+    @property
+    @abc.abstractmethod
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The networks that are compared."""
+        return self._settings.variants
+
+    def search(self, priority: str) -> Path:
+        """Trains the supernet of a search; returns its file."""
+        _check("priority", priority, PRIORITIES)
+        settings = self._settings
+        folder = self.folder / "search" / priority
+        supernet_file = folder / "supernet.keras"
+        if supernet_file.is_file():
+            return supernet_file
+        self._seed()
+        supernet = to_supernet(
+            self.build("3d"),
+            kernel_set=settings.kernel_set,
+            priority=priority,
+            lasso=settings.lasso,
+            draw=settings.draw,
+            aggregation=settings.aggregation,
+            seed=settings.seed,
+        )
+        trained = self._fit(supernet, folder, priority)
+        write_table(folder / "path_weights.csv", path_weight_rows(trained))
+        _finish(trained, supernet_file)
+        return supernet_file
+
+    def derive(self, priority: str) -> Configuration:
+        """Derives the configuration of a search, which has to be done."""
+        _check("priority", priority, PRIORITIES)
+        folder = self.folder / "search" / priority
+        file = folder / "configuration.json"
+        if not file.is_file():
+            supernet_file = folder / "supernet.keras"
+            if not supernet_file.is_file():
+                raise RunError(
+                    f"{supernet_file}: a finished search is expected; run "
+                    f"`search --priority {priority}` first. "
+                    "Received: no such file"
+                )
+            supernet = load_whole(supernet_file)
+            configuration = derive(
+                supernet,
+                rule=self._settings.rule,
+                channel_multiple=self._settings.channel_multiple,
+            )
+            write_text(file, configuration.to_json())
+        return Configuration.load(file)
+
+    def train(self, variant: str) -> Path:
+        """Trains a network from scratch; returns its file."""
+        _check("variant", variant, self._settings.known_variants())
+        folder = self.folder / "networks" / variant
+        file = folder / "network.keras"
+        if file.is_file():
+            return file
+        configuration = self._configuration(variant)
+        self._seed()
+        if configuration is None:
+            network = self.build(self.convolutions[variant])
+        else:
+            network = replace(self.build("3d"), configuration)
+            write_text(folder / "configuration.json", configuration.to_json())
+        write_json(folder / "classes.json", list(self.classes))
+        trained = self._fit(network, folder, None)
+        _finish(trained, file)
+        return file
+
+    def network(self, variant: str) -> keras.Model:
+        """Loads a trained network."""
+        _check("variant", variant, self._settings.known_variants())
+        return load_network(self.folder.path, variant)
+
+    def evaluate(self, variant: str) -> Path:
+        """Scores a trained network and measures it; returns the scores."""
+        network = self.network(variant)
+        folder = self.folder / "networks" / variant
+        file = folder / "scores.csv"
+        if file.is_file():
+            return file
+        write_json(folder / "cost.json", self._cost(network))
+        write_table(file, self.score(network))
+        return file
+
+    def complete(self) -> None:
+        """Does every step of the variants that is not done yet."""
+        for variant in self._settings.variants:
+            for priority in searches_behind(variant):
+                self.search(priority)
+                self.derive(priority)
+            self.train(variant)
+            self.evaluate(variant)
+
+    def _configuration(self, variant: str) -> Configuration | None:
+        if variant in PRIORITIES:
+            return self.derive(variant)
+        if variant != "random":
+            return None
+        model = self.build("3d")
+        searched = replace(model, self.derive("performance"))
+        return random_configuration(
+            model,
+            self._settings.kernel_set,
+            macs=count_cost(searched).macs,
+            seed=self._settings.seed,
+        )
+
+    def _fit(
+        self, model: keras.Model, folder: Path, priority: str | None
+    ) -> keras.Model:
+        steps, steps_per_epoch = self.steps(priority)
+        self.compile(model, steps, priority == "performance")
+        print(f"{folder.relative_to(self.folder.path)}: {steps} steps")
+        return fit_resumable(
+            model,
+            self.batches,
+            steps=steps,
+            steps_per_epoch=steps_per_epoch,
+            folder=folder,
+            verbose=self.verbose,
+        )
+
+    def _cost(self, network: keras.Model) -> dict[str, Any]:
+        import tensorflow as tf
+
+        plain = self.build("3d")
+        whole = count_cost(plain)
+        replaced = whole.of(replaceable_layers(plain))
+        cost = count_cost(network)
+        forward = measure_latency(network).inference
+        # What is not replaced is the same in every variant.
+        params = cost.params - (whole.params - replaced.params)
+        macs = cost.macs - (whole.macs - replaced.macs)
+        return {
+            "params": cost.params,
+            "macs": cost.macs,
+            "replaced_params": params,
+            "replaced_macs": macs,
+            "replaced_params_share": params / replaced.params,
+            "replaced_macs_share": macs / replaced.macs,
+            "median_ms": forward.median_ms,
+            "min_ms": forward.min_ms,
+            "max_ms": forward.max_ms,
+            "threads": tf.config.threading.get_intra_op_parallelism_threads()
+            or os.cpu_count(),
+        }
+
+    def _seed(self) -> None:
+        keras.utils.set_random_seed(self._settings.seed)
+
+
+def load_network(folder: Path, variant: str) -> keras.Model:
+    """Loads a trained network of a run folder.
+
+    Raises:
+        RunError: If there is none, or it is damaged.
+    """
+    file = folder / "networks" / variant / "network.keras"
+    if not file.is_file():
+        raise RunError(
+            f"{file}: a trained network is expected; run "
+            f"`train --variant {variant}` first. Received: no such file"
+        )
+    return load_whole(file)
+
+
+def _finish(model: keras.Model, file: Path) -> None:
+    """Puts the trained model in place; only then its checkpoint may go."""
+    write_atomic(file, model.save)
+    for name in ("checkpoint.keras", "seeds.json"):
+        (file.parent / name).unlink(missing_ok=True)
+
+
+def searches_behind(variant: str) -> tuple[str, ...]:
+    """The searches that a variant needs; a random one matches a cost."""
+    if variant == "random":
+        return ("performance",)
+    return (variant,) if variant in PRIORITIES else ()
+
+
+def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(
+            f"`{name}` is expected to be one of {allowed}. "
+            f"Received: {name}={value!r}"
+        )

@@ -1,0 +1,95 @@
+"""The settings of a segmentation run."""
+
+import dataclasses
+
+from keras_cakes.models.parts import NORMALIZATIONS
+from keras_cakes.settings import PRIORITIES
+from keras_cakes.settings import RunSettings
+from keras_cakes.settings import is_size
+
+VARIANTS = (
+    "3d",
+    "2d",
+    "p3d",
+    "manual_1d",
+    "manual_2d",
+    "manual_1d2d3d",
+    *PRIORITIES,
+    "random",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmentationSettings(RunSettings):
+    """Everything that the result of a segmentation run depends on.
+
+    The settings of every run, and
+
+    Args:
+        data: Folder in the layout of the MSD, or a list of cases in it other
+            than its `dataset.json`, a prepared folder, or `"phantom"`.
+        fold: Fold whose cases are for validation.
+        cases: Number of cases used of each side; `None` for all.
+        patch_shape: `(depth, height, width)` in voxels.
+        depth: Levels of the U-Net.
+        normalization: `"batch"` or `"instance"`.
+        steps: Training steps of each network.
+        search_steps: Training steps of each supernet.
+        steps_per_epoch: Steps from one checkpoint to the next.
+        foreground: Share of patches placed around a foreground voxel.
+        flip: Axes that training flips.
+        rotate: Planes, such as `[[0, 2]]`, that training turns.
+        overlap: Overlap of the sliding window, from 0 to below 1.
+
+    Raises:
+        ValueError: If a setting is not as stated.
+    """
+
+    fold: int = 0
+    cases: int | None = None
+    patch_shape: tuple[int, ...] = (48, 64, 48)
+    depth: int = 3
+    normalization: str = "batch"
+    steps: int = 600
+    search_steps: int = 600
+    steps_per_epoch: int = 50
+    foreground: float = 0.67
+    flip: tuple[int, ...] = (0, 1, 2)
+    rotate: tuple[tuple[int, int], ...] = ()
+    overlap: float = 0.5
+    variants: tuple[str, ...] = VARIANTS
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.choose(normalization=NORMALIZATIONS)
+        self.require_positive(
+            ("depth", "steps", "search_steps", "steps_per_epoch")
+        )
+        self.expect(
+            "cases",
+            self.cases is None or self.cases > 0,
+            "to be positive or None",
+        )
+        for name in ("steps", "search_steps"):
+            steps = getattr(self, name)
+            self.expect(
+                name,
+                steps % min(self.steps_per_epoch, steps) == 0,
+                f"to be a multiple of steps_per_epoch={self.steps_per_epoch}",
+            )
+        self.expect("fold", self.fold >= 0, "to be 0 or more")
+        value = self.foreground
+        self.expect("foreground", 0 <= value <= 1, "to lie from 0 to 1")
+        value = self.overlap
+        self.expect("overlap", 0 <= value < 1, "to lie from 0 to below 1")
+        shape = self.patch_shape
+        self.expect(
+            "patch_shape",
+            len(shape) == 3 and all(is_size(size) for size in shape),
+            "to be three positive sizes",
+        )
+        self.expect("flip", {*self.flip} <= {0, 1, 2}, "to name axes 0 to 2")
+
+    @classmethod
+    def known_variants(cls) -> tuple[str, ...]:
+        return VARIANTS

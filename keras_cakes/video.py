@@ -1,0 +1,140 @@
+"""Runs on clips: a network of one prediction a clip, scored by accuracy."""
+
+import os
+from typing import Any
+from typing import ClassVar
+
+import keras
+
+from keras_cakes.data.video import ClipAugmentation
+from keras_cakes.data.video import clip_views
+from keras_cakes.data.video import clips
+from keras_cakes.evaluation import clip_rows
+from keras_cakes.evaluation import predict_clips
+from keras_cakes.models.residual_video import residual_video
+from keras_cakes.models.resnet50_video import resnet50_video
+from keras_cakes.search_run import SearchRun
+from keras_cakes.training import compile_video
+from keras_cakes.video_data import load_video_data
+from keras_cakes.video_settings import VideoSettings
+
+
+class VideoRun(SearchRun):
+    """The run of a network for clips.
+
+    Args:
+        folder: The run folder.
+        settings: The settings of the run.
+        verbose: As in `model.fit`.
+    """
+
+    convolutions: ClassVar[dict[str, Any]] = {
+        "3d": "3d",
+        "2d": "2d",
+        "p3d": "p3d",
+        "manual_1d2d": "video_1d2d",
+        "manual_2d3d": "video_2d3d",
+        "manual_1d2d3d": "video_1d2d3d",
+    }
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        settings: VideoSettings,
+        verbose: int | str = "auto",
+    ):
+        self.settings = settings
+        super().__init__(folder, settings, verbose)
+
+    def prepare(self) -> None:
+        self.data = load_video_data(self.settings)
+        self.augmentation = augmentation_of(self.settings)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.data.classes
+
+    def build(self, convolution: Any) -> keras.Model:
+        settings = self.settings
+        channels = self.data.training.channels
+        shape = (settings.frames, *settings.size, channels)
+        classes = len(self.data.classes)
+        if settings.network == "resnet50":
+            return resnet50_video(
+                shape, classes, convolution, dropout=settings.dropout
+            )
+        return residual_video(
+            shape,
+            classes,
+            convolution,
+            width=settings.width,
+            stages=settings.stages,
+            blocks=settings.blocks,
+            dropout=settings.dropout,
+        )
+
+    def compile(self, model: keras.Model, steps: int, is_search: bool) -> None:
+        steps_per_epoch = self._steps_per_epoch
+        epochs = steps // steps_per_epoch
+        compile_video(
+            model,
+            steps_per_epoch,
+            # The schedule counts in epochs of a network.
+            epochs / 2 if is_search else epochs,
+            is_search=is_search,
+            learning_rate=self.settings.learning_rate,
+            decay=self.settings.decay,
+        )
+
+    def batches(self, start_step: int, steps: int) -> Any:
+        settings = self.settings
+        return clips(
+            self.data.training,
+            settings.frames,
+            settings.batch_size,
+            seed=settings.seed,
+            start_step=start_step,
+            steps=steps,
+            augmentation=self.augmentation,
+            short=settings.short,
+        )
+
+    def steps(self, priority: str | None) -> tuple[int, int]:
+        steps = self._steps_per_epoch
+        return steps * self.settings.epochs_of(priority), steps
+
+    def score(self, network: keras.Model) -> list[dict[str, Any]]:
+        validation = self.data.validation
+        predictions = predict_clips(
+            network, views_of(validation, self.settings)
+        )
+        return clip_rows(predictions, validation.names)
+
+    @property
+    def _steps_per_epoch(self) -> int:
+        # The rest of an incomplete batch comes first in the next epoch.
+        return len(self.data.training) // self.settings.batch_size
+
+
+def augmentation_of(settings: VideoSettings) -> ClipAugmentation:
+    """How frames become what a network sees."""
+    return ClipAugmentation(
+        settings.size,
+        settings.crop,
+        flip=settings.flip,
+        flip_pairs=settings.label_swaps,
+        standardize=settings.standardize,
+    )
+
+
+def views_of(source: Any, settings: VideoSettings) -> Any:
+    """What evaluation sees of clips."""
+    return clip_views(
+        source,
+        settings.frames,
+        settings.batch_size,
+        clips=settings.views,
+        crops=settings.crops,
+        augmentation=augmentation_of(settings),
+        short=settings.short,
+    )

@@ -1,0 +1,123 @@
+"""The clips of a video run."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from keras_cakes.data.errors import DataError
+from keras_cakes.data.video import FrameSource
+from keras_cakes.data.video import VideoClips
+from keras_cakes.data.video import is_packed
+from keras_cakes.data.video import open_packed
+from keras_cakes.data.video import phantom_clips
+from keras_cakes.data.video import read_class_folders
+from keras_cakes.data.video import read_clip_list
+from keras_cakes.video_settings import VideoSettings
+
+_TRAINING_PHANTOMS = 256
+_VALIDATION_PHANTOMS = 128
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoData:
+    """Clips to train on and to validate with.
+
+    Args:
+        training: Training clips.
+        validation: Validation clips, of the same classes.
+    """
+
+    training: FrameSource
+    validation: FrameSource
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.training.classes
+
+
+def load_video_data(settings: VideoSettings) -> VideoData:
+    """Opens, or makes, the clips that the settings name.
+
+    Raises:
+        DataError: If a file is not what it should be, or the two sides have
+            other classes.
+        ValueError: If no validation clips are named.
+    """
+    if settings.data == "phantom":
+        # Room for crops beside the one in the middle.
+        shape = (2 * settings.frames, *(s + s // 4 for s in settings.size))
+        training, validation = (
+            phantom_clips(count, shape, settings.seed + side, "both")
+            for side, count in enumerate(
+                (_TRAINING_PHANTOMS, _VALIDATION_PHANTOMS)
+            )
+        )
+    else:
+        path = Path(settings.data)
+        if settings.validation:
+            training = open_clips(path, settings)
+            validation = open_clips(Path(settings.validation), settings)
+        elif path.suffix == ".csv":
+            training = open_clips(path, settings, settings.training_split)
+            validation = open_clips(path, settings, settings.validation_split)
+        else:
+            parts = (settings.training_split, settings.validation_split)
+            training, validation = (
+                open_clips(_part(path, name), settings) for name in parts
+            )
+    if training.classes != validation.classes:
+        raise DataError(
+            f"{settings.validation or settings.data}: validation clips of "
+            f"the classes {training.classes[:5]} are expected. Received: "
+            f"{validation.classes[:5]}"
+        )
+    if settings.clips_per_class is not None:
+        training = training.subset(_drawn(training, settings))
+    if len(training) < settings.batch_size:
+        raise ValueError(
+            f"`batch_size` is expected to be at most {len(training)}, the "
+            f"number of training clips. Received: {settings.batch_size}"
+        )
+    return VideoData(training, validation)
+
+
+def open_clips(
+    path: Path, settings: VideoSettings, split: str | None = None
+) -> FrameSource:
+    """Opens a pack, a list, or class folders.
+
+    Args:
+        path: Where they are.
+        settings: Channels, and the folder that paths of a list are below.
+        split: Which rows of a CSV list; by default all.
+    """
+    if is_packed(path):
+        return open_packed(path, settings.channels)
+    if path.is_dir():
+        dataset = read_class_folders(path)
+    else:
+        dataset = read_clip_list(path, settings.root or None, split=split)
+    return VideoClips(dataset, settings.channels)
+
+
+def _part(folder: Path, name: str) -> Path:
+    if not (folder / name).exists():
+        raise DataError(
+            f"{folder / name}: a pack or class folders are expected, unless "
+            "`validation` names the clips to validate with. Received: no "
+            "such folder"
+        )
+    return folder / name
+
+
+def _drawn(source: FrameSource, settings: VideoSettings) -> list[str]:
+    """Names of a few clips of each class."""
+    wanted = settings.clips_per_class
+    generator = np.random.default_rng(settings.seed)
+    chosen: list[int] = []
+    for label in range(len(source.classes)):
+        own = np.flatnonzero(source.labels == label)
+        chosen += generator.permutation(own)[:wanted].tolist()
+    return [source.names[number] for number in sorted(chosen)]
