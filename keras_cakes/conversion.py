@@ -51,7 +51,8 @@ def replaceable_layers(
         layers: Which ones: names, or a function of a layer that says yes or
             no. By default every `Conv3D` of at least three taps along each
             axis, except in the stem and the head: a convolution with no
-            other before it, or none after it, stays as it is.
+            other before it stays as it is, and so does one with neither a
+            convolution nor a dense layer after it.
 
     Returns:
         Layer names in network order.
@@ -70,8 +71,8 @@ def replaceable_layers(
             layer.name
             for layer in convolutions
             if min(layer.kernel_size) >= 3
-            and graph.reaches_convolution(layer.name, upstream=True)
-            and graph.reaches_convolution(layer.name, upstream=False)
+            and graph.reaches_features(layer.name, upstream=True)
+            and graph.reaches_features(layer.name, upstream=False)
         ]
     elif callable(layers):
         chosen = [layer.name for layer in convolutions if layers(layer)]

@@ -31,6 +31,7 @@ _CONVOLUTIONS = (
     keras.layers.Conv3D,
     keras.layers.Conv3DTranspose,
 )
+_DENSE = (keras.layers.Dense, keras.layers.EinsumDense)
 
 
 def as_functional(model: keras.Model) -> keras.Model:
@@ -84,8 +85,8 @@ class Graph:
         """The layer or operation of that name."""
         return self._operations[name]
 
-    def reaches_convolution(self, name: str, upstream: bool) -> bool:
-        """Whether another convolution lies upstream or downstream."""
+    def reaches_features(self, name: str, upstream: bool) -> bool:
+        """Whether another convolution, or a dense layer, lies that way."""
         edges = self.producers if upstream else self.consumers
         queue, seen = deque(edges[name]), set()
         while queue:
@@ -93,7 +94,7 @@ class Graph:
             if current in seen:
                 continue
             seen.add(current)
-            if isinstance(self.layer(current), _CONVOLUTIONS):
+            if isinstance(self.layer(current), (*_CONVOLUTIONS, *_DENSE)):
                 return True
             queue.extend(edges[current])
         return False

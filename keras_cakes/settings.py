@@ -154,16 +154,13 @@ def _arguments(text: str) -> dict[str, str]:
     """The arguments that a docstring describes."""
     described: dict[str, str] = {}
     name = ""
-    for line in text.splitlines():
-        entry = line.strip()
-        head, colon, words = entry.partition(": ")
-        if colon and head.isidentifier():
-            name = head
-            described[name] = words
-        elif name and line.startswith(" " * 8):
-            described[name] += f" {entry}"
+    section = text.partition("Args:\n")[2].partition("\n\n")[0]
+    for line in section.splitlines():
+        if line.startswith(" " * 8):
+            described[name] += f" {line.strip()}"
         else:
-            name = ""
+            name, _, words = line.strip().partition(": ")
+            described[name] = words
     return described
 
 
@@ -179,7 +176,7 @@ def _check_type(field: dataclasses.Field, value: Any) -> None:
     if field.name in _OPTIONAL:
         kind, allowed = int, (int, type(None))
     if not isinstance(value, allowed) or (
-        isinstance(value, bool) and kind is not bool
+        isinstance(value, bool) != (kind is bool)
     ):
         raise ValueError(
             f"`{field.name}` is expected to be of type {kind.__name__}. "

@@ -138,11 +138,12 @@ def _pack(options: argparse.Namespace) -> None:
             workers=options.workers,
             on_error=options.on_error,
         )
+        left_out = {**dataset.skipped, **packed.skipped}
         print(
             f"{options.output / (split or '')}: {len(packed)} clips of "
-            f"{len(packed.classes)} classes, {len(packed.skipped)} left out"
+            f"{len(packed.classes)} classes, {len(left_out)} left out"
         )
-        for name, reason in packed.skipped.items():
+        for name, reason in left_out.items():
             print(f"left out: {name}: {reason}")
 
 

@@ -8,11 +8,11 @@ import numpy as np
 from keras_cakes.data.errors import DataError
 from keras_cakes.data.video import FrameSource
 from keras_cakes.data.video import VideoClips
-from keras_cakes.data.video import is_packed
 from keras_cakes.data.video import open_packed
 from keras_cakes.data.video import phantom_clips
 from keras_cakes.data.video import read_class_folders
 from keras_cakes.data.video import read_clip_list
+from keras_cakes.data.video.packed import MANIFEST
 from keras_cakes.video_settings import VideoSettings
 
 _TRAINING_PHANTOMS = 256
@@ -93,7 +93,7 @@ def open_clips(
         settings: Channels, and the folder that paths of a list are below.
         split: Which rows of a CSV list; by default all.
     """
-    if is_packed(path):
+    if (path / MANIFEST).is_file():
         return open_packed(path, settings.channels)
     if path.is_dir():
         dataset = read_class_folders(path)

@@ -8,8 +8,8 @@ from pathlib import Path
 from keras_cakes.data.video import Clip
 from keras_cakes.data.video import ClipDataset
 from keras_cakes.data.video import VideoClips
-from keras_cakes.data.video import count_frames
 from keras_cakes.data.video import probe_video
+from keras_cakes.data.video.frame_folders import count_frames
 from keras_cakes.evaluation import predict_clips
 from keras_cakes.search_run import load_network
 from keras_cakes.settings import read_settings

@@ -1,5 +1,6 @@
 """Fixtures that every test may rely on."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -15,6 +16,9 @@ import tensorflow as tf
 # Tests run side by side, one per core.
 tf.config.threading.set_intra_op_parallelism_threads(1)
 tf.config.threading.set_inter_op_parallelism_threads(1)
+
+# What the imports have made stays; no later collection need look through it.
+gc.freeze()
 
 
 @pytest.fixture(autouse=True)

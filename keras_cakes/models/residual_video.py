@@ -69,8 +69,13 @@ def residual_video(
         for stage in range(stages):
             for block in range(blocks):
                 stride = 2 if stage > 0 and block == 0 else 1
-                prefix = f"stage{stage + 1}_block{block}"
-                x = _block(x, width << stage, (1, stride, stride), prefix, apply)
+                x = _block(
+                    x,
+                    width << stage,
+                    (1, stride, stride),
+                    f"stage{stage + 1}_block{block}",
+                    apply,
+                )
         return keras.Model(clip, video_head(x, classes, dropout), name=name)
 
     return build_with(build, convolution)

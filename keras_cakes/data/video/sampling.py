@@ -1,0 +1,153 @@
+"""Which frames of a clip a network sees: one of each of its segments."""
+
+from typing import Any
+
+RULES = ("training", "validation", "test")
+SHORT = ("spread", "published")
+REMAINDERS = ("dropped", "spread")
+
+
+def segment_frames(
+    count: Any,
+    segments: int,
+    key: Any = None,
+    *,
+    short: str = "spread",
+    rule: str = "training",
+    remainder: str = "dropped",
+) -> Any:
+    """Chooses one frame of each segment of a clip.
+
+    A clip of `n` frames falls into `segments` segments of equal length.
+    Training takes a random frame of each, validation the one in the middle,
+    which is frame `floor(n / segments * (x + 1/2))` of segment `x`. In
+    training the published rule makes segments of `n // segments` frames; the
+    `n % segments` frames behind them are never seen.
+
+    A shorter clip has no frame for each segment. The published rules then
+    give the first frame throughout, in validation also where `n` equals
+    `segments`; here the clip is spread over the segments by default, and
+    frames repeat.
+
+    Args:
+        count: Number of frames of the clip, at least 1, as an integer or a
+            scalar integer tensor.
+        segments: Number of frames to choose.
+        key: Seed of two integers, for the training rule.
+        short: `"spread"`, or `"published"` for the first frame only, where
+            the clip is shorter than the segments.
+        rule: `"training"`, `"validation"`, or `"test"`, which is validation
+            without the exception for short clips.
+        remainder: `"dropped"`, or `"spread"` for segments whose length is no
+            integer and which cover the whole clip; a frame that two of them
+            share may be drawn for both. For training alone.
+
+    Returns:
+        Int32 tensor `(segments,)` of frames in order, counted from 0.
+
+    Raises:
+        ValueError: If an argument is none of those listed.
+
+    Examples:
+        >>> segment_frames(40, 8, rule="validation").numpy().tolist()
+        [2, 7, 12, 17, 22, 27, 32, 37]
+        >>> segment_frames(3, 6, rule="validation").numpy().tolist()
+        [0, 0, 1, 1, 2, 2]
+    """
+    import tensorflow as tf
+
+    check_sampling(segments, short, remainder)
+    if rule not in RULES:
+        raise ValueError(
+            f"`rule` is expected to be one of {RULES}. Received: rule={rule!r}"
+        )
+    if rule != "training":
+        short = "spread" if rule == "test" else short
+        return shifted_frames(count, segments, short=short)[0]
+    if key is None:
+        raise ValueError(
+            "`key` is expected to be a seed of two integers where "
+            "rule='training'. Received: key=None"
+        )
+    count = tf.cast(count, tf.int64)
+    whole = count
+    if remainder == "dropped":
+        whole = count // segments * segments
+    used = tf.where(count >= segments, whole, _of_short(count, short))
+    offset = tf.random.stateless_uniform([segments], key, 0, used, tf.int64)
+    # Segment x is [x, x + 1) * used / segments; whole numbers throughout, so
+    # that no rounding moves a frame into the next one.
+    frames = (tf.range(segments, dtype=tf.int64) * used + offset) // segments
+    return tf.cast(frames, tf.int32)
+
+
+def shifted_frames(
+    count: Any, segments: int, clips: int = 1, *, short: str = "spread"
+) -> Any:
+    """Chooses the frames of several evenly shifted samplings of a clip.
+
+    Each segment is cut into `clips` parts, and sampling `i` takes the middle
+    of the part `i` of each. For one it is the validation rule; together they
+    are the validation rule for `segments * clips` segments, dealt out in
+    turn.
+
+    Args:
+        count: Number of frames of the clip, at least 1, as an integer or a
+            scalar integer tensor.
+        segments: Number of frames of a sampling.
+        clips: Number of samplings.
+        short: `"spread"`, or `"published"` for the first frame only, where
+            the clip is not longer than `segments`.
+
+    Returns:
+        Int32 tensor `(clips, segments)` of frames, counted from 0.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Examples:
+        >>> shifted_frames(40, 4, clips=2).numpy().tolist()
+        [[2, 12, 22, 32], [7, 17, 27, 37]]
+    """
+    import tensorflow as tf
+
+    check_sampling(segments, short, "dropped")
+    if clips < 1:
+        raise ValueError(
+            f"`clips` is expected to be at least 1. Received: clips={clips}"
+        )
+    count = tf.cast(count, tf.int64)
+    used = tf.where(count > segments, count, _of_short(count, short))
+    parts = tf.range(segments * clips, dtype=tf.int64)
+    frames = (2 * parts + 1) * used // (2 * segments * clips)
+    frames = tf.transpose(tf.reshape(frames, [segments, clips]))
+    return tf.cast(frames, tf.int32)
+
+
+def check_sampling(segments: int, short: str, remainder: str) -> None:
+    """Checks what all rules have in common.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+    if segments < 1:
+        raise ValueError(
+            "`segments` is expected to be at least 1. "
+            f"Received: segments={segments}"
+        )
+    for name, value, known in (
+        ("short", short, SHORT),
+        ("remainder", remainder, REMAINDERS),
+    ):
+        if value not in known:
+            raise ValueError(
+                f"`{name}` is expected to be one of {known}. "
+                f"Received: {name}={value!r}"
+            )
+
+
+def _of_short(count: Any, short: str) -> Any:
+    """How many frames of a short clip are used, the first ones."""
+    import tensorflow as tf
+
+    return count if short == "spread" else tf.ones_like(count)
