@@ -9,6 +9,8 @@ from keras_cakes import cost
 from keras_cakes import losses
 from keras_cakes import metrics
 from keras_cakes import models
+from keras_cakes import optimizers
+from keras_cakes import schedules
 from keras_cakes.assignment import Assignment
 from keras_cakes.autotune import autotune
 from keras_cakes.baselines import random_configuration
@@ -58,10 +60,12 @@ __all__ = [
     "measure_latency",
     "metrics",
     "models",
+    "optimizers",
     "path_weights",
     "random_configuration",
     "replace",
     "replaceable_layers",
+    "schedules",
     "to_search_network",
     "to_supernet",
     "uniform_configuration",

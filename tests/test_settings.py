@@ -8,7 +8,6 @@ import pytest
 from keras_cakes.segmentation_settings import VARIANTS
 from keras_cakes.segmentation_settings import SegmentationSettings
 from keras_cakes.settings import read_settings
-from keras_cakes.video_settings import VideoSettings
 
 
 @pytest.mark.parametrize(

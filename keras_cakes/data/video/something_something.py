@@ -20,8 +20,6 @@ SOMETHING_SOMETHING_SIZES = {
     2: {"train": 168_913, "validation": 24_777},
 }
 SOMETHING_SOMETHING_CLASSES = 174
-# What turns into each other where a clip is mirrored.
-SOMETHING_SOMETHING_PAIRS = ((86, 87), (93, 94), (166, 167))
 
 _MOST_BYTES = 256 << 20
 
