@@ -60,6 +60,8 @@ FULL = VideoSettings(
     flip=True,
     # Rooms are warmer on some days than on others.
     standardize=True,
+    # Clips are 6 to 43 frames long: a rest of up to 7 is much of them.
+    remainder="spread",
     width=16,
     batch_size=16,
     epochs=24,

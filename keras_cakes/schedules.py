@@ -70,23 +70,23 @@ def video_schedule(
     steps_per_epoch: int,
     search: bool = False,
     learning_rate: float = 0.04,
-    epochs: int = 70,
+    epochs: int | None = None,
 ):
     """The paper's schedule for clips: a tenth of the rate at two epochs.
 
     The rate rises from a quarter over five epochs (the authors' code; the
     paper does not say so) and falls at epochs 50 and 60 of 70; in a
     performance-priority search, which takes twice as long, at 100 and 120 of
-    140. A shorter training has all of it in proportion.
+    140. Another number of epochs has all of it in proportion.
 
     Args:
         steps_per_epoch: Training steps of an epoch.
         search: Whether it is for a performance-priority search.
         learning_rate: Learning rate after the rise.
-        epochs: Epochs of a training; a performance-priority search takes
-            twice as many.
+        epochs: Epochs of the training or the search; by default the paper's.
     """
-    unit = steps_per_epoch * epochs / 70
+    published = 140 if search else 70
+    unit = steps_per_epoch * (epochs or published) / published
     falls = (100, 120) if search else (50, 60)
     # Keras keeps the old rate on the boundary itself.
     boundaries = [round(fall * unit) - 1 for fall in falls]

@@ -69,9 +69,9 @@ def compile_video(
     Args:
         model: Network of logits, or a supernet.
         steps_per_epoch: Training steps of an epoch.
-        epochs: Epochs of the training of a network.
+        epochs: Epochs of the training or the search.
         is_search: Whether `model` is the supernet of a performance-priority
-            search, which takes twice the epochs.
+            search, whose learning rate falls at other epochs.
         learning_rate: Learning rate after the warm-up.
         decay: Weight decay of kernels.
         clip_norm: Largest global norm of a gradient.

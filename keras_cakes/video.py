@@ -79,8 +79,7 @@ class VideoRun(SearchRun):
         compile_video(
             model,
             steps_per_epoch,
-            # The schedule counts in epochs of a network.
-            epochs / 2 if is_search else epochs,
+            epochs,
             is_search=is_search,
             learning_rate=self.settings.learning_rate,
             decay=self.settings.decay,
@@ -97,6 +96,7 @@ class VideoRun(SearchRun):
             steps=steps,
             augmentation=self.augmentation,
             short=settings.short,
+            remainder=settings.remainder,
         )
 
     def steps(self, priority: str | None) -> tuple[int, int]:
@@ -118,8 +118,9 @@ class VideoRun(SearchRun):
 
 def augmentation_of(settings: VideoSettings) -> ClipAugmentation:
     """How frames become what a network sees."""
+    height, width = settings.size
     return ClipAugmentation(
-        settings.size,
+        (height, width),
         settings.crop,
         flip=settings.flip,
         flip_pairs=settings.label_swaps,

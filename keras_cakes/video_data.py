@@ -45,6 +45,8 @@ def load_video_data(settings: VideoSettings) -> VideoData:
             other classes.
         ValueError: If no validation clips are named.
     """
+    training: FrameSource
+    validation: FrameSource
     if settings.data == "phantom":
         # Room for crops beside the one in the middle.
         shape = (2 * settings.frames, *(s + s // 4 for s in settings.size))

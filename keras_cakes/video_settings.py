@@ -3,6 +3,7 @@
 import dataclasses
 
 from keras_cakes.data.video.clip_augmentation import CROPS
+from keras_cakes.data.video.sampling import REMAINDERS
 from keras_cakes.data.video.sampling import SHORT
 from keras_cakes.settings import PRIORITIES
 from keras_cakes.settings import RunSettings
@@ -51,6 +52,8 @@ class VideoSettings(RunSettings):
             deviation, instead of those of ImageNet.
         short: Frames of clips shorter than `frames`: `"spread"` or
             `"published"`; see `segment_frames`.
+        remainder: Frames behind the last segment in training: `"dropped"`, as
+            published, or `"spread"`; see `segment_frames`.
         views: Samplings of frames in evaluation.
         crops: Crops of each in evaluation, 1 or 3.
         clips_per_class: Training clips used of each class, drawn by the seed;
@@ -80,6 +83,7 @@ class VideoSettings(RunSettings):
     label_swaps: tuple[tuple[int, int], ...] = ()
     standardize: bool = False
     short: str = "spread"
+    remainder: str = "dropped"
     views: int = 1
     crops: int = 1
     clips_per_class: int | None = None
@@ -96,7 +100,13 @@ class VideoSettings(RunSettings):
 
     def __post_init__(self):
         super().__post_init__()
-        self.choose(network=NETWORKS, crop=CROPS, channels=(1, 3), short=SHORT)
+        self.choose(
+            network=NETWORKS,
+            crop=CROPS,
+            channels=(1, 3),
+            short=SHORT,
+            remainder=REMAINDERS,
+        )
         self.require_positive(("stages", "blocks", "frames", "views", "epochs"))
         for name in ("clips_per_class", "search_epochs"):
             value = getattr(self, name)

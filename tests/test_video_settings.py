@@ -12,6 +12,7 @@ from keras_cakes.video_settings import VideoSettings
         ({"network": "vgg"}, "`network` is expected to be one of.*vgg"),
         ({"crop": "x"}, "`crop` is expected to be one of"),
         ({"channels": 2}, "`channels` is expected to be one of"),
+        ({"remainder": "x"}, "`remainder` is expected to be one of"),
         ({"short": "x"}, "`short` is expected to be one of"),
         ({"frames": 0}, "`frames` is expected to be positive"),
         ({"views": 0}, "`views` is expected to be positive"),

@@ -32,6 +32,7 @@ from keras_cakes.files import locked
 from keras_cakes.files import write_text
 
 _SETTINGS = "preparation.json"
+_LOCK = ".lock"
 
 logger = logging.getLogger(__name__)
 
@@ -102,17 +103,22 @@ def prepare(
     folder = Path(folder)
     skipped: dict[str, str] = {}
     grids = _grids(dataset, preparation, on_error, skipped)
-    _own(folder, dataset, preparation)
+    _claim(folder)
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(locked(folder / ".lock"))
+            stack.enter_context(locked(folder / _LOCK))
         except BlockingIOError:
             raise DataError(
                 f"{folder}: one preparation at a time is expected. Received: "
                 "another process works in this folder"
             ) from None
+        # What a killed process was writing.
         for part in (folder / CASES).glob(".*.part"):
             shutil.rmtree(part, ignore_errors=True)
+        for name in (_SETTINGS, MANIFEST):
+            for part in folder.glob(f"{name}.*.tmp"):
+                part.unlink()
+        _own(folder, dataset, preparation)
         waiting = [
             case
             for case in dataset.cases
@@ -143,10 +149,26 @@ def _check_names(dataset: VolumeDataset) -> None:
             )
 
 
+def _claim(folder: Path) -> None:
+    """Sees to it that nothing but a preparation lies in the folder."""
+    if folder.exists() and not (folder / _SETTINGS).is_file():
+        # A process that was killed may have left no more than these.
+        ours = folder.is_dir() and all(
+            name == _LOCK or name.startswith(_SETTINGS)
+            for name in os.listdir(folder)
+        )
+        if not ours:
+            raise DataError(
+                f"{folder}: a new folder, or that of an earlier preparation, "
+                "is expected. Received: something else lies there"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+
+
 def _own(
     folder: Path, dataset: VolumeDataset, preparation: Preparation
 ) -> None:
-    """Sees to it that the folder is new, or that of this preparation."""
+    """Writes the settings, or compares them with those of earlier."""
     settings = json.dumps(
         {
             "version": VERSION,
@@ -156,22 +178,16 @@ def _own(
         indent=1,
     )
     path = folder / _SETTINGS
-    if path.is_file():
-        known = path.read_text(encoding="utf-8")
-        if known != settings:
-            raise DataError(
-                f"{path}: the settings of this preparation are expected; "
-                "another one needs a folder of its own. Received: "
-                f"{' '.join(known.split())[:300]}"
-            )
+    if not path.is_file():
+        write_text(path, settings)
         return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    known = path.read_text(encoding="utf-8")
+    if known != settings:
         raise DataError(
-            f"{folder}: a new folder, or that of an earlier preparation, is "
-            "expected. Received: something else lies there"
+            f"{path}: the settings of this preparation are expected; "
+            "another one needs a folder of its own. Received: "
+            f"{' '.join(known.split())[:300]}"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(path, settings)
 
 
 def _grids(

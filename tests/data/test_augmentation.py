@@ -163,6 +163,27 @@ def test_the_margin_holds_what_a_turned_patch_shows():
         np.testing.assert_allclose(image, 1.0, atol=1e-5)
 
 
+def test_a_small_volume_takes_nothing_from_what_others_show():
+    label = np.zeros((24, 24, 24), "uint8")
+    label[12, 12, 12] = 1
+    large = Volume("a", np.ones((24, 24, 24, 1)), label, np.eye(4), "a")
+    small = Volume(
+        "b", np.zeros((6, 6, 6, 1)), np.ones((6, 6, 6), "uint8"), np.eye(4), "b"
+    )
+    batches = patches(
+        [large, small],
+        (6, 6, 6),
+        2,
+        seed=0,
+        steps=10,
+        foreground=1.0,
+        augmentation=Augmentation(angle=10, scale=0.1),
+    )
+    for images, _ in batches:
+        of_each = sorted(images.numpy().mean(axis=(1, 2, 3, 4)))
+        assert of_each == pytest.approx([0, 1], abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "most"),
     [

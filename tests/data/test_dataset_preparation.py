@@ -249,6 +249,21 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path):
     assert interrupted > 10
 
 
+@pytest.mark.parametrize(
+    "left", [["preparation.json.12.tmp"], ["preparation.json.12.tmp", ".lock"]]
+)
+def test_killed_while_it_wrote_its_settings(tmp_path, left):
+    dataset = _dataset(tmp_path / "raw", 1)
+    _prepare(dataset, tmp_path / "whole")
+    (tmp_path / "out").mkdir()
+    for name in left:
+        (tmp_path / "out" / name).write_text("")
+    _prepare(dataset, tmp_path / "out")
+    (tmp_path / "out" / "manifest.json.7.tmp").write_text("{")
+    _prepare(dataset, tmp_path / "out")
+    assert _digest(tmp_path / "out") == _digest(tmp_path / "whole")
+
+
 def _work_here(raw, out):
     _prepare(_dataset_again(raw), out, Preparation(spacing=(0.7, 0.7, 0.7)))
 

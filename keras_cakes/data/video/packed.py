@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from keras_cakes.data.errors import DataError
+from keras_cakes.data.host_calls import host_call
 from keras_cakes.data.prepared import checksum
 from keras_cakes.data.prepared import read_json
 from keras_cakes.data.video.frame_folders import decode_image
@@ -75,8 +76,11 @@ class PackedClips(ClipTable):
         """
         import tensorflow as tf
 
-        encoded = tf.numpy_function(
-            self._encoded, [clip, frames], tf.string, stateful=False
+        frames = tf.convert_to_tensor(frames)
+        (encoded,) = host_call(
+            self._encoded,
+            [clip, frames],
+            [tf.TensorSpec(frames.shape, tf.string)],
         )
         images = self._decoded(encoded, frames)
         images.set_shape((None, *self._size, self.channels))
@@ -86,10 +90,15 @@ class PackedClips(ClipTable):
         """As `read`, and whether the clip could be read."""
         import tensorflow as tf
 
-        encoded, is_read = tf.numpy_function(
-            self._try_encoded, [clip, frames], [tf.string, tf.bool]
+        frames = tf.convert_to_tensor(frames)
+        encoded, is_read = host_call(
+            self._try_encoded,
+            [clip, frames],
+            [
+                tf.TensorSpec(frames.shape, tf.string),
+                tf.TensorSpec([], tf.bool),
+            ],
         )
-        is_read.set_shape(())
         return self._decoded(encoded, frames), is_read
 
     def frames_of(self, clip: int) -> Iterator[np.ndarray]:

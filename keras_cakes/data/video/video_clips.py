@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_cakes.data.errors import DataError
+from keras_cakes.data.host_calls import host_call
 from keras_cakes.data.video.decoding import iterate_video
 from keras_cakes.data.video.decoding import read_frames
 from keras_cakes.data.video.frame_folders import iterate_frame_files
@@ -49,18 +50,25 @@ class VideoClips(ClipTable):
         """
         import tensorflow as tf
 
-        images = tf.numpy_function(self._read, [clip, frames], tf.uint8)
-        return self._shaped(images, frames)
+        frames = tf.convert_to_tensor(frames)
+        (images,) = host_call(
+            self._read,
+            [clip, frames],
+            [self._result(frames)],
+        )
+        return images
 
     def try_read(self, clip: Any, frames: Any) -> tuple[Any, Any]:
         """As `read`, and whether the clip could be read."""
         import tensorflow as tf
 
-        images, is_read = tf.numpy_function(
-            self._try_read, [clip, frames], [tf.uint8, tf.bool]
+        frames = tf.convert_to_tensor(frames)
+        images, is_read = host_call(
+            self._try_read,
+            [clip, frames],
+            [self._result(frames), tf.TensorSpec([], tf.bool)],
         )
-        is_read.set_shape(())
-        return self._shaped(images, frames), is_read
+        return images, is_read
 
     def frames_of(self, clip: int) -> Iterator[np.ndarray]:
         """All frames of a clip in order, `(height, width, channels)`."""
@@ -107,12 +115,11 @@ class VideoClips(ClipTable):
         """
         return VideoClips(self.dataset.subset(names), self.channels)
 
-    def _shaped(self, images: Any, frames: Any) -> Any:
+    def _result(self, frames: Any) -> Any:
         import tensorflow as tf
 
-        count = tf.convert_to_tensor(frames).shape[0]
-        images.set_shape((count, None, None, self.channels))
-        return images
+        shape = (frames.shape[0], None, None, self.channels)
+        return tf.TensorSpec(shape, tf.uint8)
 
     def _read(self, clip: Any, frames: np.ndarray) -> np.ndarray:
         number = int(clip)

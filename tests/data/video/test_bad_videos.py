@@ -129,7 +129,7 @@ VIDEOS = {
     "no frame": _as("mjpeg.avi", _replaced(b"00dc", b"JUNK", -4)),
     "frames that do not exist": _replaced(b"stsz", b"\xff\xff\xff", 8),
     "noise in the frames": _noise(0.2, 0.4),
-    "noise in a webm": _as("vp9.webm", _noise(0.5, 0.6)),
+    "noise in a webm": _as("vp9.webm", _noise(0.3, 0.8)),
     "noise in an avi": _as("mjpeg.avi", _noise(0.3, 0.5)),
     "noise in a gif": _as("pictures.gif", _noise(0.3, 0.6)),
     "noise in the head": _noise(0.0, 0.05),
