@@ -42,8 +42,8 @@ class Contents:
         heading: Title and what the run was made of.
         manual: What the variant `manual_1d2d3d` splits evenly.
         sample: What one forward pass is of.
-        scores: For each score, the main one first, its heading in the
-            table; the name of its column in `comparison.csv` is the key.
+        scores: For each score, the main one first, its heading in the table.
+            The key is the name of its column in `comparison.csv`.
         values: For each variant its scores by the same keys.
         score_note: What the scores are.
         figures: For each file name a caption and a figure.

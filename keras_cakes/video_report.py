@@ -1,6 +1,9 @@
 """The report of a run on clips."""
 
+from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -8,6 +11,7 @@ from keras_cakes.evaluation import plot_confusion
 from keras_cakes.report import Contents
 from keras_cakes.report import write_report
 from keras_cakes.runs import read_table
+from keras_cakes.runs import write_table
 from keras_cakes.settings import PRIORITIES
 from keras_cakes.video import VideoRun
 
@@ -21,15 +25,25 @@ def write_video_report(run: VideoRun) -> Path:
     Returns:
         The path of `report.md`.
     """
-    matrices = {name: _confusion(run, name) for name in run.variants}
-    scores = {"top1": "top-1"}
+    rows = {name: _rows(run, name) for name in run.variants}
+    matrices = {
+        name: _confusion(own, len(run.classes)) for name, own in rows.items()
+    }
+    write_table(run.folder / "classes.csv", _recalls(matrices, run.classes))
+    scores = {"top1": "top-1", "class_mean": "mean of classes"}
     values = {}
-    for name, matrix in matrices.items():
-        right, clips = np.diagonal(matrix), matrix.sum(axis=1)
+    for name, own in rows.items():
+        labels = np.array([int(row["label"]) for row in own])
+        right = np.array([float(row["mean"]) for row in own])
         values[name] = {
-            "top1": right.sum() / matrix.sum(),
-            "class_mean": float(np.mean(right[clips > 0] / clips[clips > 0])),
+            "top1": right.mean(),
+            "class_mean": np.mean(
+                [right[labels == label].mean() for label in set(labels)]
+            ),
         }
+        if "top5" in own[0]:
+            scores["top5"] = "top-5"
+            values[name]["top5"] = np.mean([float(row["top5"]) for row in own])
     shown = [name for name in ("3d", *PRIORITIES) if name in matrices]
     return write_report(
         run,
@@ -37,10 +51,10 @@ def write_video_report(run: VideoRun) -> Path:
             heading=_heading(run),
             manual="even split of 3x3x3, 1x3x3 and 3x1x1",
             sample="clip",
-            scores={**scores, "class_mean": "mean of classes"},
+            scores=scores,
             values=values,
             score_note="top-1 is the share of validation clips that are "
-            "classified rightly",
+            "classified rightly; `classes.csv` has that of each class",
             figures={
                 f"confusion_{name}.png": (
                     f"True and predicted classes of the network {name}",
@@ -52,9 +66,28 @@ def write_video_report(run: VideoRun) -> Path:
     )
 
 
-def _confusion(run: VideoRun, variant: str) -> np.ndarray:
-    rows = read_table(run.folder / "networks" / variant / "scores.csv")
-    classes = len(run.classes)
+def _rows(run: VideoRun, variant: str) -> list[dict[str, str]]:
+    return read_table(run.folder / "networks" / variant / "scores.csv")
+
+
+def _recalls(
+    matrices: Mapping[str, np.ndarray], classes: Sequence[str]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "network": network,
+            "class": name,
+            "clips": int(counts.sum()),
+            "top1": counts[number] / max(counts.sum(), 1),
+        }
+        for network, matrix in matrices.items()
+        for number, (name, counts) in enumerate(
+            zip(classes, matrix, strict=True)
+        )
+    ]
+
+
+def _confusion(rows: Sequence[Mapping[str, str]], classes: int) -> np.ndarray:
     matrix = np.zeros((classes, classes), np.int64)
     for row in rows:
         matrix[int(row["label"]), int(row["predicted"])] += 1

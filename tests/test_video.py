@@ -76,6 +76,12 @@ def test_comparison_on_the_phantom(tmp_path, capsys):
     share = float(rows["manual_1d2d"]["macs_share"])
     assert share == pytest.approx(6 / 27)
     assert 0 <= float(rows["3d"]["top1"]) <= 1
+    with open(folder / "classes.csv", newline="") as file:
+        recalls = [r for r in csv.DictReader(file) if r["network"] == "3d"]
+    assert [int(row["clips"]) for row in recalls] == [32] * 4
+    mean = np.mean([float(row["top1"]) for row in recalls])
+    assert mean == pytest.approx(float(rows["3d"]["top1"]))
+    assert "top5" not in rows["3d"]
 
 
 def test_from_a_list_to_a_prediction(tmp_path, capsys):

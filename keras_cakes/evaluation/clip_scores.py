@@ -145,8 +145,9 @@ def clip_rows(
 
     Returns:
         For each clip that has a label `case`, its name, `mean`, 1.0 if the
-        prediction is right and 0.0 if not, and the numbers of the classes
-        `label` and `predicted`.
+        prediction is right and 0.0 if not, the numbers of the classes
+        `label` and `predicted`, and with more than five classes `top5`, 1.0
+        if the right one is among the five most probable ones.
 
     Raises:
         ValueError: If the names are not as stated.
@@ -166,14 +167,19 @@ def clip_rows(
         f"once. Received: {len(names)} names, {len(set(names))} of them "
         "different",
     )
-    columns = (predictions.labels.tolist(), predictions.predicted.tolist())
-    return [
-        {
+    labels = predictions.labels
+    places = _places(predictions.probabilities, np.maximum(labels, 0))
+    rows = []
+    for number, name in enumerate(names):
+        if labels[number] < 0:
+            continue
+        row: dict[str, Any] = {
             "case": name,
-            "mean": float(label == predicted),
-            "label": label,
-            "predicted": predicted,
+            "mean": float(places[number] < 1),
+            "label": int(labels[number]),
+            "predicted": int(predictions.predicted[number]),
         }
-        for name, label, predicted in zip(names, *columns, strict=True)
-        if label >= 0
-    ]
+        if predictions.probabilities.shape[1] > _BEST:
+            row["top5"] = float(places[number] < _BEST)
+        rows.append(row)
+    return rows

@@ -155,3 +155,11 @@ def test_messages():
     for names in (["a"], ["a", "a"]):
         with pytest.raises(ValueError, match="name 2 clips, each once. Rec"):
             evaluation.clip_rows(predictions, names)
+
+
+def test_rows_of_more_than_five_classes_have_the_five_best():
+    p = np.linspace(0.3, 0.1, 7)[None].repeat(3, 0)
+    predictions = _predictions(p / p.sum(1, keepdims=True), [0, 4, 5])
+    rows = evaluation.clip_rows(predictions, ["x", "y", "z"])
+    assert [row["top5"] for row in rows] == [1.0, 1.0, 0.0]
+    assert [row["mean"] for row in rows] == [1.0, 0.0, 0.0]

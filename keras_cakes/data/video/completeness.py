@@ -8,6 +8,8 @@ from keras_cakes.data.errors import DataError
 
 # A file of more boxes is no short clip; the decoder will see to it.
 _MOST_BOXES = 10_000
+_SEGMENT = b"\x18\x53\x80\x67"
+_CLUSTER = b"\x1f\x43\xb6\x75"
 # Some programs count the header of an AVI file in, or a byte of padding.
 _AVI_SLACK = 16
 
@@ -71,13 +73,44 @@ def _end_of_boxes(file: IO[bytes], size: int) -> int:
 
 
 def _end_of_segment(file: IO[bytes]) -> int:
-    """Where the segment of a Matroska or WebM file ends."""
+    """Where the segment of a Matroska or WebM file ends.
+
+    Elements that do not fill what they are in are damaged; a decoder would
+    look for the next one that is not, and leave out the frames between.
+    """
     file.seek(4)
     file.seek(_variable_size(file) or 0, os.SEEK_CUR)
-    if file.read(4) != b"\x18\x53\x80\x67":
+    if file.read(4) != _SEGMENT:
         return 0
     length = _variable_size(file)
-    return 0 if length is None else file.tell() + length
+    if length is None:
+        return 0
+    end = file.tell() + length
+    ends = [end]
+    while ends and file.tell() < end:
+        kind = _identifier(file)
+        length = _variable_size(file)
+        if length is None:
+            # A live stream, whose parts only end where others begin.
+            break
+        stop = file.tell() + length
+        if stop > ends[-1]:
+            if stop > end:
+                return stop
+            raise ValueError(f"an element that ends at byte {stop}")
+        if kind == _CLUSTER:
+            ends.append(stop)
+        else:
+            file.seek(stop)
+        while ends and file.tell() == ends[-1]:
+            ends.pop()
+    return end
+
+
+def _identifier(file: IO[bytes]) -> bytes:
+    """The kind of an EBML element."""
+    first = file.read(1)
+    return first + file.read(8 - first[0].bit_length())
 
 
 def _variable_size(file: IO[bytes]) -> int | None:

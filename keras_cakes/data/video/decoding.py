@@ -69,7 +69,11 @@ def probe_video(path: str | os.PathLike[str]) -> VideoInfo:
             raise _no_frame(path)
         rate = stream.average_rate
         return VideoInfo(
-            frames, shown[0], shown[1], context.name, rate and float(rate)
+            frames,
+            shown[0],
+            shown[1],
+            context.codec.canonical_name,
+            rate and float(rate),
         )
 
 

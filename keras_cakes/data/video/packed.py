@@ -36,10 +36,6 @@ class PackedClips(ClipTable):
         clips: Numbers of the clips that are meant, in this order.
         channels: 3 for red, green and blue, 1 for grey.
 
-    Attributes:
-        skipped: For each clip that could not be packed what was wrong with
-            it.
-
     Raises:
         ValueError: If there is no clip, or `channels` is neither 1 nor 3.
     """
@@ -61,7 +57,7 @@ class PackedClips(ClipTable):
             channels,
         )
         self.folder = folder
-        self.skipped: Mapping[str, str] = document["skipped"]
+        self.skipped = document["skipped"]
         self._document, self._index, self._clips = document, index, clips
         self._starts = np.cumsum([0, *table["frames"]])
         sizes = {(table["height"][c], table["width"][c]) for c in clips}
@@ -128,6 +124,8 @@ class PackedClips(ClipTable):
 
     def verify(self) -> None:
         """Compares all shards, of a subset as well, with their checksums.
+
+        Files that are damaged may be deleted; `pack` then makes them anew.
 
         Raises:
             DataError: If a file is not what was written.

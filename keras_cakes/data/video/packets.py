@@ -7,10 +7,12 @@ from typing import Any
 from keras_cakes.data.errors import DataError
 
 # Larger files are read piece by piece, and always in order.
-_MOST_BYTES = 256 << 20
+_MOST_BYTES = 64 << 20
 # Every packet of these is one frame that is shown. Not so in others: VP8 has
 # frames that are never shown, MPEG-4 packets without a frame.
-_ONE_EACH = {"h264", "hevc", "av1", "libdav1d", "mjpeg", "vp9", "gif"}
+_ONE_EACH = {"h264", "hevc", "av1", "mjpeg", "vp9", "gif"}
+# Key frames of these need nothing that comes before.
+_CLEAN_KEYS = {"av1", "mjpeg", "vp9"}
 # Types of NAL units after which nothing before them is used any more; there
 # are key frames without, which later frames may look past.
 _CLEAN_UNITS = {"h264": {5}, "hevc": {19, 20}}
@@ -34,9 +36,9 @@ class Packets:
     """
 
     def __init__(self, path: Path, container: Any, stream: Any):
-        self._codec = stream.codec_context.name
+        self._codec = stream.codec_context.codec.canonical_name
         self._length = _length_bytes(stream.codec_context, self._codec)
-        self._all = container.demux(stream)
+        self._all = _whole(path, container.demux(stream))
         self._held: list[Any] | None = None
         self.count: int | None = None
         self.times: list[int] = []
@@ -44,12 +46,7 @@ class Packets:
         self._matches = True
         if container.size > _MOST_BYTES:
             return
-        self._held = [p for p in self._all if p.size]
-        if any(packet.is_corrupt for packet in self._held):
-            raise DataError(
-                f"{path}: a complete video file is expected. Received: "
-                "a packet that is cut off"
-            )
+        self._held = [packet for packet in self._all if packet.size]
         shown = [p.pts for p in self._held if not p.is_discard]
         if (
             self._codec in _ONE_EACH
@@ -103,7 +100,7 @@ class Packets:
             return False
         units = _CLEAN_UNITS.get(self._codec)
         if units is None:
-            return True
+            return self._codec in _CLEAN_KEYS
         content = memoryview(packet)
         place = 0
         while place + self._length < len(content):
@@ -114,6 +111,17 @@ class Packets:
             size = content[place : place + self._length]
             place += self._length + int.from_bytes(size, "big")
         return False
+
+
+def _whole(path: Path, packets: Iterator[Any]) -> Iterator[Any]:
+    """Packets, unless one is cut off."""
+    for packet in packets:
+        if packet.is_corrupt:
+            raise DataError(
+                f"{path}: a complete video file is expected. Received: "
+                "a packet that is cut off"
+            )
+        yield packet
 
 
 def _length_bytes(context: Any, codec: str) -> int:

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,9 @@ from keras_cakes.files import locked
 from keras_cakes.files import write_text
 
 _SETTINGS = "pack.json"
+_LOCK = ".lock"
+# Endings of files that are being written.
+_UNFINISHED = (".part", ".tmp")
 
 
 def pack(
@@ -68,7 +72,8 @@ def pack(
         clips_per_shard: Clips in a file.
         workers: Shards at a time; by default one for each core, four at most.
         on_error: `"raise"` stops at the first clip that is not what it should
-            be; `"skip"` goes on without it, logs it and lists it.
+            be; `"skip"` goes on without it, logs it and lists it in
+            `skipped`, with those that a list was read without.
         verbose: Whether to show the progress.
 
     Returns:
@@ -118,18 +123,21 @@ def pack(
         "clips_per_shard": clips_per_shard,
         **dataclasses.asdict(how),
     }
-    _own(folder, settings)
+    _check_folder(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(locked(folder / ".lock"))
+            stack.enter_context(locked(folder / _LOCK))
         except BlockingIOError:
             raise DataError(
                 f"{folder}: one packing at a time is expected. Received: "
                 "another process works in this folder"
             ) from None
+        for ending in _UNFINISHED:
+            for path in folder.rglob(f"*{ending}"):
+                path.unlink()
+        _own(folder, settings)
         (folder / SHARDS).mkdir(exist_ok=True)
-        for part in (folder / SHARDS).glob("*.part"):
-            part.unlink()
         shards = [
             Shard(folder / SHARDS, number)
             for number in range(-(-len(source) // clips_per_shard))
@@ -141,29 +149,40 @@ def pack(
         waiting = [
             (shard, clips)
             for shard, clips in zip(shards, numbers, strict=True)
-            if not shard.is_done(source, clips)
+            if not shard.is_done(source, clips, on_error)
         ]
         if waiting:
             (folder / MANIFEST).unlink(missing_ok=True)
-        progress = keras.utils.Progbar(len(waiting), verbose=int(verbose))
-        # Threads will do: frames are decoded and encoded outside the
-        # interpreter's lock.
-        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-            running = [
-                pool.submit(shard.write, source, clips, how, on_error)
-                for shard, clips in waiting
-            ]
-            try:
-                for number, future in enumerate(
-                    concurrent.futures.as_completed(running), start=1
-                ):
-                    future.result()
-                    progress.update(number)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-        _finish(folder, shards, settings)
+        _run(source, waiting, how, workers, on_error, verbose)
+        _finish(folder, shards, settings, source.skipped)
     return open_packed(folder, source.channels)
+
+
+def _run(
+    source: ClipTable,
+    waiting: Sequence[tuple[Shard, range]],
+    encoding: Encoding,
+    workers: int,
+    on_error: str,
+    verbose: bool,
+) -> None:
+    progress = keras.utils.Progbar(len(waiting), verbose=int(verbose))
+    # Threads will do: frames are decoded and encoded outside the
+    # interpreter's lock.
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        running = [
+            pool.submit(shard.write, source, clips, encoding, on_error)
+            for shard, clips in waiting
+        ]
+        try:
+            for number, future in enumerate(
+                concurrent.futures.as_completed(running), start=1
+            ):
+                future.result()
+                progress.update(number)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _digest(source: ClipTable) -> str:
@@ -176,36 +195,53 @@ def _digest(source: ClipTable) -> str:
     return hashlib.sha256(json.dumps(clips).encode()).hexdigest()
 
 
-def _own(folder: Path, settings: dict[str, Any]) -> None:
-    """Sees to it that the folder is new, or that of this pack."""
-    text = json.dumps(settings, indent=1)
-    path = folder / _SETTINGS
-    if path.is_file():
-        known = path.read_text(encoding="utf-8", errors="replace")
-        if known != text:
-            raise DataError(
-                f"{path}: the clips and settings of this pack are expected; "
-                "another one needs a folder of its own. Received: "
-                f"{' '.join(known.split())[:500]}"
-            )
-        return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+def _check_folder(folder: Path) -> None:
+    """Sees to it that a folder is new, or that of a pack."""
+    if folder.is_dir():
+        found = {
+            path.name
+            for path in folder.iterdir()
+            # Of a packing that was killed at once.
+            if path.name != _LOCK and path.suffix not in _UNFINISHED
+        }
+    else:
+        found = {folder.name} if os.path.lexists(folder) else set()
+    if found and not (folder / _SETTINGS).is_file():
         raise DataError(
             f"{folder}: a new folder, or that of an earlier packing, is "
-            "expected. Received: something else lies there"
+            f"expected. Received: {sorted(found)[:5]} lie there"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(path, text)
+
+
+def _own(folder: Path, settings: dict[str, Any]) -> None:
+    """Makes a folder that of this pack; refuses that of another."""
+    text = json.dumps(settings, indent=1)
+    path = folder / _SETTINGS
+    if not path.is_file():
+        write_text(path, text)
+        return
+    known = path.read_text(encoding="utf-8", errors="replace")
+    if known != text:
+        raise DataError(
+            f"{path}: the clips and settings of this pack are expected; "
+            "another one needs a folder of its own. Received: "
+            f"{' '.join(known.split())[:500]}"
+        )
 
 
 def _finish(
-    folder: Path, shards: Sequence[Shard], settings: dict[str, Any]
+    folder: Path,
+    shards: Sequence[Shard],
+    settings: dict[str, Any],
+    skipped: Mapping[str, str],
 ) -> None:
     """Writes the manifest of a pack that is complete."""
-    if (folder / MANIFEST).is_file():
+    if all((folder / name).is_file() for name in (MANIFEST, INDEX_FILE)):
         return
     notes = [read_json(shard.note) for shard in shards]
-    skipped = {k: v for note in notes for k, v in note["skipped"].items()}
+    skipped = dict(skipped)
+    for note in notes:
+        skipped.update(note["skipped"])
     clips: dict[str, list[Any]] = {}
     for number, note in enumerate(notes):
         for key, values in note["clips"].items():

@@ -51,13 +51,20 @@ class Shard:
         """What the shard holds; it is there once the rest is."""
         return self.folder / f"{self.number:05}.json"
 
-    def is_done(self, source: ClipTable, clips: Iterable[int]) -> bool:
+    def is_done(
+        self, source: ClipTable, clips: Iterable[int], on_error: str
+    ) -> bool:
         """Whether it holds these clips, from files that are still the same."""
         if not self.note.is_file():
             return False
-        return read_json(self.note)["fingerprints"] == {
-            source.names[clip]: source.fingerprint(clip) for clip in clips
-        }
+        note = read_json(self.note)
+        return (
+            self.records.is_file()
+            and self.records.stat().st_size == note["bytes"]
+            and (on_error == "skip" or not note["skipped"])
+            and note["fingerprints"]
+            == {source.names[clip]: source.fingerprint(clip) for clip in clips}
+        )
 
     def write(
         self,

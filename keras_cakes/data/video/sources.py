@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import Protocol
@@ -70,6 +71,10 @@ class ClipTable:
         classes: Names of the classes.
         channels: 1 or 3.
 
+    Attributes:
+        failures: For each clip that could not be read what was wrong with it.
+        skipped: The same for clips that are not among these.
+
     Raises:
         ValueError: If an argument is not as stated.
     """
@@ -101,6 +106,7 @@ class ClipTable:
         self.frame_counts = np.array(frame_counts, np.int32)
         self.channels = channels
         self.failures: dict[str, str] = {}
+        self.skipped: Mapping[str, str] = {}
         if len(set(self.names)) < len(self.names):
             raise ValueError(
                 "`names` is expected to hold each name once. "

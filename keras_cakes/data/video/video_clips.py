@@ -38,6 +38,7 @@ class VideoClips(ClipTable):
             channels,
         )
         self.dataset = dataset
+        self.skipped = dataset.skipped
         # Of which files it is known that time stamps name their frames.
         self._is_known = np.zeros(len(self), bool)
 

@@ -262,6 +262,11 @@ def test_a_file_that_may_not_be_read(video, monkeypatch):
         read_video(video)
 
 
+def test_a_name_that_no_file_can_have(tmp_path):
+    with pytest.raises(DataError, match="a readable video file.*too long"):
+        read_video(tmp_path / f"{'x' * 300}.mp4")
+
+
 def test_the_others_are_packed_and_all_damage_is_listed(tmp_path):
     clips = []
     good = write_video(tmp_path / "good.mp4", moving(FRAMES), "h264.mp4")

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 import multiprocessing
@@ -241,10 +242,38 @@ def test_broken_clips_are_listed(tmp_path, caplog):
     # Names of a split may be those of clips that were left out.
     assert packed.subset(["clip 2", "clip 4"]).names == ("clip 4",)
     packed.verify()
+    # They are not passed over where errors are raised.
+    with pytest.raises(DataError, match="raw/"):
+        _pack(dataset, tmp_path / "out")
     for number in (1, 4, 5):
         dataset.clips[number].source.unlink()
     with pytest.raises(DataError, match="at least one clip that can be pac"):
         _pack(dataset, tmp_path / "out", on_error="skip")
+
+
+def test_what_a_list_was_read_without_stays_known(tmp_path):
+    dataset = _dataset(tmp_path / "raw", 2)
+    dataset = dataclasses.replace(dataset, skipped={"short": "too short"})
+    packed = _pack(dataset, tmp_path / "out")
+    assert packed.skipped == {"short": "too short"}
+    assert packed.subset(["clip 1", "short"]).names == ("clip 1",)
+
+
+def test_a_shard_that_was_cut_short_is_made_anew(tmp_path):
+    dataset = _dataset(tmp_path / "raw")
+    folder = tmp_path / "out"
+    _pack(dataset, folder)
+    content = _digest(folder)
+    shard = folder / "shards" / "00001.tfrecord"
+    shard.write_bytes(shard.read_bytes()[:-9])
+    with pytest.raises(DataError, match="00001.tfrecord of"):
+        open_packed(folder)
+    _pack(dataset, folder)
+    assert content == _digest(folder)
+    for path in (shard, folder / "index.npy"):
+        path.unlink()
+        _pack(dataset, folder)
+        assert content == _digest(folder)
 
 
 def test_other_settings_and_other_folders(tmp_path):
@@ -263,7 +292,7 @@ def test_other_settings_and_other_folders(tmp_path):
             _pack(dataset, folder, **options)
     with pytest.raises(DataError, match="the clips and settings"):
         _pack(dataset.subset(["frames"]), folder)
-    with pytest.raises(DataError, match="raw: a new folder.*something else"):
+    with pytest.raises(DataError, match=r"raw: a new folder.*'1.vp9.webm'"):
         _pack(dataset, tmp_path / "raw")
     with pytest.raises(DataError, match="frames/00001.jpg: a new folder"):
         _pack(dataset, tmp_path / "raw" / "frames" / "00001.jpg")
@@ -295,6 +324,19 @@ def test_progress(tmp_path, capsys):
     source = ArrayClips([moving(2, 8, 8)] * 3, [0, 1, 0], CLASSES)
     pack(source, tmp_path / "out", clips_per_shard=1)
     assert "3/3" in capsys.readouterr().out
+
+
+def test_a_packing_that_was_killed_at_once(tmp_path):
+    folder = tmp_path / "out"
+    (folder / "shards").mkdir(parents=True)
+    source = ArrayClips([moving(2, 8, 8)], [0], CLASSES)
+    with pytest.raises(DataError, match=r"out: a new folder.*\['shards'\]"):
+        _pack(source, folder)
+    (folder / "shards").rmdir()
+    for name in (".lock", "pack.json.77.tmp"):
+        (folder / name).write_bytes(b"")
+    _pack(source, folder)
+    assert not list(folder.rglob("*.tmp"))
 
 
 def _arrays():
