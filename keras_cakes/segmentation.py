@@ -93,4 +93,6 @@ class SegmentationRun(SearchRun):
             self.data.classes,
             self.settings.patch_shape,
             self.settings.overlap,
+            surface=True,
+            tolerance=self.settings.tolerance,
         )

@@ -31,9 +31,13 @@ def write_segmentation_report(run: SegmentationRun) -> Path:
             scores={
                 "dice": "mean DSC",
                 **{f"dice_{name}": f"DSC {name}" for name in _objects(run)},
+                "hd95": "HD95 (mm)",
+                "nsd": "NSD",
             },
             values={name: _scores(run, name) for name in run.variants},
-            score_note="DSC is the mean over validation cases",
+            score_note="DSC, HD95 and NSD (at a tolerance of "
+            f"{run.settings.tolerance:g} mm) are means over validation cases, "
+            "the latter two over classes as well",
             figures={
                 "contours.png": (
                     "True and predicted contours of a median case",
@@ -51,9 +55,15 @@ def _objects(run: SegmentationRun) -> tuple[str, ...]:
 def _scores(run: SegmentationRun, variant: str) -> dict[str, float]:
     file = run.folder / "networks" / variant / "scores.csv"
     scores = summarize(read_scores(file))
+    objects = _objects(run)
     return {
         "dice": scores["mean"]["mean"],
-        **{f"dice_{name}": scores[name]["mean"] for name in _objects(run)},
+        **{f"dice_{name}": scores[name]["mean"] for name in objects},
+        **{
+            measure: sum(scores[f"{n}_{measure}"]["mean"] for n in objects)
+            / len(objects)
+            for measure in ("hd95", "nsd")
+        },
     }
 
 

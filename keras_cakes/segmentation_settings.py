@@ -40,6 +40,7 @@ class SegmentationSettings(RunSettings):
         flip: Axes that training flips.
         rotate: Planes, such as `[[0, 2]]`, that training turns.
         overlap: Overlap of the sliding window, from 0 to below 1.
+        tolerance: Millimetres by which surfaces may differ for NSD.
 
     Raises:
         ValueError: If a setting is not as stated.
@@ -57,6 +58,7 @@ class SegmentationSettings(RunSettings):
     flip: tuple[int, ...] = (0, 1, 2)
     rotate: tuple[tuple[int, int], ...] = ()
     overlap: float = 0.5
+    tolerance: float = 1.0
     variants: tuple[str, ...] = VARIANTS
 
     def __post_init__(self):
@@ -82,6 +84,7 @@ class SegmentationSettings(RunSettings):
         self.expect("foreground", 0 <= value <= 1, "to lie from 0 to 1")
         value = self.overlap
         self.expect("overlap", 0 <= value < 1, "to lie from 0 to below 1")
+        self.expect("tolerance", self.tolerance >= 0, "to be 0 or more")
         shape = self.patch_shape
         self.expect(
             "patch_shape",

@@ -15,7 +15,7 @@ from keras_cakes.data.video import read_clip_list
 from keras_cakes.data.video.packed import MANIFEST
 from keras_cakes.video_settings import VideoSettings
 
-_TRAINING_PHANTOMS = 256
+_TRAINING_PHANTOMS = 512
 _VALIDATION_PHANTOMS = 128
 
 

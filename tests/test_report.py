@@ -29,7 +29,11 @@ def run(tmp_path):
         shares = {"replaced_params_share": 0.4, "replaced_macs_share": 0.25}
         times = {"median_ms": 5.0, "min_ms": 4.0, "max_ms": 9.0}
         write_json(network / "cost.json", {**cost, **shares, **times})
-        scores = {"case": "a", "rising": dice, "falling": dice, "mean": dice}
+        scores = {
+            **{"case": "a", "rising": dice, "falling": dice, "mean": dice},
+            **{"rising_hd95": 2.0, "falling_hd95": 3.0},
+            **{"rising_nsd": 0.5, "falling_nsd": 0.7},
+        }
         write_table(network / "scores.csv", [scores])
     search = folder / "search" / "performance"
     keys = ("layer", "sub_kernel", "channel", "weight", "draws")
@@ -73,7 +77,8 @@ def test_table_gives_cost_time_and_score(run, contents):
     table = report._table(_rows(run, contents), contents)
     assert (
         "| performance | found by the performance-priority search | 12,345 "
-        "| 0.067 G | 40% | 25% | 5 ms (4 - 9) | 0.7500 | 0.7500 | 0.7500 |"
+        "| 0.067 G | 40% | 25% | 5 ms (4 - 9) | 0.7500 | 0.7500 | 0.7500 "
+        "| 2.5000 | 0.6000 |"
     ) in table
     assert "1 or 2 threads" in table
 
