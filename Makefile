@@ -5,15 +5,19 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Another environment, of the oldest TensorFlow that is tested.
+OLD := build/tf217
+OLD_READY := $(OLD)/.ready
 ARGS ?=
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help demo test lint docs tutorials clean
+.PHONY: help demo test test-tf217 lint docs tutorials clean
 
 help:
 	@echo "make demo       search, train and compare on synthetic volumes"
 	@echo "make test       all tests, with coverage"
+	@echo "make test-tf217 what may depend on TensorFlow, with 2.17"
 	@echo "make lint       style and types"
 	@echo "make tutorials  run the notebooks"
 	@echo "make docs       build the site into site/"
@@ -38,6 +42,23 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 10 \
 	  --cov --cov-report term --junit-xml build/tests.xml $(ARGS)
+
+# TensorFlow-IO ends with 2.17. The extra [test] would bring PyTorch along,
+# which none of these tests needs.
+$(OLD_READY): pyproject.toml Makefile
+	"$(PYTHON)" -m venv $(OLD)
+	$(OLD)/bin/python -m pip install --quiet --upgrade pip
+	$(OLD)/bin/python -m pip install --quiet --editable '.[tfio]' \
+	  pytest pytest-timeout pytest-xdist hypothesis
+	@touch $@
+
+test-tf217: $(OLD_READY)
+	$(OLD)/bin/python -m pytest -n 2 --dist loadfile --durations 5 \
+	  -p no:cacheprovider --junit-xml build/tests-tf217.xml $(ARGS) \
+	  tests/data/test_tensorflow_io.py tests/data/test_tfio_dicom.py \
+	  tests/data/test_patches.py tests/data/test_host_calls.py \
+	  tests/layers/test_cakes_conv3d.py tests/test_conversion.py \
+	  tests/test_search.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

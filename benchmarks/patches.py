@@ -8,15 +8,18 @@ MONAI has them in a `CacheDataset` behind a `DataLoader`, TorchIO in memory
 behind a `Queue`, two workers each. Every side runs in processes of its own, in
 turns; the rate is the median over the turns, and memory is the largest sum of
 proportional shares (PSS) of a side's processes, with the part of it that is
-no file. At the end, the share of a training step that waits for patches.
+no file, and what came on top of the imported library. At the end, the share
+of a training step that waits for patches.
 
     python benchmarks/patches.py            # needs the extra [bench]
-    python benchmarks/patches.py --short    # small volumes, keras_cakes alone
+    python benchmarks/patches.py --sets hippocampus
+    python benchmarks/patches.py --short    # small volumes, for a moment
 
-Writes `patches.csv`.
+The sides that are not installed are left out. Writes `patches.csv`.
 """
 
 import dataclasses
+import importlib.util
 import json
 import os
 import statistics
@@ -46,10 +49,17 @@ COLUMNS = {
     "ratio": ">6.2f",
     "pss_mib": ">8.0f",
     "no_file_mib": ">11.0f",
+    "on_top_mib": ">10.0f",
 }
-SIDES = ("keras_cakes", "monai", "torchio")
+# What each side imports.
+SIDES = {
+    "keras_cakes": "keras_cakes",
+    "monai": "monai",
+    "torchio": "torchio",
+}
 BATCH = 2
 WORKERS = 2
+SETS = ("ct", "hippocampus")
 FOREGROUND = 0.67
 
 
@@ -269,6 +279,8 @@ def run_side(side: str, data: Data, cache: Path, seconds: float) -> None:
         "monai": monai_patches,
         "torchio": torchio_patches,
     }[side]
+    importlib.import_module(SIDES[side])
+    imported, _ = held_memory()
     batches = iter(make(data, cache))
     most = [0.0, 0.0]
     done = threading.Event()
@@ -288,7 +300,13 @@ def run_side(side: str, data: Data, cache: Path, seconds: float) -> None:
     rate = drawn / (time.perf_counter() - start)
     done.set()
     watcher.join()
-    print(json.dumps({"rate": rate, "pss": most[0], "no_file": most[1]}))
+    result = {
+        "rate": rate,
+        "pss": most[0],
+        "no_file": most[1],
+        "on_top": most[0] - imported,
+    }
+    print(json.dumps(result))
     # Workers of the other libraries need not end in order.
     sys.stdout.flush()
     os._exit(0)
@@ -298,14 +316,15 @@ def measure(
     name: str,
     data: Data,
     cache: Path,
-    sides: tuple[str, ...],
     options: Any,
     table: side_by_side.Table,
 ) -> None:
     """Adds the rows of one data set to the table."""
-    results: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
+    results: dict[str, list[dict[str, float]]] = {
+        side: [] for side in options.sides
+    }
     for _ in range(options.repeats):
-        for side in sides:
+        for side in options.sides:
             arguments = [
                 *("--side", side, "--folder", str(data.folder)),
                 *("--patch", str(data.patch), "--cache", str(cache)),
@@ -334,6 +353,7 @@ def measure(
                 "ratio": own / statistics.median(rates),
                 "pss_mib": max(run["pss"] for run in runs),
                 "no_file_mib": max(run["no_file"] for run in runs),
+                "on_top_mib": max(run["on_top"] for run in runs),
             }
         )
 
@@ -355,6 +375,18 @@ def waiting_share(data: Data, cache: Path, steps: int) -> float:
     return waited / (time.perf_counter() - start)
 
 
+def installed_sides() -> list[str]:
+    """The sides that can be measured here."""
+    sides = [s for s, name in SIDES.items() if importlib.util.find_spec(name)]
+    for side in SIDES:
+        if side not in sides:
+            print(
+                f"not compared: {side} is not installed; "
+                "pip install 'keras-cakes[bench]'"
+            )
+    return sides
+
+
 def main() -> None:
     """Measures all sides, or one of them with `--side`."""
     parser = side_by_side.parser(__doc__, repeats=3)
@@ -365,6 +397,7 @@ def main() -> None:
     parser.add_argument("--window", type=float, nargs=2)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--volumes", type=int, default=20)
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     options = parser.parse_args()
     if options.side:
         window = tuple(options.window) if options.window else None
@@ -375,28 +408,34 @@ def main() -> None:
     table = side_by_side.Table(output / "patches.csv", COLUMNS)
     if options.short:
         options.seconds, options.repeats = 0.5, 1
-    sides = SIDES[:1] if options.short else SIDES
+    options.sides = installed_sides()
+    start, load = time.perf_counter(), os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        shape = (64, 64, 40) if options.short else (512, 512, 120)
-        count = 3 if options.short else options.volumes
-        make_ct(folder / "ct", count, shape)
-        sets = {
-            "ct": Data(
-                folder / "ct", 32 if options.short else 96, (-1000.0, 1000.0)
-            )
-        }
+        sets = {}
+        if "ct" in options.sets:
+            shape = (64, 64, 40) if options.short else (512, 512, 120)
+            count = 3 if options.short else options.volumes
+            make_ct(folder / "ct", count, shape)
+            patch = 32 if options.short else 96
+            sets["ct"] = Data(folder / "ct", patch, (-1000.0, 1000.0))
         real = os.environ.get("KERAS_CAKES_DATA")
-        if real and not options.short:
+        if real and "hippocampus" in options.sets and not options.short:
             path = Path(real) / "Task04_Hippocampus"
             sets["hippocampus"] = Data(path, 32, None)
         for name, data in sets.items():
-            cache = folder / f"{name}_prepared"
-            measure(name, data, cache, sides, options, table)
-        share = waiting_share(
-            sets["ct"], folder / "ct_prepared", 2 if options.short else 8
+            measure(name, data, folder / f"{name}_prepared", options, table)
+        share = max(
+            waiting_share(
+                data, folder / f"{name}_prepared", 2 if options.short else 8
+            )
+            for name, data in sets.items()
         )
         print(f"share of a training step that waits for patches: {share:.2%}")
+    print(
+        f"load of the machine {load:.1f} before, {os.getloadavg()[0]:.1f} "
+        f"after {time.perf_counter() - start:.0f} s"
+    )
 
 
 if __name__ == "__main__":

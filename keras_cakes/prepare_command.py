@@ -99,7 +99,9 @@ def run_prepare(options: argparse.Namespace) -> None:
         workers=options.workers,
         on_error=options.on_error,
     )
-    splits = options.data / SPLITS
+    # Those of a list lie beside it.
+    data = options.data
+    splits = (data if data.is_dir() else data.parent) / SPLITS
     if splits.is_file():
         write_text(prepared.folder / SPLITS, splits.read_text(encoding="utf-8"))
     print(f"{len(prepared.cases)} cases in {prepared.folder}")

@@ -49,6 +49,8 @@ def test_a_table_of_cases(tmp_path, capsys):
     _dataset(tmp_path / "raw", 2)
     table = tmp_path / "raw" / "cases.csv"
     table.write_text("image,label\ni0.nii.gz,l0.nii.gz\ni1.nii.gz,l1.nii.gz\n")
+    folds = json.dumps({"folds": {"0": ["i1"], "1": ["i0"]}})
+    (tmp_path / "raw" / "splits.json").write_text(folds)
     arguments = ["prepare", "--data", str(table), "--output"]
     assert main([*arguments, str(tmp_path / "none")]) == 2
     assert "`classes` is expected for a .csv list" in capsys.readouterr().err
@@ -60,6 +62,7 @@ def test_a_table_of_cases(tmp_path, capsys):
     )
     assert code == 0
     assert open_prepared(tmp_path / "out").preparation.orientation is None
+    assert (tmp_path / "out" / "splits.json").read_text() == folds
 
 
 def test_damaged_cases_are_listed(tmp_path, capsys):

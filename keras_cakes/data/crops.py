@@ -1,177 +1,198 @@
 """Where patches are cut from: volumes in memory, or prepared ones on disk."""
 
+import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
+from keras_cakes.data.poses import Pose
 from keras_cakes.data.prepared import PreparedDataset
 from keras_cakes.data.volumes import Volume
 
+# What lies on this boundary TensorFlow takes over without a copy.
+_ALIGNMENT = 64
 
-class MemoryCrops:
-    """Crops of volumes in memory, all in one tensor.
 
-    A volume smaller than the patch is centred in it; the rest of the padding
-    lies behind and is never drawn.
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One volume that patches are cut from.
 
     Args:
-        volumes: Labelled volumes.
+        image: Array `(depth, height, width, channels)`.
+        label: Array `(depth, height, width)`.
+        foreground: For each class but background its voxels `(number, 3)`.
+        intensity: Mean and deviation that normalize each channel; `None` for
+            an image that is normalized.
+    """
+
+    image: np.ndarray
+    label: np.ndarray
+    foreground: Sequence[np.ndarray]
+    intensity: tuple[np.ndarray, np.ndarray] | None = None
+
+
+class Tables(NamedTuple):
+    """What places of patches are drawn from, int32.
+
+    Args:
+        extents: `(depth, height, width)` of each volume, padded.
+        voxels: Voxels of the foreground of all volumes, one more behind them.
+        lists: For each volume where the list of a class begins and how long
+            it is, `(volumes, classes, 2)`, those of classes that are present
+            first.
+        present: Number of these.
+    """
+
+    extents: Any
+    voxels: Any
+    lists: Any
+    present: Any
+
+
+class Crops:
+    """Cuts patches out of volumes.
+
+    A volume smaller than the patch is centred in zeros, the mean.
+
+    Args:
+        sources: The volumes.
         patch_shape: `(depth, height, width)`.
 
     Raises:
-        ValueError: If there is none, one has no label or a label of another
-            shape, or channels differ.
+        ValueError: If channels differ.
     """
 
-    def __init__(self, volumes: Sequence[Volume], patch_shape: tuple[int, ...]):
-        import tensorflow as tf
-
-        if not volumes or any(volume.label is None for volume in volumes):
+    def __init__(self, sources: Sequence[Source], patch_shape: tuple[int, ...]):
+        channels = sorted({source.image.shape[3] for source in sources})
+        if len(channels) > 1:
             raise ValueError(
-                "`volumes` is expected to hold labelled volumes. Received: "
-                f"{len(volumes)} volumes, without label: "
-                f"{[v.name for v in volumes if v.label is None][:5]}"
+                "`volumes` is expected to share one number of channels. "
+                f"Received: channels={channels}"
             )
-        self.count = len(volumes)
-        self.channels = _channels([v.image.shape[-1] for v in volumes])
-        extents = _extents([v.image.shape[:3] for v in volumes], patch_shape)
-        shape = (len(volumes), *extents.max(axis=0))
-        images = np.zeros((*shape, self.channels), np.float32)
-        labels = np.zeros(shape, np.uint8)
-        for index, volume in enumerate(volumes):
-            before = _before(volume.image.shape[:3], patch_shape)
-            window: Any = tuple(
-                slice(first, first + size)
-                for first, size in zip(before, volume.image.shape, strict=False)
-            )
-            label = np.asarray(volume.label)
-            if label.shape != volume.image.shape[:3]:
-                raise ValueError(
-                    "`volumes` is expected to hold labels of the shape of "
-                    f"their image, {volume.image.shape[:3]}. Received: "
-                    f"{volume.name} of shape {label.shape}"
-                )
-            images[(index, *window)] = volume.image
-            labels[(index, *window)] = label
-        lists = [_voxels(label) for label in labels]
-        self._images = tf.convert_to_tensor(images)
-        self._labels = tf.convert_to_tensor(labels)
-        self.extents = tf.convert_to_tensor(extents)
-        self.voxels, self.offsets = _foreground_tables(lists)
+        self.channels = channels[0]
+        self.patch_shape = patch_shape
+        shapes = np.array([source.image.shape[:3] for source in sources])
+        extents = np.maximum(shapes, patch_shape)
+        before = (extents - shapes) // 2
+        self._sources = sources
+        self._before = before.tolist()
+        foreground = [
+            [voxels + shift for voxels in source.foreground]
+            for source, shift in zip(sources, before, strict=True)
+        ]
+        self.tables = _tables(extents, foreground)
 
-    def read(self, case: Any, start: Any, shape: tuple[int, ...]) -> Any:
-        """A crop of a case: image and label of static shape."""
-        import tensorflow as tf
+    def read(
+        self,
+        cases: Sequence[int],
+        starts: Sequence[Sequence[int]],
+        poses: Sequence[Pose],
+        shape: Sequence[int],
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Cuts, normalizes and lays several patches.
 
-        image = tf.slice(
-            self._images,
-            tf.concat([[case], start, [0]], 0),
-            [1, *shape, self.channels],
-        )[0]
-        label = tf.slice(
-            self._labels, tf.concat([[case], start], 0), [1, *shape]
-        )[0]
-        return image, label
+        Args:
+            cases: Which volume each is cut from.
+            starts: Its first voxel, counted from that of the padded volume;
+                beyond lie zeros.
+            poses: How it is laid.
+            shape: `(depth, height, width)` of all.
 
-
-class MappedCrops:
-    """Crops of prepared volumes, which stay on disk until they are read.
-
-    Args:
-        prepared: Prepared cases with labels.
-        patch_shape: `(depth, height, width)`.
-
-    Raises:
-        ValueError: If there is none, one has no label, or channels differ.
-    """
-
-    def __init__(self, prepared: PreparedDataset, patch_shape: tuple[int, ...]):
-        import tensorflow as tf
-
-        cases = prepared.cases
-        self._labels = [c.label for c in cases if c.label is not None]
-        if not cases or len(self._labels) < len(cases):
-            raise ValueError(
-                "`volumes` is expected to hold labelled cases. Received: "
-                f"{len(cases)} prepared cases, without label: "
-                f"{[c.name for c in cases if c.label is None][:5]}"
-            )
-        self.count = len(cases)
-        self.channels = _channels([c.record["shape"][3] for c in cases])
-        self._cases = cases
-        self._before = [_before(case.shape, patch_shape) for case in cases]
-        self._intensities = [prepared.intensity(case) for case in cases]
-        self.extents = tf.convert_to_tensor(
-            _extents([case.shape for case in cases], patch_shape)
-        )
-        self.voxels, self.offsets = _foreground_tables(
-            [
-                np.split(
-                    case.foreground + before,
-                    np.cumsum(case.foreground_counts)[:-1],
-                )
-                for case, before in zip(cases, self._before, strict=True)
-            ]
-        )
-
-    def read(self, case: Any, start: Any, shape: tuple[int, ...]) -> Any:
-        """A crop of a case: image and label of static shape."""
-        import tensorflow as tf
-
-        def crop(case, start):
-            return self._crop(int(case), start, shape)
-
-        image, label = tf.numpy_function(
-            crop, [case, start], [tf.float32, tf.uint8]
-        )
-        image.set_shape((*shape, self.channels))
-        label.set_shape(shape)
-        return image, label
-
-    def _crop(self, number: int, start: Any, shape: Any) -> Any:
-        case, mean_and_deviation = (
-            self._cases[number],
-            self._intensities[number],
-        )
-        image = np.zeros((*shape, self.channels), np.float32)
-        label = np.zeros(shape, np.uint8)
-        target: list[slice] = []
-        source: list[slice] = []
-        for first, size, before, held in zip(
-            start, shape, self._before[number], case.shape, strict=True
+        Returns:
+            Images `(number, depth, height, width, channels)`, float32, and
+            labels `(number, depth, height, width)`, int32.
+        """
+        number = len(cases)
+        images = _zeros((number, *shape, self.channels), np.float32)
+        labels = _zeros((number, *shape), np.int32)
+        for place, (case, start, pose) in enumerate(
+            zip(cases, starts, poses, strict=True)
         ):
-            first = int(first) - int(before)
-            begin, end = max(first, 0), min(first + size, held)
-            source.append(slice(begin, max(end, begin)))
-            target.append(slice(begin - first, max(end, begin) - first))
-        mean, deviation = mean_and_deviation
-        inside = image[tuple(target)]
-        # What lies beyond the volume stays zero, the mean.
-        np.subtract(case.image[tuple(source)], mean, out=inside)
-        np.divide(inside, deviation, out=inside)
-        label[tuple(target)] = self._labels[number][tuple(source)]
-        return image, label
+            source = self._sources[case]
+            held, target = [], []
+            for first, size, before, length in zip(
+                start,
+                shape,
+                self._before[case],
+                source.label.shape,
+                strict=True,
+            ):
+                first -= before
+                begin, end = max(first, 0), min(first + size, length)
+                end = max(begin, end)
+                held.append(slice(begin, end))
+                target.append(slice(begin - first, end - first))
+            image = pose.source(images[place])[tuple(target)]
+            image[...] = source.image[tuple(held)]
+            if source.intensity is not None:
+                image -= source.intensity[0]
+                image /= source.intensity[1]
+            label = pose.source(labels[place])
+            label[tuple(target)] = source.label[tuple(held)]
+        return images, labels
 
 
-def _channels(channels: Sequence[int]) -> int:
-    if len(set(channels)) > 1:
+def memory_sources(volumes: Sequence[Volume]) -> list[Source]:
+    """Volumes in memory.
+
+    Raises:
+        ValueError: If there is none, or one has no label or a label of
+            another shape.
+    """
+    if not volumes or any(volume.label is None for volume in volumes):
         raise ValueError(
-            "`volumes` is expected to share one number of channels. "
-            f"Received: channels={sorted(set(channels))}"
+            "`volumes` is expected to hold labelled volumes. Received: "
+            f"{len(volumes)} volumes, without label: "
+            f"{[v.name for v in volumes if v.label is None][:5]}"
         )
-    return channels[0]
+    sources = []
+    for volume in volumes:
+        label = np.asarray(volume.label)
+        if label.shape != volume.image.shape[:3]:
+            raise ValueError(
+                "`volumes` is expected to hold labels of the shape of "
+                f"their image, {volume.image.shape[:3]}. Received: "
+                f"{volume.name} of shape {label.shape}"
+            )
+        sources.append(Source(volume.image, label, _voxels(label)))
+    return sources
 
 
-def _extents(
-    shapes: Sequence[tuple[int, ...]], patch_shape: tuple[int, ...]
-) -> np.ndarray:
-    return np.array([np.maximum(s, patch_shape) for s in shapes], np.int32)
+def prepared_sources(prepared: PreparedDataset) -> list[Source]:
+    """Prepared volumes, which stay on disk until they are read.
+
+    Raises:
+        ValueError: If there is none, or one has no label.
+    """
+    cases = prepared.cases
+    sources = [
+        Source(
+            case.image,
+            case.label,
+            np.split(case.foreground, np.cumsum(case.foreground_counts)[:-1]),
+            prepared.intensity(case),
+        )
+        for case in cases
+        if case.label is not None
+    ]
+    if not cases or len(sources) < len(cases):
+        raise ValueError(
+            "`volumes` is expected to hold labelled cases. Received: "
+            f"{len(cases)} prepared cases, without label: "
+            f"{[c.name for c in cases if c.label is None][:5]}"
+        )
+    return sources
 
 
-def _before(shape: Sequence[int], patch_shape: Sequence[int]) -> np.ndarray:
-    """Padding in front of a volume that is smaller than the patch."""
-    return np.maximum(np.subtract(patch_shape, shape), 0) // 2
+def _zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Zeros that TensorFlow takes over without a copy."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + _ALIGNMENT, np.uint8)
+    first = -memory.ctypes.data % _ALIGNMENT
+    return memory[first : first + size].view(dtype).reshape(shape)
 
 
 def _voxels(label: np.ndarray) -> list[np.ndarray]:
@@ -186,20 +207,22 @@ def _voxels(label: np.ndarray) -> list[np.ndarray]:
     ]
 
 
-def _foreground_tables(lists: Sequence[Sequence[np.ndarray]]) -> Any:
-    """Voxels of each class of each volume, and where each list begins."""
-    import tensorflow as tf
-
-    classes = max([1, *map(len, lists)])
-    tables, bounds = [], [0]
-    for volume in lists:
-        for value in range(classes):
-            table = volume[value] if value < len(volume) else np.zeros((0, 3))
-            tables.append(table)
-            bounds.append(bounds[-1] + len(table))
-    offsets = np.array(bounds, np.int32)
-    starts = np.stack([offsets[:-1], np.diff(offsets)], -1)
-    return (
-        tf.convert_to_tensor(np.concatenate([*tables, [[-1] * 3]]), tf.int32),
-        tf.convert_to_tensor(starts.reshape(len(lists), classes, 2)),
+def _tables(
+    extents: np.ndarray, foreground: Sequence[Sequence[np.ndarray]]
+) -> Tables:
+    classes = max([1, *map(len, foreground)])
+    none = np.zeros((0, 3), np.int32)
+    lists = [
+        [*volume, *[none] * (classes - len(volume))] for volume in foreground
+    ]
+    counts = np.array([[len(v) for v in volume] for volume in lists])
+    ends = np.cumsum(counts).reshape(counts.shape)
+    found = np.stack([ends - counts, counts], -1)
+    order = np.argsort(counts == 0, axis=1, kind="stable")
+    tables = (
+        extents,
+        np.concatenate([*itertools.chain(*lists), np.zeros((1, 3), np.int32)]),
+        np.take_along_axis(found, order[..., None], 1),
+        np.count_nonzero(counts, axis=1),
     )
+    return Tables(*(table.astype(np.int32) for table in tables))

@@ -1,15 +1,20 @@
 """Augmented training patches as a `tf.data` pipeline."""
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_cakes.data.augmentation import Augmentation
-from keras_cakes.data.crops import MappedCrops
-from keras_cakes.data.crops import MemoryCrops
+from keras_cakes.data.crops import Crops
+from keras_cakes.data.crops import memory_sources
+from keras_cakes.data.crops import prepared_sources
+from keras_cakes.data.draws import Drawn
+from keras_cakes.data.draws import Draws
+from keras_cakes.data.host_calls import host_call
+from keras_cakes.data.poses import Pose
 from keras_cakes.data.poses import allowed_poses
-from keras_cakes.data.poses import draw_pose
 from keras_cakes.data.poses import pose
 from keras_cakes.data.prepared import PreparedDataset
 from keras_cakes.data.volumes import Volume
@@ -35,10 +40,9 @@ def patches(
     Patch `b` of step `s` depends on `seed` and `s * batch_size + b` alone: a
     run that is resumed at `start_step` sees the batches that it would have
     seen. Every `len(volumes) * patches_per_case` patches visit each volume
-    equally often, in a random order. Volumes in memory are padded to their
-    largest extent: 4 bytes per voxel and channel, 1 per voxel for the label,
-    12 per voxel of foreground. Prepared volumes stay on disk; only what a
-    patch needs is read.
+    equally often, in a random order. Volumes in memory are not copied; 12 bytes
+    per voxel of foreground are added. Prepared volumes stay on disk; only what
+    a patch needs is read.
 
     Args:
         volumes: Labelled volumes, or a prepared data set.
@@ -54,7 +58,8 @@ def patches(
             all three.
         rotate: Planes, such as `(0, 2)`, in which patches are turned by a
             random multiple of 90 degrees; `True` for every plane whose two
-            patch sizes are equal.
+            patch sizes are equal. Whatever flips and turns compose to is as
+            likely as any other.
         augmentation: Small rotations, deformations and changes of intensity;
             by default none.
         patches_per_case: Patches that are drawn from a volume before the
@@ -84,69 +89,111 @@ def patches(
     _check_numbers(batch_size, start_step, steps, foreground)
     _check_shares(patches_per_case, shard)
     patch_shape = tuple(int(size) for size in patch_shape)
-    axes, planes = allowed_poses(patch_shape, flip, rotate)
-    # The pipeline runs on the host; volumes would only fill a GPU.
+    poses = allowed_poses(patch_shape, flip, rotate)
+    sources = (
+        prepared_sources(volumes)
+        if isinstance(volumes, PreparedDataset)
+        else memory_sources(volumes)
+    )
+    crops = Crops(sources, patch_shape)
+    draws = Draws(
+        crops.tables,
+        patch_shape,
+        len(poses),
+        seed,
+        foreground,
+        patches_per_case,
+        shard,
+    )
+    # The pipeline runs on the host, whatever else there is.
     with tf.device("CPU"):
-        crops: Any = (
-            MappedCrops(volumes, patch_shape)
-            if isinstance(volumes, PreparedDataset)
-            else MemoryCrops(volumes, patch_shape)
+        dataset = draws.dataset(start_step * batch_size)
+        if augmentation == Augmentation():
+            dataset = dataset.rebatch(batch_size, drop_remainder=True)
+            dataset = _mapped(dataset, _reader(crops, poses, batch_size))
+        else:
+            one = _augmented(crops, poses, augmentation, seed)
+            dataset = _mapped(dataset.unbatch(), one)
+            dataset = dataset.batch(batch_size, drop_remainder=True)
+        if steps is not None:
+            dataset = dataset.take(steps)
+        return dataset.prefetch(2)
+
+
+def _mapped(dataset: Any, function: Callable[..., Any]) -> Any:
+    import tensorflow as tf
+
+    return dataset.map(
+        function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
+
+
+def _reader(
+    crops: Crops,
+    poses: Sequence[Pose],
+    number: int,
+    margin: tuple[int, ...] = (0, 0, 0),
+) -> Callable[..., Any]:
+    """A function from rows of draws to patches that are cut and laid."""
+    import tensorflow as tf
+
+    shape = np.add(crops.patch_shape, np.multiply(2, margin)).tolist()
+    specs = [
+        tf.TensorSpec((number, *shape, crops.channels), tf.float32),
+        tf.TensorSpec((number, *shape), tf.int32),
+    ]
+
+    def cut(rows):
+        drawn = Drawn.of(rows)
+        return crops.read(
+            drawn.case.tolist(),
+            (drawn.start - margin).tolist(),
+            [poses[place] for place in drawn.pose],
+            shape,
         )
-        margin = augmentation.margin(patch_shape)
-        seen = np.minimum(
-            np.add(patch_shape, np.multiply(2, margin)),
-            crops.extents.numpy().min(axis=0),
-        )
-    count, seen_shape = crops.count, tuple(seen.tolist())
 
     @tf.autograph.experimental.do_not_convert
-    def draw(index):
-        index = index * shard[1] + shard[0]
-        key = tf.cast(tf.stack([tf.cast(seed, tf.int64), index]), tf.int32)
-        keys = tf.unstack(tf.random.split(key, num=5), num=5)
-        turn = index // patches_per_case
-        case = tf.random.experimental.index_shuffle(
-            tf.cast(turn % count, tf.int32),
-            seed=tf.cast(
-                tf.stack([tf.cast(seed, tf.int64), turn // count]), tf.int32
-            ),
-            max_index=count - 1,
-        )
-        extent = crops.extents[case]
-        free = tf.random.stateless_uniform([3], keys[0])
-        start = tf.cast(
-            free * tf.cast(extent - patch_shape + 1, tf.float32), tf.int32
-        )
-        # Around a foreground voxel, anywhere that keeps it in the patch.
-        centre = _draw_foreground(crops.voxels, crops.offsets, case, keys[1])
-        placed = centre - tf.cast(
-            free * tf.cast(patch_shape, tf.float32), tf.int32
-        )
-        placed = tf.clip_by_value(placed, 0, extent - patch_shape)
-        around = tf.random.stateless_uniform([], keys[2]) < foreground
-        start = tf.where(around & (centre[0] >= 0), placed, start)
-        first = tf.clip_by_value(start - margin, 0, extent - seen_shape)
-        image, label = crops.read(case, first, seen_shape)
-        if augmentation.moves_voxels:
-            image, label = augmentation.distort(
-                image, label, start - first, patch_shape, _other(key, 0)
-            )
-        order, reverse = draw_pose(axes, planes, keys[3], keys[4])
-        image = pose(image, order, reverse)
-        label = pose(label[..., None], order, reverse)[..., 0]
-        image = augmentation.recolour(image, _other(key, 1))
-        image.set_shape((*patch_shape, crops.channels))
-        label.set_shape(patch_shape)
-        return image, tf.cast(label, tf.int32)
+    def read(rows):
+        return tuple(host_call(cut, [rows], specs))
 
-    indices = tf.data.Dataset.range(start_step * batch_size, 1 << 62)
-    dataset = indices.map(
-        draw, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-    )
-    dataset = dataset.batch(batch_size, drop_remainder=True)
-    if steps is not None:
-        dataset = dataset.take(steps)
-    return dataset.prefetch(2)
+    return read
+
+
+def _augmented(
+    crops: Crops,
+    poses: Sequence[Pose],
+    augmentation: Augmentation,
+    seed: int,
+) -> Callable[..., Any]:
+    """A function from a row of draws to a patch that is also distorted."""
+    import tensorflow as tf
+
+    moves = augmentation.moves_voxels
+    margin = augmentation.margin(crops.patch_shape)
+    # What is distorted is laid after that.
+    laid = [Pose()] * len(poses) if moves else poses
+    read = _reader(crops, laid, 1, margin)
+    orders = tf.constant([known.order for known in poses])
+    reverses = tf.constant([known.reverse for known in poses])
+
+    @tf.autograph.experimental.do_not_convert
+    def augment(row):
+        drawn = Drawn.of(row)
+        key = tf.stack([tf.constant(seed, tf.int64), drawn.index])
+        image, label = (patch[0] for patch in read(row[None]))
+        if moves:
+            image, label = augmentation.distort(
+                image, label, margin, crops.patch_shape, _other(key, 0)
+            )
+            order, reverse = orders[drawn.pose], reverses[drawn.pose]
+            image = pose(image, order, reverse)
+            label = pose(label[..., None], order, reverse)[..., 0]
+        image = augmentation.recolour(image, _other(key, 1))
+        image.set_shape((*crops.patch_shape, crops.channels))
+        label.set_shape(crops.patch_shape)
+        return image, label
+
+    return augment
 
 
 def _other(key: Any, number: int) -> Any:
@@ -187,24 +234,3 @@ def _check_numbers(
             "`foreground` is expected to be a probability between 0 and 1. "
             f"Received: foreground={foreground}"
         )
-
-
-def _draw_foreground(voxels: Any, offsets: Any, order: Any, key: Any) -> Any:
-    """A random voxel of a random class that is present; -1 if none is."""
-    import tensorflow as tf
-
-    draw = tf.random.stateless_uniform([2], key)
-    present = tf.boolean_mask(offsets[order], offsets[order][:, 1] > 0)
-    number = tf.shape(present)[0]
-    if_none = tf.constant([[-1, 1]])
-    present = tf.cond(number > 0, lambda: present, lambda: if_none)
-    number = tf.maximum(number, 1)
-    chosen = present[
-        tf.minimum(
-            tf.cast(draw[0] * tf.cast(number, tf.float32), tf.int32), number - 1
-        )
-    ]
-    inside = tf.cast(draw[1] * tf.cast(chosen[1], tf.float32), tf.int32)
-    inside = tf.minimum(inside, chosen[1] - 1)
-    last = tf.shape(voxels)[0] - 1
-    return voxels[tf.where(chosen[0] < 0, last, chosen[0] + inside)]

@@ -1,12 +1,49 @@
-"""Flips and quarter turns of patches, drawn and applied in one go."""
+"""Flips and quarter turns of patches: all that they compose to."""
 
 from typing import Any
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Pose(NamedTuple):
+    """One of the 48 ways to lay a cube.
+
+    Args:
+        order: Which axis of the patch becomes each axis.
+        reverse: Which axes are reversed after that.
+    """
+
+    order: tuple[int, ...] = (0, 1, 2)
+    reverse: tuple[bool, ...] = (False, False, False)
+
+    def then(self, other: "Pose") -> "Pose":
+        """This pose, and the other one on top of it."""
+        return Pose(
+            tuple(self.order[axis] for axis in other.order),
+            tuple(
+                self.reverse[axis] != reverse
+                for axis, reverse in zip(*other, strict=True)
+            ),
+        )
+
+    def source(self, posed: np.ndarray) -> np.ndarray:
+        """A view of what is laid so as it lay before.
+
+        Whatever is written there appears posed, and voxels move once.
+
+        Args:
+            posed: Array of three axes, or four, the last of channels.
+        """
+        steps = tuple(slice(None, None, -1 if r else 1) for r in self.reverse)
+        back = [self.order.index(axis) for axis in range(3)]
+        return posed[steps].transpose(*back, *range(3, posed.ndim))
 
 
 def allowed_poses(
     patch_shape: tuple[int, ...], flip: Any, rotate: Any
-) -> tuple[list[int], list[tuple[int, int]]]:
-    """The axes that may be reversed and the planes that may be turned.
+) -> list[Pose]:
+    """All poses that flips and quarter turns lead to, the patch as it is first.
 
     Args:
         patch_shape: `(depth, height, width)`.
@@ -34,40 +71,35 @@ def allowed_poses(
             "`rotate` is expected to name planes of equal patch sizes, here "
             f"{square}. Received: rotate={rotate}, patch_shape={patch_shape}"
         )
-    return axes, planes
-
-
-def draw_pose(
-    axes: list[int], planes: Any, flips: Any, turns: Any
-) -> tuple[Any, Any]:
-    """One of the 48 ways to lay a cube: an order of axes, then reversals.
-
-    Flips and quarter turns are composed on these few numbers, so that the
-    voxels are moved once. A quarter turn is a transposition and a reversal.
-    """
-    import tensorflow as tf
-
-    drawn = tf.random.stateless_uniform([3], flips) < 0.5
-    reverse = [drawn[a] if a in axes else tf.constant(False) for a in range(3)]
-    order = [tf.constant(axis) for axis in range(3)]
-    quarters = tf.random.stateless_uniform([3], turns, 0, 4, tf.int32)
-    for number, (first, second) in enumerate(planes):
-        quarter = quarters[number]
-        odd = quarter % 2 == 1
-        for values in (order, reverse):
-            a, b = values[first], values[second]
-            values[first] = tf.where(odd, b, a)
-            values[second] = tf.where(odd, a, b)
-        turned = (quarter == 1) | (quarter == 2)
-        reverse[first] = tf.math.logical_xor(reverse[first], turned)
-        turned = (quarter == 2) | (quarter == 3)
-        reverse[second] = tf.math.logical_xor(reverse[second], turned)
-    return tf.stack([*order, 3]), tf.stack([*reverse, False])
+    moves = [_flip(axis) for axis in axes] + [_quarter(*p) for p in planes]
+    poses = [Pose()]
+    # They grow while they are gone through, until nothing new is found.
+    for known in poses:
+        for move in moves:
+            found = known.then(move)
+            if found not in poses:
+                poses.append(found)
+    return poses
 
 
 def pose(patch: Any, order: Any, reverse: Any) -> Any:
-    """Lays a patch `(depth, height, width, channels)` as drawn."""
+    """Lays a patch `(depth, height, width, channels)`, a tensor, as drawn."""
     import tensorflow as tf
 
+    order = tf.concat([order, [3]], 0)
     # `tf.reverse` takes numbers of axes; here only their flags are known.
-    return tf.raw_ops.Reverse(tensor=tf.transpose(patch, order), dims=reverse)
+    return tf.raw_ops.Reverse(
+        tensor=tf.transpose(patch, order),
+        dims=tf.concat([reverse, [False]], 0),
+    )
+
+
+def _flip(axis: int) -> Pose:
+    return Pose(reverse=tuple(axis == own for own in range(3)))
+
+
+def _quarter(first: int, second: int) -> Pose:
+    """A quarter turn: a transposition and a reversal."""
+    order = list(range(3))
+    order[first], order[second] = second, first
+    return Pose(tuple(order)).then(_flip(first))

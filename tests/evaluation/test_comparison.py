@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_cakes import evaluation
+from keras_cakes.runs import write_table
 
 
 def _rows(scores, column="mean"):
@@ -92,6 +93,35 @@ def test_folds():
     assert table[2]["mean"] == (0.25 + 0.75 + 0.5 + 1.0) / 4
     assert (table[2]["min"], table[2]["max"]) == (0.25, 1.0)
     assert (table[0]["mean"], table[0]["min"]) == (0.5, 0.25)
+
+
+def test_folds_with_scores_of_surfaces(tmp_path):
+    names = ("case", "organ", "mean", "organ_hd95", "organ_nsd")
+    # The last case has no organ where one was found, the one before neither.
+    rows = [
+        dict(zip(names, values, strict=True))
+        for values in (
+            ("a", 0.75, 0.75, 1.5, 0.5),
+            ("b", 1.0, 1.0, 0.0, 1.0),
+            ("c", 0.0, 0.0, 55.5, 0.0),
+        )
+    ]
+    write_table(tmp_path / "scores.csv", rows)
+    read = evaluation.read_scores(tmp_path / "scores.csv")
+    table = evaluation.summarize_folds([read[:2], read[2:]])
+    whole = {row["score"]: row for row in table if row["fold"] == "all"}
+    assert list(whole) == list(names[1:])
+    assert (whole["organ_hd95"]["mean"], whole["organ_hd95"]["max"]) == (
+        19.0,
+        55.5,
+    )
+    better = [{**row, "organ_hd95": row["organ_hd95"] / 3} for row in read]
+    interval = evaluation.paired_interval(read, better, "organ_hd95")
+    assert interval.difference == 19.0 * 2 / 3
+    figure = evaluation.plot_paired_scores(
+        read, better, column="organ_hd95", label="HD95 (mm)"
+    )
+    assert figure.axes[0].get_xlabel() == "HD95 (mm)"
 
 
 def test_messages_of_folds():
