@@ -142,8 +142,8 @@ def _table(rows: Sequence[Mapping[str, Any]], contents: Contents) -> str:
                 f"{row['macs'] / 1e9:.3f} G",
                 f"{row['params_share']:.0%}",
                 f"{row['macs_share']:.0%}",
-                f"{row['ms']:.0f} ms ({row['ms_min']:.0f} - "
-                f"{row['ms_max']:.0f})",
+                f"{row['ms']:.3g} ms ({row['ms_min']:.3g} - "
+                f"{row['ms_max']:.3g})",
                 *(f"{row[key]:.4f}" for key in contents.scores),
             ]
         )
