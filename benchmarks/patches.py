@@ -6,8 +6,9 @@ thirds of them around the foreground, flips along three axes and quarter turns
 in one plane, in batches of two. keras_cakes reads prepared volumes from disk,
 MONAI has them in a `CacheDataset` behind a `DataLoader`, TorchIO in memory
 behind a `Queue`, two workers each. Every side runs in processes of its own, in
-turns; the rate is the median over the turns, and memory is the largest sum of
-proportional shares (PSS) of a side's processes, with the part of it that is
+turns; the rate is the median over the turns, as is the time of processors per
+patch, which other work on the machine troubles less. Memory is the largest sum
+of proportional shares (PSS) of a side's processes, with the part of it that is
 no file, and what came on top of the imported library. At the end, the share
 of a training step that waits for patches.
 
@@ -47,6 +48,7 @@ COLUMNS = {
     "least": ">8.1f",
     "most": ">8.1f",
     "ratio": ">6.2f",
+    "cpu_ms": ">8.2f",
     "pss_mib": ">8.0f",
     "no_file_mib": ">11.0f",
     "on_top_mib": ">10.0f",
@@ -272,6 +274,18 @@ def held_memory() -> tuple[float, float]:
     return total / 1024, anonymous / 1024
 
 
+def used_seconds() -> float:
+    """Time of processors that this process and its children have had."""
+    process = psutil.Process()
+    total = sum(process.cpu_times()[:4])
+    for child in process.children(recursive=True):
+        try:
+            total += sum(child.cpu_times()[:4])
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
 def run_side(side: str, data: Data, cache: Path, seconds: float) -> None:
     """Draws patches for a while and prints rate and memory as JSON."""
     make = {
@@ -293,15 +307,17 @@ def run_side(side: str, data: Data, cache: Path, seconds: float) -> None:
         next(batches)
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
-    drawn, start = 0, time.perf_counter()
+    drawn, used, start = 0, used_seconds(), time.perf_counter()
     while time.perf_counter() - start < seconds:
         image, _ = next(batches)
         drawn += image.shape[0]
     rate = drawn / (time.perf_counter() - start)
+    used = used_seconds() - used
     done.set()
     watcher.join()
     result = {
         "rate": rate,
+        "cpu_ms": 1e3 * used / drawn,
         "pss": most[0],
         "no_file": most[1],
         "on_top": most[0] - imported,
@@ -351,6 +367,7 @@ def measure(
                 "least": min(rates),
                 "most": max(rates),
                 "ratio": own / statistics.median(rates),
+                "cpu_ms": statistics.median(run["cpu_ms"] for run in runs),
                 "pss_mib": max(run["pss"] for run in runs),
                 "no_file_mib": max(run["no_file"] for run in runs),
                 "on_top_mib": max(run["on_top"] for run in runs),

@@ -1,6 +1,7 @@
 """The command `keras-cakes`."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 
@@ -32,6 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.debug:
             raise
         print(f"keras-cakes: error: {error}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        # Data that cannot be read stop a graph with an error of TensorFlow,
+        # whose text holds ours.
+        found = re.search(r"DataError: (.+)", str(error))
+        if options.debug or not found:
+            raise
+        print(f"keras-cakes: error: {found.group(1)}", file=sys.stderr)
         return 2
 
 

@@ -12,14 +12,18 @@ from keras_cakes.settings import Settings
 from keras_cakes.settings import read_settings
 
 
-def add_output(parser: argparse.ArgumentParser, output: str | None) -> None:
-    """Adds the run folder, with or without a default, and `--debug`."""
+def add_output(
+    parser: argparse.ArgumentParser,
+    output: str | None,
+    content: str = "run folder",
+) -> None:
+    """Adds a folder to write, with or without a default, and `--debug`."""
     parser.add_argument(
         "--output",
         type=Path,
         default=output,
         required=output is None,
-        help="run folder; a second start goes on where the first stopped"
+        help=f"{content}; a second start goes on where the first stopped"
         + (f" (default: {output})" if output else ""),
     )
     parser.add_argument(
@@ -50,7 +54,8 @@ def add_steps(
     commands = {}
     for name in names:
         commands[name] = command = steps.add_parser(name)
-        add_output(command, output=None)
+        content = "folder of the pack" if name == "pack" else "run folder"
+        add_output(command, None, content)
         command.set_defaults(run=run)
         if name in ("pack", "predict"):
             continue

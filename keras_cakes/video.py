@@ -97,6 +97,7 @@ class VideoRun(SearchRun):
             augmentation=self.augmentation,
             short=settings.short,
             remainder=settings.remainder,
+            on_error=settings.on_error,
         )
 
     def steps(self, priority: str | None) -> tuple[int, int]:

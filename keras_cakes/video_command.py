@@ -62,6 +62,12 @@ def _add_pack(command: argparse.ArgumentParser) -> None:
         "--root", type=Path, help="folder that the paths of a list are below"
     )
     command.add_argument(
+        "--classes",
+        type=Path,
+        help="text file with the name of a class in each line, for lists "
+        "whose labels are numbers",
+    )
+    command.add_argument(
         "--splits",
         nargs="+",
         metavar="SPLIT",
@@ -114,6 +120,8 @@ def _pack(options: argparse.Namespace) -> None:
     from keras_cakes.data.video import read_clip_list
 
     reading = {
+        "classes": options.classes
+        and options.classes.read_text(encoding="utf-8").splitlines(),
         "template": options.template,
         "first_frame": options.first_frame,
         "min_frames": options.min_frames,

@@ -3,6 +3,7 @@
 import dataclasses
 
 from keras_cakes.data.video.clip_augmentation import CROPS
+from keras_cakes.data.video.clips import ON_ERROR
 from keras_cakes.data.video.sampling import REMAINDERS
 from keras_cakes.data.video.sampling import SHORT
 from keras_cakes.settings import PRIORITIES
@@ -56,6 +57,8 @@ class VideoSettings(RunSettings):
             published, or `"spread"`; see `segment_frames`.
         views: Samplings of frames in evaluation.
         crops: Crops of each in evaluation, 1 or 3.
+        on_error: What training does with a clip that cannot be read:
+            `"raise"`, or `"skip"`, which puts another in its place.
         clips_per_class: Training clips used of each class, drawn by the seed;
             `None` for all.
         epochs: Epochs of each network.
@@ -86,6 +89,7 @@ class VideoSettings(RunSettings):
     remainder: str = "dropped"
     views: int = 1
     crops: int = 1
+    on_error: str = "raise"
     clips_per_class: int | None = None
     epochs: int = 70
     search_epochs: int | None = None
@@ -106,6 +110,7 @@ class VideoSettings(RunSettings):
             channels=(1, 3),
             short=SHORT,
             remainder=REMAINDERS,
+            on_error=ON_ERROR,
         )
         self.require_positive(("stages", "blocks", "frames", "views", "epochs"))
         for name in ("clips_per_class", "search_epochs"):

@@ -11,6 +11,7 @@ from keras_cakes import cli
 from keras_cakes.configuration import Configuration
 from keras_cakes.data import DataError
 from keras_cakes.data.video import ArrayClips
+from keras_cakes.data.video import open_packed
 from keras_cakes.data.video import phantom_clips
 from keras_cakes.data.video.video_writing import write_video
 from keras_cakes.video import VideoRun
@@ -115,6 +116,37 @@ def test_from_a_list_to_a_prediction(tmp_path, capsys):
     nothing = ["--clip", str(tmp_path / "none.mp4")]
     assert cli.main(["video", "predict", *more, *nothing]) == 2
     assert "none.mp4" in capsys.readouterr().err
+
+
+def test_a_clip_that_breaks_in_training(tmp_path, capsys):
+    clips = _write_clips(tmp_path, ("train", "val"))
+    rows = clips.read_text().splitlines()
+    head, *others = rows
+    counted = [f"{head},num_frames", *(f"{row},6" for row in others)]
+    clips.write_text("\n".join(counted) + "\n")
+    broken = tmp_path / "train" / "walk" / "1.mp4"
+    broken.write_bytes(broken.read_bytes()[:400])
+    flags = [*FLAGS[:9], "--epochs", "1", "--batch-size", "6"]
+    command = ["video", "train", "--variant", "2d", "--data", str(clips)]
+    output = ["--output", str(tmp_path / "run")]
+    assert cli.main([*command, *output, *flags]) == 2
+    error = capsys.readouterr().err
+    assert "keras-cakes: error: " in error and str(broken) in error
+    other = ["--output", str(tmp_path / "other"), "--on-error", "skip"]
+    assert cli.main([*command, *other, *flags]) == 0
+
+
+def test_names_of_classes_of_a_list_of_numbers(tmp_path, capsys):
+    _write_clips(tmp_path, ("train",), 1)
+    (tmp_path / "list.csv").write_text(
+        "path,label\ntrain/fall/0.mp4,0\ntrain/walk/0.mp4,1\n"
+    )
+    (tmp_path / "classes.txt").write_text("fall\nwalk\n")
+    lists = ["--data", str(tmp_path / "list.csv")]
+    names = ["--classes", str(tmp_path / "classes.txt")]
+    output = ["--output", str(tmp_path / "pack")]
+    assert cli.main(["video", "pack", *lists, *names, *output]) == 0
+    assert open_packed(tmp_path / "pack").classes == ("fall", "walk")
 
 
 def missing_network():

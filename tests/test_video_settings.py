@@ -13,6 +13,7 @@ from keras_cakes.video_settings import VideoSettings
         ({"crop": "x"}, "`crop` is expected to be one of"),
         ({"channels": 2}, "`channels` is expected to be one of"),
         ({"remainder": "x"}, "`remainder` is expected to be one of"),
+        ({"on_error": "x"}, "`on_error` is expected to be one of"),
         ({"short": "x"}, "`short` is expected to be one of"),
         ({"frames": 0}, "`frames` is expected to be positive"),
         ({"views": 0}, "`views` is expected to be positive"),
