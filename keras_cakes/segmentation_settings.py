@@ -1,6 +1,7 @@
 """The settings of a segmentation run."""
 
 import dataclasses
+import math
 
 from keras_cakes.models.parts import NORMALIZATIONS
 from keras_cakes.settings import PRIORITIES
@@ -84,7 +85,9 @@ class SegmentationSettings(RunSettings):
         self.expect("foreground", 0 <= value <= 1, "to lie from 0 to 1")
         value = self.overlap
         self.expect("overlap", 0 <= value < 1, "to lie from 0 to below 1")
-        self.expect("tolerance", self.tolerance >= 0, "to be 0 or more")
+        self.expect(
+            "tolerance", 0 <= self.tolerance < math.inf, "to be 0 or more"
+        )
         shape = self.patch_shape
         self.expect(
             "patch_shape",

@@ -22,6 +22,7 @@ from keras_cakes.settings import read_settings
         ({"foreground": 2.0}, "`foreground` is expected to lie from 0 to 1"),
         ({"lasso": -1.0}, "`lasso` is expected to be 0 or more.*-1.0"),
         ({"tolerance": -1.0}, "`tolerance` is expected to be 0 or more"),
+        ({"tolerance": float("inf")}, "`tolerance` is expected to be 0"),
         ({"fold": -1}, "`fold` is expected to be 0 or more"),
         ({"seed": 2**31}, "`seed` is expected from 0 to"),
         ({"patch_shape": (8, 8)}, "`patch_shape` is expected to be three"),
