@@ -101,7 +101,9 @@ def spread(
 
     wanted = np.linspace(macs(kernels[-1]), macs(kernels[0]), count + 2)[1:-1]
     configurations = [
-        kc.random_configuration(model, network.kernel_set, int(n), seed)
+        kc.random_configuration(
+            model, network.kernel_set, {"macs": int(n)}, seed
+        )
         for seed, n in enumerate(wanted)
     ]
     if network.channel_multiple == 1:

@@ -81,10 +81,9 @@ def unet3d() -> tuple[Build, dict[str, Any]]:
     for layer in supernet.search_layers:
         gamma = layer.path_normalization.gamma
         gamma.assign(generator.uniform(0.5, 1.5, gamma.shape))
-    limit = kc.count_cost(plain).macs // 2
     derived = {
         f"1d2d3d derived, channel_multiple={multiple}": kc.derive(
-            supernet, channel_multiple=multiple, cost="macs", limit=limit
+            supernet, channel_multiple=multiple, budget={"macs": 0.5}
         )
         for multiple in (1, 8, 16)
     }

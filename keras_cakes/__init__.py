@@ -26,6 +26,7 @@ from keras_cakes.cost import measure_latency
 from keras_cakes.derivation import derive
 from keras_cakes.derivation import path_weights
 from keras_cakes.folding import fold
+from keras_cakes.front import pareto
 from keras_cakes.inflation import inflate
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
@@ -61,6 +62,7 @@ __all__ = [
     "metrics",
     "models",
     "optimizers",
+    "pareto",
     "path_weights",
     "random_configuration",
     "replace",

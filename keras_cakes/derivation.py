@@ -1,22 +1,15 @@
 """From path weights to a configuration."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
-from typing import NamedTuple
 
 import keras
 import numpy as np
 
+from keras_cakes.assignment import shortened
+from keras_cakes.chooser import Chooser
 from keras_cakes.configuration import Configuration
-from keras_cakes.selection import RULES
-from keras_cakes.selection import select
 from keras_cakes.supernet import Supernet
-
-# Of a cost relative to the largest; path weights are of the order of 1.
-_HIGHEST_PRICE = 1e9
-_HALVINGS = 60
-_STEP = 1.05
 
 
 def path_weights(
@@ -40,149 +33,128 @@ def path_weights(
 
 def derive(
     supernet: Supernet,
+    score: Any = "path_weights",
     rule: str = "channel",
     channel_multiple: int = 1,
-    cost: str | None = None,
-    limit: float | None = None,
+    budget: Mapping[str, float] | None = None,
+    floor: Any = 0.0,
 ) -> Configuration:
-    """Chooses a sub-kernel for every channel by the path weights.
+    """Chooses a sub-kernel for every channel by a score, within a budget.
+
+    Without `budget` and `floor` each layer is chosen on its own. With them
+    one integer program over all layers finds the largest total score that
+    keeps them, to a ten-thousandth of what there is to gain.
 
     Args:
         supernet: A trained supernet.
-        rule: `"channel"`: the candidate of largest path weight of each
-            channel (Eq. 9 of the paper). `"layer"`: the `filters` largest
-            path weights of the whole layer, as the authors' code does; only
-            how many each candidate keeps matters, so channels are sorted.
+        score: `"path_weights"`, or for each search layer an array of shape
+            `(candidates, filters)`, candidates in canonical order; larger is
+            better.
+        rule: `"channel"`: the candidate of largest score of each channel
+            (Eq. 9 of the paper). `"layer"`: the `filters` largest scores of
+            the whole layer, as the authors' code does; only how many each
+            candidate keeps matters, so channels are sorted. An entry
+            `[k, j]` need not belong to channel `j` then: it may be what the
+            `j`-th channel of candidate `k` gains, so that rows that fall
+            tell of diminishing returns.
         channel_multiple: Round the channels of each sub-kernel to a multiple
             of this, such as the 8 or 16 channels that a processor computes
-            at once, so that as little path weight as possible is lost.
-            Channels are sorted then; where a layer's filters are no
-            multiple, one sub-kernel has the rest.
-        cost: What `limit` is of: `"params"`, `"macs"`, or, if the supernet
-            was made with `cost="latency"` or a table, `"latency"`.
-        limit: The most that the derived network may cost: parameters,
-            multiply-adds of one sample, or milliseconds. Path weights are
-            then weighed against costs, with one price for all layers.
+            at once, so that as little score as possible is lost. Channels
+            are sorted then; where a layer's filters are no multiple, one
+            sub-kernel has the rest.
+        budget: The most that the derived network may cost: a mapping of
+            `"params"`, `"macs"` (of one sample) or, if the supernet was made
+            with `cost="latency"` or a table, `"latency"` (milliseconds) to a
+            number. Up to 1 it is a share of what the network costs with full
+            kernels, above 1 an amount. Of several kinds all are kept.
+        floor: The least that each layer keeps, as a share of the
+            multiply-adds (and so of the weights) of its largest candidate:
+            a number from 0 to 1, or a mapping of layer name to one. Keeps a
+            layer from collapsing to its cheapest candidate.
 
     Returns:
         A `Configuration` whose counts add up to `filters` in each layer.
-        Ties go to the candidate that is first in canonical order, then to
-        the channel of lower index.
+        Without `budget` and `floor`, ties go to the candidate that is first
+        in canonical order, then to the channel of lower index.
 
     Raises:
-        ValueError: If an argument is not one of those listed, a path weight
-            is not finite, or no choice costs as little as `limit`.
+        ValueError: If an argument is not one of those listed, a score is not
+            finite, or no choice costs as little as `budget`; the message
+            states the least possible.
+
+    Warns:
+        UserWarning: If the integer program takes longer than a minute; the
+            best choice so far is returned then, and the warning says how
+            much better another can at most be.
 
     Reference:
 
     - [Yu et al., 2021](https://arxiv.org/abs/2003.12798), Eq. 9
     - [the authors' code](https://github.com/yucornetto/CAKES)
+
+    Examples:
+        >>> import keras_cakes as kc
+        >>> model = kc.models.unet3d((8, 8, 8, 1), width=8, depth=1)
+        >>> supernet = kc.to_supernet(model, kernel_set="1d2d3d")
+        >>> configuration = derive(supernet, budget={"macs": 0.5}, floor=0.2)
+        >>> found = kc.count_cost(kc.replace(model, configuration))
+        >>> found.macs <= 0.5 * kc.count_cost(model).macs
+        True
     """
-    if rule not in RULES:
+    scores = scores_of(supernet, score)
+    chooser = Chooser(supernet, scores, rule, channel_multiple, floor)
+    return chooser.configuration(chooser.choose(budget))
+
+
+def scores_of(supernet: Supernet, score: Any) -> dict[str, np.ndarray]:
+    """Reads the argument `score` of `derive`.
+
+    Returns:
+        For each search layer a float64 array `(candidates, filters)`.
+
+    Raises:
+        ValueError: If it is neither `"path_weights"` nor a mapping of all
+            search layers to finite arrays of that shape.
+    """
+    layers = supernet.search_layers
+    is_own = isinstance(score, str) and score == "path_weights"
+    if is_own:
+        score = {n: values for n, (_, values) in path_weights(supernet).items()}
+    names = [layer.name for layer in layers]
+    if not isinstance(score, Mapping) or set(score) != set(names):
+        given = list(score) if isinstance(score, Mapping) else score
         raise ValueError(
-            f"`rule` is expected to be one of {RULES}. Received: rule={rule!r}"
+            "`score` is expected to be 'path_weights' or to map each search "
+            f"layer, {names}, to an array. Received: {shortened(given)}"
         )
-    if type(channel_multiple) is not int or channel_multiple < 1:
-        raise ValueError(
-            "`channel_multiple` is expected to be a positive integer. "
-            f"Received: channel_multiple={channel_multiple!r}"
-        )
-    kernels, weights = {}, {}
-    for name, (names, values) in path_weights(supernet).items():
-        if not np.isfinite(values).all():
+    tables = {}
+    for layer in layers:
+        shape = (len(layer.kernel_set), layer.filters)
+        try:
+            table = np.asarray(score[layer.name], "float64")
+            received = f"shape {table.shape}"
+        except (TypeError, ValueError):
+            table = np.empty(())
+            received = shortened(score[layer.name])
+        if table.shape != shape:
             raise ValueError(
-                "Path weights are expected to be finite; the search has "
-                f"diverged. Received: layer {name!r} with "
-                f"{np.count_nonzero(~np.isfinite(values))} of "
-                f"{values.size} not finite"
+                f"`score[{layer.name!r}]` is expected to be numbers of shape "
+                f"(candidates, filters), {shape}. Received: {received}"
             )
-        kernels[name], weights[name] = names, values
-    if limit is None and cost is None:
-        chosen = _select_all(weights, rule, channel_multiple)
-    else:
-        prices = _prices(supernet, cost, limit)
-        chosen = _select_within(weights, prices, rule, channel_multiple)
-    return Configuration(
-        {
-            name: [kernels[name][index] for index in indices]
-            for name, indices in chosen.items()
-        }
-    )
-
-
-class _Prices(NamedTuple):
-    """What a channel of each candidate costs, and what may be spent."""
-
-    cost: str
-    of_layers: dict[str, np.ndarray]
-    fixed: float
-    limit: float
-
-    def total(self, chosen: Mapping[str, np.ndarray]) -> float:
-        return self.fixed + sum(
-            float(self.of_layers[name][indices].sum())
-            for name, indices in chosen.items()
-        )
-
-
-def _prices(supernet: Supernet, cost: Any, limit: Any) -> _Prices:
-    fixed_cost = supernet.fixed_cost or {}
-    known = sorted(fixed_cost)
-    if cost not in known or limit is None:
-        raise ValueError(
-            "`cost` and `limit` are expected together, `cost` being one that "
-            f"the supernet knows, {known}. Received: cost={cost!r}, "
-            f"limit={limit!r}"
-        )
-    of_layers = {
-        name: np.asarray(costs[cost], "float64")
-        for name, costs in (supernet.channel_costs or {}).items()
-    }
-    return _Prices(cost, of_layers, fixed_cost[cost], limit)
-
-
-def _select_all(
-    weights: Mapping[str, np.ndarray], rule: str, multiple: int
-) -> dict[str, np.ndarray]:
-    return {
-        name: select(value, rule, multiple) for name, value in weights.items()
-    }
-
-
-def _select_within(
-    weights: dict[str, np.ndarray], prices: _Prices, rule: str, multiple: int
-) -> dict[str, np.ndarray]:
-    """The selection at the lowest price of cost that keeps the limit."""
-    unit = max(float(costs.max()) for costs in prices.of_layers.values())
-
-    def at(price: float, multiple: int) -> dict[str, np.ndarray]:
-        left = {
-            name: value - price * prices.of_layers[name][:, None] / unit
-            for name, value in weights.items()
-        }
-        return _select_all(left, rule, multiple)
-
-    chosen = at(0.0, multiple)
-    if prices.total(chosen) <= prices.limit:
-        return chosen
-    least = prices.total(at(_HIGHEST_PRICE, multiple))
-    if least > prices.limit:
-        raise ValueError(
-            f"`limit` is expected to be at least {least:g} {prices.cost}, what "
-            "the cheapest choice costs. Received: "
-            f"limit={prices.limit:g}"
-        )
-    # Single channels are quick to choose and show where the price lies.
-    low, high = 1 / _HIGHEST_PRICE, _HIGHEST_PRICE
-    for _ in range(_HALVINGS):
-        middle = math.sqrt(low * high)
-        fits = prices.total(at(middle, 1)) <= prices.limit
-        low, high = (low, middle) if fits else (middle, high)
-    # Whole blocks cost a little more or less.
-    price = high
-    while prices.total(chosen := at(price, multiple)) > prices.limit:
-        price *= _STEP
-    return chosen
+        if not np.isfinite(table).all():
+            what = (
+                "Path weights are expected to be finite; the search has "
+                "diverged."
+                if is_own
+                else "`score` is expected to hold finite numbers."
+            )
+            raise ValueError(
+                f"{what} Received: layer {layer.name!r} with "
+                f"{np.count_nonzero(~np.isfinite(table))} of "
+                f"{table.size} not finite"
+            )
+        tables[layer.name] = table
+    return tables
 
 
 def path_weight_rows(supernet: Supernet) -> list[dict[str, Any]]:

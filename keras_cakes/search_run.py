@@ -198,7 +198,7 @@ class SearchRun(abc.ABC):
         return random_configuration(
             model,
             self._settings.kernel_set,
-            macs=count_cost(searched).macs,
+            budget={"macs": count_cost(searched).macs},
             seed=self._settings.seed,
         )
 

@@ -36,6 +36,41 @@ def select(
     return np.repeat(np.arange(candidates), counts)
 
 
+def assign(weights: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The channels' candidates of largest total weight, with given counts.
+
+    Args:
+        weights: Array of shape `(candidates, filters)`.
+        counts: How many channels each candidate has.
+
+    Returns:
+        The index of each channel's candidate.
+    """
+    import scipy.optimize
+
+    kinds = np.repeat(np.arange(len(weights)), counts)
+    rows, channels = scipy.optimize.linear_sum_assignment(
+        weights[kinds], maximize=True
+    )
+    chosen = np.empty(weights.shape[1], int)
+    chosen[channels] = kinds[rows]
+    return chosen
+
+
+def weight_of(
+    weights: np.ndarray, chosen: np.ndarray, rule: str, multiple: int
+) -> float:
+    """The total weight of what `select` returned, or of another choice."""
+    counts = np.bincount(chosen, minlength=len(weights))
+    if rule == "layer":
+        ordered = -np.sort(-weights, axis=1)
+        taken = np.arange(weights.shape[1]) < counts[:, None]
+        return float(ordered[taken].sum())
+    if multiple > 1:
+        chosen = assign(weights, counts)
+    return float(weights[chosen, np.arange(len(chosen))].sum())
+
+
 def _blocks_of_layer(weights: np.ndarray, multiple: int) -> np.ndarray:
     """How often each candidate is chosen, whatever the channels.
 

@@ -95,6 +95,28 @@ def test_path_weights():
     assert _legend(figure) == KERNELS
 
 
+@dataclasses.dataclass
+class _Point:
+    share: float
+    score: float
+
+
+def test_front():
+    points = [_Point(0.2, 1.0), _Point(0.5, 3.0)]
+    marks = [
+        {"name": "random", "share": 0.5, "score": 2.0},
+        {"name": "even split", "share": 0.4, "score": 1.5},
+    ]
+    figure = plotting.plot_front(points, marks)
+    axis = figure.axes[0]
+    assert axis.lines[0].get_xydata().tolist() == [[0.2, 1.0], [0.5, 3.0]]
+    assert axis.lines[2].get_xydata().tolist() == [[0.4, 1.5]]
+    assert axis.get_xlabel() == "cost, as a share of the plain network's"
+    assert axis.get_ylabel() == "total score"
+    assert _legend(figure) == ["front", "random", "even split"]
+    assert not plotting.plot_front(points).legends
+
+
 def test_history(tmp_path):
     figure = plotting.plot_history({"3d": {"step": [1, 2], "loss": [2, 1]}})
     assert figure.axes[0].get_xlabel() == "training step"
@@ -157,6 +179,7 @@ def test_messages():
         (lambda: plotting.plot_composition(Configuration({})), "configuration"),
         (lambda: plotting.plot_tradeoff([]), "`rows`.*Received: rows="),
         (lambda: plotting.plot_path_weights({}), "`path_weights`"),
+        (lambda: plotting.plot_front([]), "`points`"),
         (lambda: plotting.plot_history({}), "`histories`"),
         (lambda: plotting.plot_contours(volume, {}, ["b", "a"]), "predictions"),
         (

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from keras_cakes.selection import assign
 from keras_cakes.selection import select
+from keras_cakes.selection import weight_of
 
 
 def _splits(filters, multiple, candidates):
@@ -76,3 +78,21 @@ def test_single_channels():
     assert select(weights, "layer").tolist() == [0, 1, 1]
     assert select(np.ones((2, 3))).tolist() == [0, 0, 0]
     assert select(np.ones((2, 3)), "layer").tolist() == [0, 0, 0]
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(st.integers(0, 2**31), st.lists(st.integers(0, 2), min_size=3))
+def test_given_counts_are_assigned_best(seed, kinds):
+    kinds = kinds[:6]
+    weights = np.random.default_rng(seed).normal(size=(3, len(kinds)))
+    counts = np.bincount(kinds, minlength=3)
+    best = _best_of_channels(weights, counts)
+    chosen = assign(weights, counts)
+    assert np.bincount(chosen, minlength=3).tolist() == counts.tolist()
+    assert weight_of(weights, chosen, "channel", 1) == pytest.approx(best)
+    # In blocks only the counts are chosen.
+    ordered = np.sort(chosen)
+    assert weight_of(weights, ordered, "channel", 2) == pytest.approx(best)
+    assert weight_of(weights, ordered, "layer", 1) == pytest.approx(
+        _best_of_layer(weights, counts)
+    )

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from keras_cakes.configuration import Configuration
+from keras_cakes.plotting.style import CYCLE
+from keras_cakes.plotting.style import MARKERS
 from keras_cakes.plotting.style import kernel_colours
 from keras_cakes.plotting.style import new_figure
 from keras_cakes.plotting.style import require_some
@@ -98,4 +101,45 @@ def plot_path_weights(
         loc="outside right center",
         title="sub-kernel",
     )
+    return figure
+
+
+def plot_front(
+    points: Sequence[Any], marks: Sequence[Mapping[str, Any]] = ()
+) -> "Figure":
+    """The total score that each cost allows, and single networks beside it.
+
+    Args:
+        points: What `keras_cakes.pareto` returns, or anything else with the
+            attributes `share` and `score`, in the order of `share`.
+        marks: One mapping per network to mark: `name`, `share`, `score`.
+    """
+    require_some("points", points)
+    figure, axes = new_figure(7.5 if marks else 6.0, 3.8, 1, 1)
+    axis = axes[0, 0]
+    axis.plot(
+        [point.share for point in points],
+        [point.score for point in points],
+        color=CYCLE[0],
+        marker=MARKERS[0],
+        markersize=5,
+        label="front",
+    )
+    for index, mark in enumerate(marks, start=1):
+        axis.plot(
+            mark["share"],
+            mark["score"],
+            linestyle="none",
+            color=CYCLE[index % len(CYCLE)],
+            marker=MARKERS[index % len(MARKERS)],
+            markersize=9,
+            markeredgecolor="black",
+            markeredgewidth=0.6,
+            label=mark["name"],
+        )
+    axis.set_xlabel("cost, as a share of the plain network's")
+    axis.set_ylabel("total score")
+    axis.grid(alpha=0.3)
+    if marks:
+        figure.legend(loc="outside right center")
     return figure

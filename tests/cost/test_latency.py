@@ -116,6 +116,21 @@ def test_what_was_measured_is_remembered(model, tmp_path):
     )
 
 
+def _channel_times(supernet, configuration):
+    """The time of a network by the cost of single channels."""
+    return supernet.fixed_cost["latency"] + sum(
+        count * costs
+        for layer in supernet.search_layers
+        for kernel, costs in zip(
+            layer.kernel_set,
+            supernet.channel_costs[layer.name]["latency"],
+            strict=True,
+        )
+        for name, count in configuration[layer.name].counts.items()
+        if name == str(kernel)
+    )
+
+
 def test_search_with_latency_as_its_cost(model, table):
     for cost in (table, "latency"):
         supernet = kc.to_supernet(
@@ -137,9 +152,13 @@ def test_search_with_latency_as_its_cost(model, table):
         12 * min(costs[layer.name]["latency"])
         for layer in supernet.search_layers
     )
-    limit = (free + least) / 2
-    configuration = kc.derive(supernet, cost="latency", limit=limit)
+    plain = supernet.fixed_cost["latency"] + sum(
+        12 * costs[layer.name]["latency"][0] for layer in supernet.search_layers
+    )
+    share = (free + least) / 2 / plain
+    configuration = kc.derive(supernet, budget={"latency": share})
     assert configuration != kc.derive(supernet)
+    assert _channel_times(supernet, configuration) <= share * plain
     performance = kc.to_supernet(model, "video_1d2d3d")
     assert "expected_latency" not in performance.expected_cost()
 
