@@ -25,6 +25,7 @@ def to_supernet(
     normalization: str | None = "batch",
     layers: Any = None,
     seed: int = 0,
+    weights: str = "separate",
 ) -> Supernet:
     """Turns a functional model into the supernet of its search.
 
@@ -47,6 +48,8 @@ def to_supernet(
             own: `"batch"`, `"instance"` or `None`.
         layers: Which convolutions; see `replaceable_layers`.
         seed: Integer, start of the random draws.
+        weights: `"separate"` kernels for the candidates, or crops of one
+            `"shared"` kernel; see `CakesSearchConv3D`.
 
     Returns:
         A `Supernet` with new weights, to `compile` and `fit`.
@@ -67,6 +70,7 @@ def to_supernet(
         aggregation=aggregation,
         draw=draw,
         normalization=normalization,
+        weights=weights,
     )
     network = to_search_network(model, specification, layers)
     table = cost if isinstance(cost, LatencyTable) else None

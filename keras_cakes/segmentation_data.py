@@ -8,6 +8,9 @@ from keras_cakes.data.msd import read_fold
 from keras_cakes.data.msd import read_msd
 from keras_cakes.data.phantom import PHANTOM_CLASSES
 from keras_cakes.data.phantom import phantom_volumes
+from keras_cakes.data.planted import PLANTED_AXES
+from keras_cakes.data.planted import PLANTED_CLASSES
+from keras_cakes.data.planted import planted_volumes
 from keras_cakes.data.prepared import MANIFEST
 from keras_cakes.data.prepared import PreparedDataset
 from keras_cakes.data.prepared import open_prepared
@@ -15,6 +18,7 @@ from keras_cakes.data.volumes import Case
 from keras_cakes.data.volumes import Volume
 from keras_cakes.data.volumes import load_case
 from keras_cakes.segmentation_settings import SegmentationSettings
+from keras_cakes.settings import SYNTHETIC
 
 _TRAINING_PHANTOMS = 24
 _VALIDATION_PHANTOMS = 8
@@ -43,11 +47,17 @@ def load_segmentation_data(
     Raises:
         DataError: If a file is not what it should be.
     """
-    if settings.data == "phantom":
-        shape, seed = settings.patch_shape, settings.seed
-        training = phantom_volumes(_TRAINING_PHANTOMS, shape, seed)
-        validation = phantom_volumes(_VALIDATION_PHANTOMS, shape, seed + 1)
-        classes: tuple[str, ...] = PHANTOM_CLASSES
+    classes: tuple[str, ...]
+    if settings.data in SYNTHETIC:
+        training, validation = (
+            _synthetic(settings, count, settings.seed + side)
+            for side, count in enumerate(
+                (_TRAINING_PHANTOMS, _VALIDATION_PHANTOMS)
+            )
+        )
+        classes = (
+            PHANTOM_CLASSES if settings.data == "phantom" else PLANTED_CLASSES
+        )
     elif (Path(settings.data) / MANIFEST).is_file():
         return _prepared_data(open_prepared(settings.data), settings)
     else:
@@ -65,6 +75,22 @@ def load_segmentation_data(
         )
     return SegmentationData(
         training[: settings.cases], validation[: settings.cases], classes
+    )
+
+
+def _synthetic(
+    settings: SegmentationSettings, count: int, seed: int
+) -> list[Volume]:
+    if settings.data == "phantom":
+        return phantom_volumes(count, settings.patch_shape, seed)
+    axis = settings.data.removeprefix("planted_")
+    if axis not in PLANTED_AXES:
+        raise ValueError(
+            "`data` is expected to be 'phantom', or 'planted_' with one of "
+            f"{PLANTED_AXES} for volumes. Received: data={settings.data!r}"
+        )
+    return planted_volumes(
+        count, PLANTED_AXES.index(axis), settings.patch_shape, seed
     )
 
 

@@ -11,6 +11,7 @@ from keras_cakes.report import Contents
 from keras_cakes.report import write_report
 from keras_cakes.segmentation import SegmentationRun
 from keras_cakes.settings import PRIORITIES
+from keras_cakes.settings import SYNTHETIC
 
 
 def write_segmentation_report(run: SegmentationRun) -> Path:
@@ -70,8 +71,8 @@ def _scores(run: SegmentationRun, variant: str) -> dict[str, float]:
 def _heading(run: SegmentationRun) -> str:
     settings = run.settings
     source = (
-        "the synthetic phantom"
-        if settings.data == "phantom"
+        f"synthetic volumes ({settings.data})"
+        if settings.data in SYNTHETIC
         else f"{Path(settings.data).name}, fold {settings.fold}"
     )
     shape = " x ".join(str(size) for size in settings.patch_shape)

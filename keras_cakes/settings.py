@@ -19,6 +19,15 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "aggregation": ("auto", "concat", "sum"),
     "rule": RULES,
 }
+# Data that are made on the spot; see `data.phantom` and `data.planted`.
+SYNTHETIC = (
+    "phantom",
+    "planted_time",
+    "planted_depth",
+    "planted_height",
+    "planted_width",
+    "planted_mixed",
+)
 # Settings of type integer or None, which no default tells.
 _OPTIONAL = ("cases", "clips_per_class", "search_epochs")
 
@@ -28,7 +37,7 @@ class RunSettings:
     """What the result of any run depends on.
 
     Args:
-        data: Where the data are, or `"phantom"`.
+        data: Where the data are, or one of `SYNTHETIC`.
         batch_size: Samples per step.
         width: Channels of the first level or stage of the network.
         learning_rate: Learning rate at the start, or after the warm-up.
@@ -116,7 +125,7 @@ class RunSettings:
         """Writes paths in one way: the same folder is the same run."""
         for name in names:
             value = getattr(self, name)
-            if value not in ("", "phantom"):
+            if value not in ("", *SYNTHETIC):
                 object.__setattr__(self, name, str(Path(value).resolve()))
 
 

@@ -32,6 +32,8 @@ class SearchSpecification:
         draw: `"independent"` or `"balanced"` random paths; see `Supernet`.
         normalization: Normalization to put behind a convolution that has
             none of its own: `"batch"`, `"instance"` or `None`.
+        weights: `"separate"` kernels for the candidates, as in the paper, or
+            crops of one `"shared"` kernel; see `CakesSearchConv3D`.
     """
 
     kernel_set: Any = "1d2d3d"
@@ -41,6 +43,7 @@ class SearchSpecification:
     aggregation: str = "auto"
     draw: str = "independent"
     normalization: str | None = "batch"
+    weights: str = "separate"
 
     def lasso_of(
         self, kernel_size: Sequence[int], name: str = ""

@@ -119,6 +119,19 @@ class SubKernel(NamedTuple):
         )
         return depth, height, width
 
+    def slices_in(self, kernel_size: Sequence[int]) -> tuple[slice, ...]:
+        """The taps of a kernel of full size that lie in this sub-kernel.
+
+        Raises:
+            ValueError: As `offset_in`.
+        """
+        return tuple(
+            slice(offset, offset + size)
+            for offset, size in zip(
+                self.offset_in(kernel_size), self, strict=True
+            )
+        )
+
 
 def _integers(sizes: object) -> tuple[int, ...]:
     if not isinstance(sizes, Iterable):

@@ -10,9 +10,11 @@ from keras_cakes.data.video import FrameSource
 from keras_cakes.data.video import VideoClips
 from keras_cakes.data.video import open_packed
 from keras_cakes.data.video import phantom_clips
+from keras_cakes.data.video import planted_clips
 from keras_cakes.data.video import read_class_folders
 from keras_cakes.data.video import read_clip_list
 from keras_cakes.data.video.packed import MANIFEST
+from keras_cakes.settings import SYNTHETIC
 from keras_cakes.video_settings import VideoSettings
 
 _TRAINING_PHANTOMS = 512
@@ -47,11 +49,9 @@ def load_video_data(settings: VideoSettings) -> VideoData:
     """
     training: FrameSource
     validation: FrameSource
-    if settings.data == "phantom":
-        # Room for crops beside the one in the middle.
-        shape = (2 * settings.frames, *(s + s // 4 for s in settings.size))
+    if settings.data in SYNTHETIC:
         training, validation = (
-            phantom_clips(count, shape, settings.seed + side, "both")
+            _synthetic(settings, count, settings.seed + side)
             for side, count in enumerate(
                 (_TRAINING_PHANTOMS, _VALIDATION_PHANTOMS)
             )
@@ -83,6 +83,16 @@ def load_video_data(settings: VideoSettings) -> VideoData:
             f"number of training clips. Received: {settings.batch_size}"
         )
     return VideoData(training, validation)
+
+
+def _synthetic(settings: VideoSettings, count: int, seed: int) -> FrameSource:
+    if settings.data == "phantom":
+        # Room for crops beside the one in the middle.
+        shape = (2 * settings.frames, *(s + s // 4 for s in settings.size))
+        return phantom_clips(count, shape, seed, "both")
+    kind = settings.data.removeprefix("planted_")
+    # Each frame as it is: another sampling would hide what is planted.
+    return planted_clips(count, kind, (settings.frames, *settings.size), seed)
 
 
 def open_clips(

@@ -13,6 +13,7 @@ from keras_cakes.report import write_report
 from keras_cakes.runs import read_table
 from keras_cakes.runs import write_table
 from keras_cakes.settings import PRIORITIES
+from keras_cakes.settings import SYNTHETIC
 from keras_cakes.video import VideoRun
 
 
@@ -97,8 +98,8 @@ def _confusion(rows: Sequence[Mapping[str, str]], classes: int) -> np.ndarray:
 def _heading(run: VideoRun) -> str:
     settings = run.settings
     source = (
-        "synthetic clips"
-        if settings.data == "phantom"
+        f"synthetic clips ({settings.data})"
+        if settings.data in SYNTHETIC
         else Path(settings.data).name
     )
     height, width = settings.size

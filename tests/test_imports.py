@@ -30,7 +30,7 @@ FLOORS = [
     ["conversion", "autotune", "folding"],
     ["models", "supernet"],
     ["chooser"],
-    ["search", "derivation", "baselines", "inflation"],
+    ["search", "derivation", "baselines", "inflation", "scoring"],
     ["runs", "settings", "front"],
     ["training", "segmentation_settings", "video_settings"],
     ["search_run", "segmentation_data", "video_data"],

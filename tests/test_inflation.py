@@ -100,15 +100,27 @@ def test_sub_kernel_network_is_that_of_collapsed_filters(
 
 
 @pytest.mark.parametrize(
+    ("kernel_set", "weights"),
+    [
+        (("1x3x3",), "separate"),
+        (("1x3x3",), "shared"),
+        # Crops of one kernel that lies in the middle.
+        (("3x3x3", "1x3x3"), "shared"),
+    ],
+)
+@pytest.mark.parametrize(
     ("priority", "aggregation"),
     [("performance", "sum"), ("cost", "auto"), ("cost", "sum")],
 )
 def test_supernets_start_as_the_2d_network(
-    source, frame, priority, aggregation
+    source, frame, priority, aggregation, kernel_set, weights
 ):
-    # Planes alone: each candidate then computes what the 2D filter does.
+    # Each candidate then computes what the 2D filter does.
     specification = kc.SearchSpecification(
-        kernel_set=("1x3x3",), priority=priority, aggregation=aggregation
+        kernel_set=kernel_set,
+        priority=priority,
+        aggregation=aggregation,
+        weights=weights,
     )
     network = _network(specification)
     assert kc.inflate(source, network) == ()

@@ -127,6 +127,18 @@ def test_only_what_was_drawn_moves():
         np.testing.assert_array_equal(moved, drawn[index])
 
 
+def _size(model):
+    return sum(np.prod(weight.shape) for weight in model.trainable_weights)
+
+
+def test_shared_weights_are_those_of_the_plain_network():
+    model = _unet()
+    supernet = kc.to_supernet(model, weights="shared")
+    paths = sum(2 * 6 * layer.filters for layer in supernet.search_layers)
+    # A scale and an offset for each of the seven candidates in place of one.
+    assert _size(supernet) == _size(model) + paths
+
+
 def test_penalty_is_the_lasso_computed_by_hand():
     supernet = _compiled(priority="cost", lasso=0.01)
     generator = np.random.default_rng(0)
@@ -176,10 +188,15 @@ def test_unknown_sizes_leave_the_cost_out():
     assert "expected_macs" not in history
 
 
+@pytest.mark.parametrize("weights", ["separate", "shared"])
 @pytest.mark.parametrize("priority", ["performance", "cost"])
-def test_saved_supernet_goes_on_as_if_nothing_had_happened(priority, tmp_path):
+def test_saved_supernet_goes_on_as_if_nothing_had_happened(
+    priority, weights, tmp_path
+):
     supernet = _compiled(
-        optimizer=keras.optimizers.SGD(0.1, momentum=0.9), priority=priority
+        optimizer=keras.optimizers.SGD(0.1, momentum=0.9),
+        priority=priority,
+        weights=weights,
     )
     supernet.fit(*_data(), batch_size=2, verbose=0, shuffle=False)
     supernet.save(tmp_path / "supernet.keras")

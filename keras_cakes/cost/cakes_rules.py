@@ -25,10 +25,13 @@ def count_search(call: Call) -> Count:
     places = positions(layer, output)
     if layer.priority == "performance":
         # One full kernel, whatever the draw.
-        weights = math.prod(layer.kernel_size) * _reads(layer) * layer.filters
+        weights = (
+            math.prod(layer.kernel_size) * layer.in_channels * layer.filters
+        )
         paths = 1
     else:
-        weights = sum(math.prod(k.shape) for k in layer.candidates)
+        taps = sum(kernel.taps for kernel in layer.kernel_set)
+        weights = taps * layer.in_channels * layer.filters
         paths = len(layer.kernel_set)
     normalized = paths * layer.filters * places
     return Count(
@@ -37,15 +40,10 @@ def count_search(call: Call) -> Count:
     )
 
 
-def _reads(layer: Any) -> int:
-    """Input channels of a search layer."""
-    return int(layer.candidates[0].shape[-2])
-
-
 def path_params(layer: Any, path: Any) -> int:
     """Weights and scales of a search layer on one path."""
     taps = np.array([kernel.taps for kernel in layer.kernel_set])
-    weights = int(taps[np.asarray(path)].sum()) * _reads(layer)
+    weights = int(taps[np.asarray(path)].sum()) * layer.in_channels
     return weights + 2 * layer.filters
 
 

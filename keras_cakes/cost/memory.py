@@ -180,8 +180,8 @@ def _inside(call: Call) -> tuple[int, int]:
     normalized = paths * layer.filters * positions
     kernel = 0
     if layer.priority == "performance":
-        reads = layer.candidates[0].shape[-2]
-        kernel = math.prod(layer.kernel_size) * reads * layer.filters
+        taps = math.prod(layer.kernel_size)
+        kernel = taps * layer.in_channels * layer.filters
     return normalized * itemsize, kernel * itemsize
 
 

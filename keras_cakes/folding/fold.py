@@ -14,7 +14,6 @@ from keras_cakes.graph import rewrite
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.plans import Box
 from keras_cakes.layers.plans import Plan
-from keras_cakes.sub_kernels import SubKernel
 
 _CONVOLUTIONS = (
     CakesConv3D,
@@ -233,17 +232,11 @@ def _kernels(
     if not isinstance(layer, CakesConv3D):
         return [kernel]
     return [
-        kernel[_window(size, layer.kernel_size)][
+        kernel[size.slices_in(layer.kernel_size)][
             ..., [o for o, k in enumerate(layer.channel_kernels) if k == size]
         ]
         for size in layer.channel_counts
     ]
-
-
-def _window(size: SubKernel, kernel_size: tuple[int, ...]) -> tuple[slice, ...]:
-    """Where a sub-kernel lies in the full kernel."""
-    starts = size.offset_in(SubKernel(*kernel_size))
-    return tuple(slice(a, a + n) for a, n in zip(starts, size, strict=True))
 
 
 def _scale_and_offset(normalization: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """3D kernels that start from 2D ones."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -71,3 +72,28 @@ def inflate_kernel(
         return np.repeat(weights.mean(lacking, keepdims=True), repeats, axis)
     weights = weights.sum(lacking, keepdims=True)
     return np.repeat(weights, repeats, axis) / repeats
+
+
+def centred_kernel(
+    kernel: Any, kernel_size: Sequence[int], axis: int = 0
+) -> np.ndarray:
+    """A full kernel that holds a 2D kernel in the middle of zeros.
+
+    Args:
+        kernel: 2D weights `(height, width, in_channels, channels)`.
+        kernel_size: The full size, in the plane that of `kernel`.
+        axis: As for `inflate_kernel`.
+
+    Returns:
+        Weights of shape `kernel_size + (in_channels, channels)`, float32.
+
+    Raises:
+        ValueError: As `inflate_kernel`.
+    """
+    sizes = list(kernel_size)
+    sizes[axis] = 1
+    plane = SubKernel(*sizes)
+    start = inflate_kernel(kernel, plane, axis=axis)
+    full = np.zeros((*kernel_size, *start.shape[-2:]), "float32")
+    full[plane.slices_in(kernel_size)] = start
+    return full

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_cakes.graph import as_functional
+from keras_cakes.inflation.kernels import centred_kernel
 from keras_cakes.inflation.kernels import inflate_kernel
 from keras_cakes.inflation.pairs import Pairs
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
@@ -26,12 +27,14 @@ def inflate(
 
     Convolutions are inflated by `inflate_kernel`: for a plain or sub-kernel
     layer channel by channel, for a search layer every candidate of every
-    channel. Normalizations are copied, and repeated for each candidate; a
-    bias in front of one becomes part of its mean. A layer that reads the
-    concatenated candidates of a cost-priority search has its kernel tiled
-    and divided by their number, and candidates that are summed have their
-    scales divided, so that the start computes the same function. Layers of
-    equal shape are copied.
+    channel. Where candidates are crops of one kernel, the 2D kernel is put in
+    its middle (`rule` has no effect); those that span its plane then answer
+    as it does, others with a part of it. Normalizations are copied, and
+    repeated for each candidate; a bias in front of one becomes part of its
+    mean. A layer that reads the concatenated candidates of a cost-priority
+    search has its kernel tiled and divided by their number, and candidates
+    that are summed have their scales divided, so that the start computes the
+    same function. Layers of equal shape are copied.
 
     Where the 2D network has no counterpart, weights stay as they are: the
     second kernel of P3D, a head of another number of classes.
@@ -84,12 +87,18 @@ def _start(
 ) -> bool:
     """Starts one layer; `False` if the counterpart is of other use."""
     if isinstance(layer, CakesSearchConv3D):
-        for kernel, weights in zip(
-            layer.kernel_set, layer.candidates, strict=True
-        ):
-            start = inflate_kernel(
-                _numpy(counterpart.kernel), kernel, rule, axis
-            )
+        kernel = _numpy(counterpart.kernel)
+        if layer.is_shared:
+            start = centred_kernel(kernel, layer.kernel_size, axis)
+            starts = [(layer.full_kernel, start)]
+        else:
+            starts = [
+                (weights, inflate_kernel(kernel, size, rule, axis))
+                for size, weights in zip(
+                    layer.kernel_set, layer.candidates, strict=True
+                )
+            ]
+        for weights, start in starts:
             _assign(weights, _tiled(start, weights), layer, counterpart)
         _start_paths(layer, pairs.behind(counterpart), pairs)
         return True

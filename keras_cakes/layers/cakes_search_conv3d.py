@@ -5,15 +5,12 @@ import functools
 import keras
 from keras import ops
 
+from keras_cakes.layers.candidate_conv3d import CandidateConv3D
 from keras_cakes.layers.execution import convolve_sub_kernel
 from keras_cakes.layers.normalization import PathNormalization
 from keras_cakes.layers.paths import check_balance
 from keras_cakes.layers.paths import convolve_groups
-from keras_cakes.layers.paths import convolve_path
 from keras_cakes.layers.paths import is_grouping_faster
-from keras_cakes.layers.paths import path_kernel
-from keras_cakes.layers.sub_kernel_conv3d import SubKernelConv3D
-from keras_cakes.sub_kernels import kernel_set as resolve_kernel_set
 
 PRIORITIES = ("performance", "cost")
 DRAWS = ("independent", "balanced")
@@ -21,7 +18,7 @@ AGGREGATIONS = ("concat", "sum")
 
 
 @keras.saving.register_keras_serializable(package="keras_cakes")
-class CakesSearchConv3D(SubKernelConv3D):
+class CakesSearchConv3D(CandidateConv3D):
     """The candidates of a replaced convolution and their path weights.
 
     Each output channel `o` has one candidate kernel per member `i` of the
@@ -42,6 +39,10 @@ class CakesSearchConv3D(SubKernelConv3D):
     per channel (`"sum"`, Eq. 5). `training` only decides between batch and
     moving statistics.
 
+    `weights="shared"`, which the paper does not have: the candidates of a
+    channel are crops of one kernel of full size, so that every draw trains
+    all candidates that overlap with it.
+
     Args:
         filters: Integer, the number of output channels of one candidate.
         kernel_size: Integer or three integers, the size of the full kernel.
@@ -61,6 +62,8 @@ class CakesSearchConv3D(SubKernelConv3D):
             several replicas.
         gamma_regularizer: Regularizer of the scale, a weight of shape
             `(candidates, filters)`.
+        weights: `"separate"`: a kernel for each candidate, as in the paper.
+            `"shared"`: each is a crop of the variable `full_kernel`.
         **kwargs: The other arguments of `keras.layers.Conv3D`, applied to
             each candidate; `use_bias` is expected to be unset, since the
             normalization has an offset. `activation` follows the
@@ -80,6 +83,8 @@ class CakesSearchConv3D(SubKernelConv3D):
     Reference:
 
     - [Yu et al., 2021](https://arxiv.org/abs/2003.12798), Eqs. 4, 5, 8-10
+    - [Stamoulis et al., 2019](https://arxiv.org/abs/1904.02877), kernels that
+      are crops of one
 
     Examples:
         >>> import numpy as np
@@ -104,12 +109,15 @@ class CakesSearchConv3D(SubKernelConv3D):
         epsilon=1e-3,
         synchronized=None,
         gamma_regularizer=None,
+        weights="separate",
         use_bias=False,
         **kwargs,
     ):
         super().__init__(
             filters,
             kernel_size,
+            kernel_set,
+            weights,
             strides=strides,
             padding=padding,
             use_bias=use_bias,
@@ -124,7 +132,6 @@ class CakesSearchConv3D(SubKernelConv3D):
         _check("priority", priority, PRIORITIES)
         _check("draw", draw, DRAWS)
         _check("aggregation", aggregation, AGGREGATIONS)
-        self.kernel_set = resolve_kernel_set(kernel_set, self.kernel_size)
         self.priority = priority
         self.draw = draw
         self.aggregation = aggregation
@@ -146,9 +153,7 @@ class CakesSearchConv3D(SubKernelConv3D):
 
     def build(self, input_shape):
         in_channels = self._check_input(input_shape)
-        self.candidates = self._add_kernels(
-            in_channels, [(kernel, self.filters) for kernel in self.kernel_set]
-        )
+        self._build_candidates(in_channels)
         self.is_grouped = (
             self.priority == "performance"
             and self.draw == "balanced"
@@ -218,53 +223,49 @@ class CakesSearchConv3D(SubKernelConv3D):
     @property
     def kernel(self):
         """The full kernel of the arg-max path, before normalization."""
-        return path_kernel(
-            self.candidates,
-            self.kernel_set,
-            ops.argmax(self.path_weights, axis=0),
-            self.kernel_size,
-        )
+        return self.kernel_of(ops.argmax(self.path_weights, axis=0))
 
     def call(self, inputs, training=None):
-        if self.priority == "performance":
-            path = (
-                ops.convert_to_tensor(self.drawn_path)
-                if training
-                else ops.argmax(self.path_weights, axis=0)
-            )
-            is_grouped = training and self.is_grouped
-            convolve = convolve_groups if is_grouped else convolve_path
-            outputs = self.path_normalization(
-                convolve(
-                    inputs,
-                    self.candidates,
-                    self.kernel_set,
-                    path,
-                    self.geometry,
-                ),
-                chosen=ops.one_hot(
-                    path, len(self.kernel_set), axis=0, dtype="float32"
-                ),
-                training=training,
-            )
-        else:
-            parts = [
-                convolve_sub_kernel(inputs, weights, sub_kernel, self.geometry)
-                for weights, sub_kernel in zip(
-                    self.candidates, self.kernel_set, strict=True
-                )
-            ]
-            if self.aggregation == "concat":
-                # Before the normalization: a few operations over all
-                # channels instead of as many for each candidate.
-                parts = [ops.concatenate(parts, self.geometry.channel_axis)]
-            outputs = functools.reduce(
-                ops.add,
-                self.path_normalization.all_paths(parts, training=training),
-            )
+        is_path = self.priority == "performance"
+        call = self._call_path if is_path else self._call_all
+        outputs = call(inputs, training)
         if self.activation is not None:
             outputs = self.activation(outputs)
         return outputs
+
+    def _call_path(self, inputs, training):
+        path = (
+            ops.convert_to_tensor(self.drawn_path)
+            if training
+            else ops.argmax(self.path_weights, axis=0)
+        )
+        if training and self.is_grouped:
+            outputs = convolve_groups(
+                inputs, self.candidates, self.kernel_set, path, self.geometry
+            )
+        else:
+            outputs = self.geometry.convolve(inputs, self.kernel_of(path))
+        chosen = ops.one_hot(
+            path, len(self.kernel_set), axis=0, dtype="float32"
+        )
+        return self.path_normalization(
+            outputs, chosen=chosen, training=training
+        )
+
+    def _call_all(self, inputs, training):
+        parts = [
+            convolve_sub_kernel(inputs, weights, sub_kernel, self.geometry)
+            for weights, sub_kernel in zip(
+                self.candidates, self.kernel_set, strict=True
+            )
+        ]
+        if self.aggregation == "concat":
+            # Before the normalization: a few operations over all channels
+            # instead of as many for each candidate.
+            parts = [ops.concatenate(parts, self.geometry.channel_axis)]
+        return functools.reduce(
+            ops.add, self.path_normalization.all_paths(parts, training=training)
+        )
 
     def compute_output_shape(self, input_shape):
         shape = list(super().compute_output_shape(input_shape))
@@ -276,7 +277,6 @@ class CakesSearchConv3D(SubKernelConv3D):
         config = super().get_config()
         config.update(
             {
-                "kernel_set": [str(kernel) for kernel in self.kernel_set],
                 "priority": self.priority,
                 "draw": self.draw,
                 "aggregation": self.aggregation,

@@ -58,16 +58,32 @@ def path_kernel(
     return sums[full]
 
 
-def convolve_path(
-    inputs: Any,
-    candidates: Sequence[Any],
-    kernel_set: Sequence[SubKernel],
-    path: Any,
-    geometry: Geometry,
+def shared_path_kernel(
+    kernel: Any, kernel_set: Sequence[SubKernel], path: Any
 ) -> Any:
-    """One convolution with the full kernel of a path."""
-    kernel = path_kernel(candidates, kernel_set, path, geometry.kernel_size)
-    return geometry.convolve(inputs, kernel)
+    """The full kernel of one path through crops of one shared kernel.
+
+    Args:
+        kernel: The shared weights of full size, `(depth, height, width,
+            in_channels, filters)`.
+        kernel_set: The sub-kernels.
+        path: Integers of shape `(filters,)`, as for `path_kernel`.
+    """
+    kernel = ops.convert_to_tensor(kernel)
+    size = tuple(kernel.shape[:3])
+    masks = np.zeros((len(kernel_set), *size, 1))
+    for mask, sub_kernel in zip(masks, kernel_set, strict=True):
+        mask[sub_kernel.slices_in(size)] = 1.0
+    masks = np.moveaxis(masks, 0, -1)
+    chosen = ops.one_hot(path, len(kernel_set), axis=0, dtype=kernel.dtype)
+    covered = ops.matmul(ops.convert_to_tensor(masks, kernel.dtype), chosen)
+    return kernel * covered
+
+
+def crop(kernel: Any, sub_kernel: SubKernel) -> Any:
+    """What a sub-kernel covers of a kernel of full size."""
+    kernel = ops.convert_to_tensor(kernel)
+    return kernel[sub_kernel.slices_in(kernel.shape[:3])]
 
 
 def convolve_groups(

@@ -45,6 +45,7 @@ def _randomize(layer, seed=0):
     normalization.beta.assign(generator.normal(size=shape))
 
 
+@pytest.mark.parametrize("weights", ["separate", "shared"])
 @pytest.mark.parametrize(
     ("priority", "aggregation", "normalization"),
     [
@@ -54,7 +55,7 @@ def _randomize(layer, seed=0):
         ),
     ],
 )
-def test_contract(priority, aggregation, normalization, tmp_path):
+def test_contract(priority, aggregation, normalization, weights, tmp_path):
     arguments = {
         "filters": 4,
         "kernel_size": 3,
@@ -67,6 +68,7 @@ def test_contract(priority, aggregation, normalization, tmp_path):
         "momentum": 0.8,
         "epsilon": 1e-4,
         "activation": "relu",
+        "weights": weights,
     }
     check_layer(CakesSearchConv3D, arguments, SHAPE, tmp_path)
 
@@ -82,9 +84,12 @@ def test_regularizer_survives_saving(tmp_path):
     assert float(loaded.losses[0]) == pytest.approx(0.5 * 3 * 4)
 
 
+@pytest.mark.parametrize("weights", ["separate", "shared"])
 @pytest.mark.parametrize("training", [True, False])
-def test_performance_path_equals_the_chosen_candidates(training):
-    layer = _layer(priority="performance", momentum=0.9, epsilon=1e-5)
+def test_performance_path_equals_the_chosen_candidates(training, weights):
+    layer = _layer(
+        priority="performance", momentum=0.9, epsilon=1e-5, weights=weights
+    )
     _randomize(layer)
     image = _image()
     parts = _candidate_outputs(layer, image)
@@ -104,11 +109,12 @@ def test_performance_path_equals_the_chosen_candidates(training):
         np.testing.assert_allclose(outputs[..., channel], expected, atol=2e-5)
 
 
+@pytest.mark.parametrize("weights", ["separate", "shared"])
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 @pytest.mark.parametrize("filters", [8, 14])
 @pytest.mark.parametrize("strides", [1, 2])
 def test_groups_of_a_balanced_path_equal_one_kernel(
-    filters, strides, data_format
+    filters, strides, data_format, weights
 ):
     if data_format == "channels_first" and strides > 1:
         strides = (1, 2, 1)
@@ -126,6 +132,7 @@ def test_groups_of_a_balanced_path_equal_one_kernel(
             padding="same",
             draw=draw,
             data_format=data_format,
+            weights=weights,
         )
         layer.build(image.shape)
         layer.is_grouped = draw == "balanced"  # whatever promises to be faster
@@ -221,15 +228,19 @@ def test_undrawn_paths_have_zero_gradient_and_keep_their_statistics():
         )
 
 
+@pytest.mark.parametrize("weights", ["separate", "shared"])
 @pytest.mark.parametrize("normalization", ["batch", "instance", None])
 @pytest.mark.parametrize("training", [True, False])
-def test_cost_priority_concatenates_or_sums(normalization, training):
-    concat = _layer(priority="cost", normalization=normalization, epsilon=1e-5)
-    total = _layer(
-        priority="cost",
-        aggregation="sum",
-        normalization=normalization,
-        epsilon=1e-5,
+def test_cost_priority_concatenates_or_sums(normalization, training, weights):
+    concat, total = (
+        _layer(
+            priority="cost",
+            aggregation=aggregation,
+            normalization=normalization,
+            epsilon=1e-5,
+            weights=weights,
+        )
+        for aggregation in ("concat", "sum")
     )
     _randomize(concat)
     total.set_weights(concat.get_weights())
@@ -276,8 +287,36 @@ def test_draws_are_counted():
     assert not _layer(priority="cost").draw_counts().any()
 
 
-def test_kernel_is_that_of_the_best_path():
-    layer = _layer(priority="performance")
+def test_shared_candidates_are_crops_of_one_kernel():
+    layer = _layer(weights="shared")
+    assert [w.name for w in layer.trainable_weights] == [
+        "kernel_3x3x3",
+        "gamma",
+        "beta",
+    ]
+    full = np.array(layer.full_kernel)
+    for kernel, weights in zip(layer.kernel_set, layer.candidates, strict=True):
+        trimmed = [slice(None) if n == 3 else slice(1, 2) for n in kernel]
+        np.testing.assert_array_equal(weights, full[tuple(trimmed)])
+
+
+def test_a_draw_moves_only_what_it_covers_of_a_shared_kernel():
+    layer = _layer(weights="shared")
+    layer.assign_path(PATH)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(layer(_image(), training=True) ** 3)
+    moved = np.array(tape.gradient(loss, layer.full_kernel)) != 0
+    for channel, index in enumerate(PATH):
+        expected = np.zeros((3, 3, 3), bool)
+        expected[layer.kernel_set[index].slices_in((3, 3, 3))] = True
+        np.testing.assert_array_equal(
+            moved[..., channel].any(axis=-1), expected
+        )
+
+
+@pytest.mark.parametrize("weights", ["separate", "shared"])
+def test_kernel_is_that_of_the_best_path(weights):
+    layer = _layer(priority="performance", weights=weights)
     gamma = np.ones((7, 8))
     gamma[6] = -2.0
     layer.path_normalization.gamma.assign(gamma)
@@ -321,6 +360,7 @@ def test_half_precision_keeps_the_scales_wide():
         ({"aggregation": "mean"}, "`aggregation` is expected.*'mean'"),
         ({"normalization": "layer"}, "`normalization` is expected.*'layer'"),
         ({"kernel_set": "4d"}, "`kernel_set` is expected"),
+        ({"weights": "tied"}, "`weights` is expected.*weights='tied'"),
         ({"use_bias": True}, "`use_bias` is expected to be False"),
     ],
 )

@@ -14,6 +14,7 @@ from keras_cakes.data.video.decoding import read_video
 from keras_cakes.data.video.packed import PackedClips
 from keras_cakes.data.video.packed import open_packed
 from keras_cakes.data.video.packing import pack
+from keras_cakes.data.video.planted_clips import planted_clips
 from keras_cakes.data.video.records import Clip
 from keras_cakes.data.video.records import ClipDataset
 from keras_cakes.data.video.sampling import segment_frames
@@ -38,6 +39,7 @@ __all__ = [
     "open_packed",
     "pack",
     "phantom_clips",
+    "planted_clips",
     "probe_video",
     "read_class_folders",
     "read_clip_list",

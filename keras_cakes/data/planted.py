@@ -1,0 +1,100 @@
+"""Volumes whose right kernels are known, and the texture they are made of.
+
+All is made of one texture: independent normal noise but for one axis, along
+which neighbours are alike (correlation `+0.9`, *smooth*) or opposite (`-0.9`,
+*rough*). Mean, variance and whatever can be seen without two neighbours along
+that axis are the same, so kernels that do not span it cannot tell one from the
+other, however many of them there are; any kernel that spans it can.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from keras_cakes.data.volumes import Volume
+
+PLANTED_AXES = ("depth", "height", "width")
+PLANTED_CLASSES = ("background", "smooth", "rough")
+
+_CORRELATION = 0.9
+# Share of the variance that is white in every direction.
+_NOISE = 0.1
+
+
+def texture(
+    shape: Sequence[int],
+    axis: int,
+    is_rough: bool,
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """Noise of zero mean and unit variance that is correlated along one axis.
+
+    Args:
+        shape: Any shape.
+        axis: The axis.
+        is_rough: Whether neighbours are opposite rather than alike.
+        generator: Where the numbers come from.
+
+    Returns:
+        A float32 array of that shape.
+    """
+    noise = generator.standard_normal(shape).astype(np.float32)
+    series = np.moveaxis(noise, axis, 0).copy()
+    correlation = -_CORRELATION if is_rough else _CORRELATION
+    fresh = np.sqrt(1 - correlation**2)
+    for place in range(1, len(series)):
+        series[place] = correlation * series[place - 1] + fresh * series[place]
+    white = generator.standard_normal(shape).astype(np.float32)
+    values = np.moveaxis(series, 0, axis)
+    return np.sqrt(1 - _NOISE) * values + np.sqrt(_NOISE) * white
+
+
+def planted_volumes(
+    cases: int,
+    axis: int,
+    shape: Sequence[int] = (24, 24, 24),
+    seed: int = 0,
+) -> list[Volume]:
+    """Volumes whose classes differ along one axis only.
+
+    Two balls of each class lie in a background that is brighter.
+
+    Args:
+        cases: Number of volumes.
+        axis: 0 for depth, 1 for height, 2 for width.
+        shape: `(depth, height, width)`, each at least 16.
+        seed: Integer; the same seed gives the same bytes.
+
+    Returns:
+        Volumes named `planted_000`, ... with labels of `PLANTED_CLASSES`.
+
+    Raises:
+        ValueError: If an argument is not as stated.
+    """
+    shape = tuple(int(size) for size in shape)
+    if cases < 1 or len(shape) != 3 or min(shape) < 16 or axis not in (0, 1, 2):
+        raise ValueError(
+            "`cases` is expected to be at least 1, `axis` 0, 1 or 2 and "
+            "`shape` three sizes of at least 16. Received: "
+            f"cases={cases}, axis={axis!r}, shape={shape}"
+        )
+    return [_volume(number, axis, shape, seed) for number in range(cases)]
+
+
+def _volume(
+    number: int, axis: int, shape: tuple[int, ...], seed: int
+) -> Volume:
+    generator = np.random.default_rng([seed, axis, number])
+    image = 2.0 + generator.standard_normal(shape).astype(np.float32)
+    label = np.zeros(shape, np.uint8)
+    grid = np.ogrid[tuple(slice(size) for size in shape)]
+    for value in generator.permutation([1, 2, 1, 2]):
+        radius = generator.uniform(0.2, 0.3) * min(shape)
+        centre = [generator.uniform(radius, s - 1 - radius) for s in shape]
+        distance = sum((g - c) ** 2 for g, c in zip(grid, centre, strict=True))
+        inside = (distance < radius**2) & (label == 0)
+        image[inside] = texture(shape, axis, value == 2, generator)[inside]
+        label[inside] = value
+    name = f"planted_{number:03d}"
+    return Volume(name, image[..., None], label, np.eye(4), Path(name))

@@ -1,0 +1,89 @@
+"""Clips whose right kernels are known.
+
+The two classes are the textures of `keras_cakes.data.planted`, *smooth* and
+*rough* along one axis and white along the others. In the mixed kind each frame
+is smooth or rough along its height and independent of the others, and the
+classes are the order of the two halves of a clip: what is needed is height
+first, to know the texture of a frame, and time after that.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_cakes.data.planted import texture
+from keras_cakes.data.video.sources import ArrayClips
+
+PLANTED_AXES = ("time", "height", "width")
+PLANTED_KINDS = (*PLANTED_AXES, "mixed")
+
+# Grey values from 0 to 255.
+_MEAN, _DEVIATION = 128.0, 40.0
+
+
+def planted_clips(
+    clips: int,
+    kind: str,
+    shape: Sequence[int] = (8, 16, 16),
+    seed: int = 0,
+) -> ArrayClips:
+    """Makes clips of two classes that differ along one known axis.
+
+    Args:
+        clips: Number of clips; classes take turns.
+        kind: `"time"`, `"height"` or `"width"`, the axis along which the
+            classes `smooth` and `rough` differ, or `"mixed"` for the classes
+            `smooth_rough` and `rough_smooth`.
+        shape: `(frames, height, width)`, each at least 4.
+        seed: Integer; the same seed gives the same bytes.
+
+    Returns:
+        Grey clips named `planted_000`, ..., and their labels.
+
+    Raises:
+        ValueError: If an argument is not as stated.
+
+    Examples:
+        >>> source = planted_clips(2, "mixed", (4, 8, 8))
+        >>> source.classes, source.labels.tolist()
+        (('smooth_rough', 'rough_smooth'), [0, 1])
+    """
+    shape = tuple(int(size) for size in shape)
+    if kind not in PLANTED_KINDS:
+        raise ValueError(
+            f"`kind` is expected to be one of {PLANTED_KINDS}. "
+            f"Received: kind={kind!r}"
+        )
+    if clips < 1 or len(shape) != 3 or min(shape) < 4:
+        raise ValueError(
+            "`clips` is expected to be at least 1 and `shape` three sizes of "
+            f"at least 4. Received: clips={clips}, shape={shape}"
+        )
+    labels = [number % 2 for number in range(clips)]
+    arrays = []
+    for number, label in enumerate(labels):
+        generator = np.random.default_rng(
+            [seed, PLANTED_KINDS.index(kind), number]
+        )
+        if kind == "mixed":
+            half = shape[0] // 2
+            values = np.concatenate(
+                [
+                    texture((half, *shape[1:]), 1, label == 1, generator),
+                    texture(
+                        (shape[0] - half, *shape[1:]), 1, label == 0, generator
+                    ),
+                ]
+            )
+        else:
+            axis = PLANTED_AXES.index(kind)
+            values = texture(shape, axis, label == 1, generator)
+        grey = np.round(_MEAN + _DEVIATION * values)
+        arrays.append(np.clip(grey, 0, 255).astype(np.uint8)[..., None])
+    classes = (
+        ("smooth_rough", "rough_smooth")
+        if kind == "mixed"
+        else ("smooth", "rough")
+    )
+    names = [f"planted_{number:03d}" for number in range(clips)]
+    return ArrayClips(arrays, labels, classes, names)
