@@ -11,8 +11,10 @@ from keras_cakes import metrics
 from keras_cakes import models
 from keras_cakes import optimizers
 from keras_cakes import schedules
+from keras_cakes import scoring
 from keras_cakes.assignment import Assignment
 from keras_cakes.autotune import autotune
+from keras_cakes.baselines import even_configuration
 from keras_cakes.baselines import random_configuration
 from keras_cakes.configuration import Configuration
 from keras_cakes.conversion import replace
@@ -54,6 +56,7 @@ __all__ = [
     "count_cost",
     "derive",
     "estimate_memory",
+    "even_configuration",
     "fold",
     "inflate",
     "kernel_set",
@@ -68,6 +71,7 @@ __all__ = [
     "replace",
     "replaceable_layers",
     "schedules",
+    "scoring",
     "to_search_network",
     "to_supernet",
     "uniform_configuration",

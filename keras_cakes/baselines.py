@@ -14,7 +14,6 @@ from keras_cakes.conversion import replaceable_layers
 from keras_cakes.cost import count_cost
 from keras_cakes.cost.table import Cost
 from keras_cakes.graph import as_functional
-from keras_cakes.sub_kernels import SubKernel
 from keras_cakes.sub_kernels import kernel_set as resolve_kernel_set
 
 
@@ -56,80 +55,168 @@ def random_configuration(
         >>> round(found.macs / kc.count_cost(model).macs, 2)
         0.5
     """
-    model = as_functional(model)
-    names = replaceable_layers(model, layers)
-    cost = count_cost(model)
-    kind, wanted = _wanted(budget, cost)
-    fixed = getattr(cost, kind)
-    per_tap, taps, kernels = [], [], []
-    for name in names:
-        layer = model.get_layer(name)
-        members = resolve_kernel_set(kernel_set, layer.kernel_size)
-        kernels.append(members)
-        taps.append(np.array([kernel.taps for kernel in members], float))
-        kernel = math.prod(layer.kernel.shape[:3]) * layer.filters
-        per_tap.append(
-            cost.of([name]).macs // kernel
-            if kind == "macs"
-            else layer.kernel.shape[-2]
-        )
-        fixed -= per_tap[-1] * kernel
-    filters = [model.get_layer(name).filters for name in names]
-
-    def total(choice):
-        return fixed + sum(
-            p * float(np.sum(c)) for p, c in zip(per_tap, choice, strict=True)
-        )
-
-    def extreme(pick):
-        return total(
-            [np.full(f, pick(t)) for f, t in zip(filters, taps, strict=True)]
-        )
-
-    if not extreme(np.min) * 0.999 <= wanted <= extreme(np.max) * 1.001:
-        raise ValueError(
-            f"`budget[{kind!r}]` is expected to lie between "
-            f"{extreme(np.min):.0f} and {extreme(np.max):.0f}, what the "
-            f"kernel set {kernel_set!r} can cost. Received: {budget[kind]}"
-        )
-
-    def odds(tilt, t):
-        weights = np.exp(tilt * (t - t.max() if tilt > 0 else t - t.min()))
-        return weights / weights.sum()
-
-    low, high = -20.0, 20.0
-    for _ in range(100):
-        tilt = (low + high) / 2
-        expected = total(
-            [
-                np.full(f, np.sum(t * odds(tilt, t)))
-                for f, t in zip(filters, taps, strict=True)
-            ]
-        )
-        low, high = (tilt, high) if expected < wanted else (low, tilt)
-
+    space = _Space(model, kernel_set, layers, budget)
     generator = np.random.default_rng(seed)
     draws = [
         [
-            generator.choice(len(t), size=f, p=odds(tilt, t))
-            for f, t in zip(filters, taps, strict=True)
+            np.bincount(
+                generator.choice(len(odds), size=filters, p=odds),
+                minlength=len(odds),
+            )
+            for filters, odds in zip(space.filters, space.odds, strict=True)
         ]
         for _ in range(200)
     ]
-    nearest = min(
-        draws,
-        key=lambda draw: abs(
-            total([t[d] for t, d in zip(taps, draw, strict=True)]) - wanted
-        ),
+    return space.configuration(
+        min(draws, key=lambda draw: abs(space.total(draw) - space.wanted))
     )
-    return Configuration(
-        {
-            name: _sorted(members, drawn)
-            for name, members, drawn in zip(
-                names, kernels, nearest, strict=True
+
+
+def even_configuration(
+    model: keras.Model,
+    kernel_set: Any,
+    budget: Mapping[str, float],
+    layers: Any = None,
+) -> Configuration:
+    """The same mixture of sub-kernels in every layer, of a given cost.
+
+    The manual setting of `uniform_configuration`, tilted towards small or
+    large sub-kernels just so far that it costs what is wanted: what
+    `random_configuration` draws on average.
+
+    Args:
+        model: The functional Keras model that is replaced.
+        kernel_set: Name of a kernel set or a sequence of sub-kernels.
+        budget: See `random_configuration`; met but for rounding to whole
+            channels.
+        layers: See `replaceable_layers`.
+
+    Returns:
+        A `Configuration` for `replace`.
+
+    Raises:
+        ValueError: As `random_configuration`.
+
+    Examples:
+        >>> import keras_cakes as kc
+        >>> model = kc.models.unet3d((16, 16, 16, 1), width=8, depth=2)
+        >>> even = even_configuration(model, "1d2d3d", {"macs": 0.5})
+        >>> even["encoder0_conv1"].counts
+        {'3x3x3': 2, '1x3x3': 1, '3x1x3': 1, '3x3x1': 1, '3x1x1': 1, \
+'1x3x1': 1, '1x1x3': 1}
+    """
+    space = _Space(model, kernel_set, layers, budget)
+    return space.configuration(
+        [
+            _rounded(filters * odds)
+            for filters, odds in zip(space.filters, space.odds, strict=True)
+        ]
+    )
+
+
+class _Space:
+    """The configurations of a model, and the odds that meet a cost.
+
+    Attributes:
+        filters: Output channels of each replaced layer.
+        odds: For each replaced layer the share of each sub-kernel.
+        wanted: The cost that they have.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        kernel_set: Any,
+        layers: Any,
+        budget: Mapping[str, float],
+    ):
+        model = as_functional(model)
+        self.names = replaceable_layers(model, layers)
+        cost = count_cost(model)
+        kind, self.wanted = _wanted(budget, cost)
+        self.fixed = getattr(cost, kind)
+        self.filters, self.kernels = [], []
+        self._taps, self._per_tap = [], []
+        for name in self.names:
+            layer = model.get_layer(name)
+            members = resolve_kernel_set(kernel_set, layer.kernel_size)
+            self.filters.append(layer.filters)
+            self.kernels.append(members)
+            self._taps.append(np.array([k.taps for k in members], float))
+            taps = math.prod(layer.kernel.shape[:3]) * layer.filters
+            self._per_tap.append(
+                cost.of([name]).macs // taps
+                if kind == "macs"
+                else layer.kernel.shape[-2]
             )
-        }
-    )
+            self.fixed -= self._per_tap[-1] * taps
+        least, most = (
+            self.total(
+                [
+                    filters * (taps == pick(taps)) / (taps == pick(taps)).sum()
+                    for filters, taps in zip(
+                        self.filters, self._taps, strict=True
+                    )
+                ]
+            )
+            for pick in (np.min, np.max)
+        )
+        if not least * 0.999 <= self.wanted <= most * 1.001:
+            raise ValueError(
+                f"`budget[{kind!r}]` is expected to lie between "
+                f"{least:.0f} and {most:.0f}, what the kernel set "
+                f"{kernel_set!r} can cost. Received: {budget[kind]}"
+            )
+        self.odds = self._odds_of_cost()
+
+    def total(self, counts: Any) -> float:
+        """Cost of the network with so many channels of each sub-kernel."""
+        return self.fixed + sum(
+            price * float(np.sum(taps * count))
+            for price, taps, count in zip(
+                self._per_tap, self._taps, counts, strict=True
+            )
+        )
+
+    def configuration(self, counts: Any) -> Configuration:
+        return Configuration(
+            {
+                name: {
+                    str(kernel): int(count)
+                    for kernel, count in zip(members, number, strict=True)
+                }
+                for name, members, number in zip(
+                    self.names, self.kernels, counts, strict=True
+                )
+            }
+        )
+
+    def _odds_of_cost(self) -> list[np.ndarray]:
+        """Odds that fall or rise with the taps as far as they have to."""
+        low, high = -20.0, 20.0
+        for _ in range(100):
+            tilt = (low + high) / 2
+            odds = [_tilted(taps, tilt) for taps in self._taps]
+            expected = self.total(
+                [f * o for f, o in zip(self.filters, odds, strict=True)]
+            )
+            low, high = (tilt, high) if expected < self.wanted else (low, tilt)
+        return odds
+
+
+def _tilted(taps: np.ndarray, tilt: float) -> np.ndarray:
+    weights = np.exp(tilt * (taps - (taps.max() if tilt > 0 else taps.min())))
+    return weights / weights.sum()
+
+
+def _rounded(counts: np.ndarray) -> np.ndarray:
+    """Whole numbers of the same sum; the largest rests are rounded up."""
+    whole = np.floor(counts).astype(int)
+    rest = round(float(counts.sum())) - whole.sum()
+    # A tie goes to the first, whatever the last bits say.
+    order = np.argsort(-(counts - whole).round(9), kind="stable")
+    whole[order[:rest]] += 1
+    return whole
 
 
 def _wanted(budget: Any, cost: Cost) -> tuple[str, float]:
@@ -146,10 +233,3 @@ def _wanted(budget: Any, cost: Cost) -> tuple[str, float]:
         )
     ((kind, amount),) = amounts.items()
     return kind, float(amount)
-
-
-def _sorted(
-    members: tuple[SubKernel, ...], drawn: np.ndarray
-) -> dict[str, int]:
-    counts = np.bincount(drawn, minlength=len(members)).tolist()
-    return {str(k): c for k, c in zip(members, counts, strict=True)}

@@ -99,6 +99,11 @@ class SearchRun(abc.ABC):
         """The networks that are compared."""
         return self._settings.variants
 
+    @property
+    def kernel_set(self) -> Any:
+        """The sub-kernels that a search may choose."""
+        return self._settings.kernel_set
+
     def search(self, priority: str) -> Path:
         """Trains the supernet of a search; returns its file."""
         _check("priority", priority, PRIORITIES)

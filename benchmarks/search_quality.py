@@ -1,0 +1,189 @@
+"""Whether the searches find anything, task by task, over seeds.
+
+On each task the supernets of several methods are trained, configurations are
+derived from their scores within budgets of multiply-adds, and these, random
+and even ones of the same budgets, and the plain networks are trained alike.
+Every result is a file: what was stopped goes on, and `--repeats 5` after
+`--repeats 2` adds three seeds.
+
+    python benchmarks/search_quality.py --task planted_height
+    python benchmarks/search_quality.py --task hippocampus --data PREPARED
+    python benchmarks/search_quality.py --task fir_20 --data PACKS
+    python benchmarks/search_quality.py --short
+
+PREPARED is the hippocampus at half its resolution, PACKS the FIR action clips:
+
+    keras-cakes prepare Task04_Hippocampus PREPARED --spacing 2
+    keras-cakes video pack --data DATA/videos.csv --splits train val \\
+      --encoding png --output PACKS
+
+Writes `search_quality_*.csv` and `.png`.
+"""
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import side_by_side
+
+from keras_cakes.models.convolution import apply_convolution
+from keras_cakes.models.convolution import build_with
+from keras_cakes.models.parts import normalize
+from keras_cakes.search_methods import METHODS
+from keras_cakes.search_quality import SearchQuality
+from keras_cakes.search_run import SearchRun
+from keras_cakes.segmentation import SegmentationRun
+from keras_cakes.segmentation_settings import SegmentationSettings
+from keras_cakes.settings import RunSettings
+from keras_cakes.video import VideoRun
+from keras_cakes.video_settings import VideoSettings
+
+PLANTED_VOLUMES = SegmentationSettings(
+    data="planted_height",
+    patch_shape=(16, 16, 16),
+    width=8,
+    depth=2,
+    batch_size=4,
+    steps=300,
+    search_steps=400,
+    steps_per_epoch=100,
+    flip=(),
+)
+ONE = dataclasses.replace(PLANTED_VOLUMES, search_steps=1500)
+HIPPOCAMPUS = dataclasses.replace(
+    PLANTED_VOLUMES, depth=3, steps=400, search_steps=800
+)
+PLANTED_CLIPS = VideoSettings(
+    data="planted_time",
+    channels=1,
+    frames=8,
+    size=(16, 16),
+    crop="none",
+    flip=False,
+    width=8,
+    stages=2,
+    batch_size=16,
+    epochs=12,
+    learning_rate=0.1,
+    draw="balanced",
+)
+FIR = dataclasses.replace(
+    PLANTED_CLIPS,
+    data="",
+    flip=True,
+    standardize=True,
+    remainder="spread",
+    width=16,
+    stages=3,
+    epochs=60,
+    clips_per_class=20,
+)
+
+
+class OneConvolution(SegmentationRun):
+    """A segmentation whose network has one convolution to search."""
+
+    def build(self, convolution: Any) -> keras.Model:
+        """One 3x3x3 convolution between two of 1x1x1."""
+
+        def network(apply):
+            image = keras.Input((*self.settings.patch_shape, 1), name="image")
+            x = apply_convolution(image, 4, 1, "stem")
+            x = apply(x, 4 * self.settings.width, 3, "conv")
+            x = normalize(x, "batch", "norm")
+            x = keras.layers.ReLU(name="relu")(x)
+            x = apply_convolution(x, len(self.classes), 1, "logits")
+            return keras.Model(image, x, name="one_convolution")
+
+        return build_with(network, convolution)
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What is searched on.
+
+    Args:
+        kind: The kind of run.
+        settings: Its settings.
+        lasso: Strength of the lasso, in proportion to the length of the
+            search.
+    """
+
+    kind: type[SearchRun]
+    settings: RunSettings
+    lasso: float = 6e-3
+
+
+def _planted(kind: type[SearchRun], settings: Any, axis: str, **other) -> Task:
+    data = f"planted_{axis}"
+    return Task(kind, dataclasses.replace(settings, data=data), **other)
+
+
+AXES = ("depth", "height", "width")
+TASKS = {
+    **{
+        f"one_{axis}": _planted(OneConvolution, ONE, axis, lasso=6e-4)
+        for axis in AXES
+    },
+    **{
+        f"planted_{axis}": _planted(SegmentationRun, PLANTED_VOLUMES, axis)
+        for axis in AXES
+    },
+    **{
+        f"clips_{kind}": _planted(VideoRun, PLANTED_CLIPS, kind)
+        for kind in ("time", "height", "width", "mixed")
+    },
+    "hippocampus": Task(SegmentationRun, HIPPOCAMPUS),
+    "fir_20": Task(VideoRun, FIR),
+}
+
+
+def quality_of(options: Any) -> SearchQuality:
+    """The measurement that the command line asks for."""
+    task = TASKS[options.task]
+    settings = task.settings
+    if options.data:
+        settings = dataclasses.replace(settings, data=options.data)
+
+    def make_run(folder: Path, seed: int) -> SearchRun:
+        return task.kind(folder, dataclasses.replace(settings, seed=seed), 0)
+
+    return SearchQuality(
+        options.output / "search_quality" / options.task,
+        make_run,
+        methods=tuple(
+            dataclasses.replace(method, lasso=task.lasso)
+            for method in METHODS
+            if method.name in options.methods
+        ),
+        budgets=tuple(options.budgets),
+        seeds=options.repeats,
+        plain=tuple(options.plain),
+        randoms=options.randoms,
+    )
+
+
+def main() -> None:
+    """Does what is not done yet, and prints the tables."""
+    names = [method.name for method in METHODS]
+    parser = side_by_side.parser(__doc__, repeats=5)
+    parser.add_argument("--task", choices=TASKS, default="planted_height")
+    parser.add_argument("--data", default="")
+    parser.add_argument("--methods", nargs="+", choices=names, default=names)
+    parser.add_argument(
+        "--budgets", nargs="*", type=float, default=[0.25, 0.35, 0.5]
+    )
+    parser.add_argument("--plain", nargs="*", default=["3d", "2d", "p3d"])
+    parser.add_argument("--randoms", type=int, default=2)
+    options = parser.parse_args()
+    quality = quality_of(options)
+    quality.complete()
+
+
+if __name__ == "__main__":
+    main()

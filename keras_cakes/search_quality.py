@@ -1,0 +1,285 @@
+"""Whether a search finds anything: searches, controls, retrained networks.
+
+For each seed of a task: the supernets of the methods, the configurations that
+they give within each budget, random and even configurations of the same
+budget, and the plain networks, all trained by the same recipe from the same
+seed. Every result is a file of its own, so that hours of it can be done in
+pieces; `search_statistics` says what they amount to.
+"""
+
+import dataclasses
+import functools
+import gc
+import json
+import time
+from collections.abc import Callable
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_cakes.baselines import even_configuration
+from keras_cakes.baselines import random_configuration
+from keras_cakes.configuration import Configuration
+from keras_cakes.conversion import replace
+from keras_cakes.cost import count_cost
+from keras_cakes.derivation import derive
+from keras_cakes.derivation import path_weights
+from keras_cakes.runs import write_json
+from keras_cakes.scoring import PathLoss
+from keras_cakes.scoring import importance
+from keras_cakes.scoring import kernel_energy
+from keras_cakes.scoring import sample_paths
+from keras_cakes.search import to_supernet
+from keras_cakes.search_methods import METHODS
+from keras_cakes.search_methods import Method
+from keras_cakes.search_run import SearchRun
+from keras_cakes.supernet import Supernet
+
+# Training batches beyond those that any network is trained on: other crops
+# and augmentations of the same data. Validation data judge networks only.
+_OTHER_BATCHES = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchQuality:
+    """The measurement of one task.
+
+    Args:
+        folder: Where the files go.
+        make_run: Makes the run of a seed: its data, network, recipe and
+            scores; the folder is that of the run.
+        methods: Ways to search, of different names.
+        budgets: Shares of the multiply-adds of the 3D network.
+        seeds: Number of seeds.
+        randoms: Random configurations of each budget and seed.
+        plain: Other networks, of those that the run can build.
+        samples: Paths that the score `"sampled"` evaluates.
+        batches: Batches that each of them is evaluated on.
+    """
+
+    folder: Path
+    make_run: Callable[[Path, int], SearchRun]
+    methods: tuple[Method, ...] = METHODS
+    budgets: tuple[float, ...] = (0.25, 0.35, 0.5)
+    seeds: int = 5
+    randoms: int = 2
+    plain: tuple[str, ...] = ("3d", "2d", "p3d")
+    samples: int = 300
+    batches: int = 4
+
+    def complete(self) -> None:
+        """Does what is not done yet."""
+        for seed in range(self.seeds):
+            _Seed(self, seed).complete()
+
+    def searches(self) -> list[dict[str, Any]]:
+        """What each supernet of each seed has given."""
+        return self._read("searches")
+
+    def networks(self) -> list[dict[str, Any]]:
+        """The trained networks of each seed."""
+        return self._read("networks")
+
+    def _read(self, kind: str) -> list[dict[str, Any]]:
+        return [
+            json.loads(file.read_text("utf-8"))
+            for seed in range(self.seeds)
+            for file in sorted((self.folder / f"seed{seed}" / kind).glob("*"))
+        ]
+
+
+class _Seed:
+    """All of one seed."""
+
+    def __init__(self, quality: SearchQuality, seed: int):
+        self.quality = quality
+        self.seed = seed
+        self.folder = quality.folder / f"seed{seed}"
+        self.run = quality.make_run(self.folder / "run", seed)
+        self.kernel_set = self.run.kernel_set
+        self.model = self.run.build("3d")
+        self.plain_macs = count_cost(self.model).macs
+
+    def complete(self) -> None:
+        quality = self.quality
+        for variant in quality.plain:
+            self._network(variant, lambda: None)
+        for budget in quality.budgets:
+            space = (self.model, self.kernel_set, {"macs": budget})
+            even = functools.partial(even_configuration, *space)
+            self._network(f"even@{budget}", even)
+            for number in range(quality.randoms):
+                seed = self.seed * quality.randoms + number
+                random = functools.partial(random_configuration, *space, seed)
+                self._network(f"random{number}@{budget}", random)
+        for name in dict.fromkeys(m.supernet for m in quality.methods):
+            self._search([m for m in quality.methods if m.supernet == name])
+        # What the candidates are and cost; nothing in it is trained.
+        layout = to_supernet(self.model, self.kernel_set)
+        for method in quality.methods:
+            scores = self._scores(method)
+            for budget in quality.budgets:
+                found = functools.partial(
+                    derive,
+                    layout,
+                    scores,
+                    method.rule,
+                    budget={"macs": budget},
+                )
+                self._network(f"{method.name}@{budget}", found)
+
+    def _scores(self, method: Method) -> dict[str, np.ndarray]:
+        file = self.folder / "searches" / f"{method.supernet}.json"
+        document = json.loads(file.read_text("utf-8"))
+        return {
+            name: np.array(values)
+            for name, values in document["scores"][method.score].items()
+        }
+
+    def _search(self, methods: list[Method]) -> None:
+        """Trains one supernet and reads every score that is wanted of it."""
+        first = methods[0]
+        file = self.folder / "searches" / f"{first.supernet}.json"
+        if file.is_file():
+            return
+        start = time.perf_counter()
+        if first.score == "energy":
+            document = self._energy()
+        else:
+            keras.utils.set_random_seed(self.seed)
+            supernet = to_supernet(
+                self.model,
+                self.kernel_set,
+                first.priority,
+                lasso=first.lasso,
+                draw=first.draw,
+                seed=self.seed,
+                weights=first.weights,
+            )
+            loss = self._fit(supernet, first.priority)
+            trained = time.perf_counter() - start
+            document = self._read_supernet(supernet, methods)
+            document.update({"loss": loss, "training_s": trained})
+        document["seconds"] = time.perf_counter() - start
+        document["seed"] = self.seed
+        document["supernet"] = first.supernet
+        write_json(file, document)
+        _forget()
+
+    def _read_supernet(
+        self, supernet: Supernet, methods: list[Method]
+    ) -> dict[str, Any]:
+        weights = {
+            name: values for name, (_, values) in path_weights(supernet).items()
+        }
+        scores: dict[str, Mapping[str, Any]] = {"path_weights": weights}
+        document: dict[str, Any] = {
+            "spread": float(np.mean([w.std() for w in weights.values()])),
+            "counts": derive(supernet).counts,
+        }
+        if supernet.priority == "performance":
+            batches = list(
+                self.run.batches(_OTHER_BATCHES, self.quality.batches)
+            )
+            loss = PathLoss(supernet, batches)
+            draws = [layer.draw_counts() for layer in supernet.search_layers]
+            document["least_draws"] = int(min(d.min() for d in draws))
+            document["best_path_loss"] = loss(
+                {name: w.argmax(axis=0) for name, w in weights.items()}
+            )
+            random = [loss(_random_path(supernet, n)) for n in range(10)]
+            document["random_path_loss"] = float(np.mean(random))
+            document["random_path_deviation"] = float(np.std(random))
+        wanted = {method.score for method in methods}
+        if "sampled" in wanted:
+            samples = sample_paths(
+                supernet, batches, self.quality.samples, self.seed
+            )
+            scores["sampled"] = samples.scores()
+            document["correlation"] = samples.correlation()
+        if "importance" in wanted:
+            scores["importance"] = importance(
+                supernet, self.run.batches(_OTHER_BATCHES, self.quality.samples)
+            )
+        document["scores"] = {
+            kind: {name: np.asarray(v).tolist() for name, v in score.items()}
+            for kind, score in scores.items()
+        }
+        return document
+
+    def _energy(self) -> dict[str, Any]:
+        """Scores of the kernels of the trained 3D network."""
+        model = self.run.build("3d")
+        loss = self._train(model)
+        energy = kernel_energy(to_supernet(model, self.kernel_set), model)
+        scores = {name: value.tolist() for name, value in energy.items()}
+        return {"loss": loss, "scores": {"energy": scores}}
+
+    def _network(
+        self, name: str, configuration: Callable[[], Configuration | None]
+    ) -> None:
+        """Trains and scores one network, unless that is done."""
+        file = self.folder / "networks" / f"{name.replace(' ', '_')}.json"
+        if file.is_file():
+            return
+        kind, _, budget = name.partition("@")
+        chosen = configuration()
+        keras.utils.set_random_seed(self.seed)
+        network = (
+            self.run.build(self.run.convolutions[kind])
+            if chosen is None
+            else replace(self.run.build("3d"), chosen)
+        )
+        start = time.perf_counter()
+        loss = self._train(network)
+        trained = time.perf_counter() - start
+        rows = self.run.score(network)
+        write_json(
+            file,
+            {
+                "seed": self.seed,
+                "name": kind,
+                "budget": float(budget) if budget else None,
+                "macs_share": count_cost(network).macs / self.plain_macs,
+                "loss": loss,
+                "training_s": trained,
+                "scores": [float(row["mean"]) for row in rows],
+                "configuration": None
+                if chosen is None
+                else {name: a.counts for name, a in chosen.items()},
+            },
+        )
+        _forget()
+
+    def _train(self, model: keras.Model) -> float:
+        keras.utils.set_random_seed(self.seed)
+        return self._fit(model, None)
+
+    def _fit(self, model: keras.Model, priority: str | None) -> float:
+        steps, steps_per_epoch = self.run.steps(priority)
+        self.run.compile(model, steps, priority == "performance")
+        history = model.fit(
+            self.run.batches(0, steps),
+            epochs=steps // steps_per_epoch,
+            steps_per_epoch=steps_per_epoch,
+            verbose=0,
+            shuffle=False,
+        )
+        return float(history.history["loss"][-1])
+
+
+def _random_path(supernet: Supernet, seed: int) -> dict[str, Any]:
+    generator = np.random.default_rng(seed)
+    return {
+        layer.name: generator.choice(len(layer.kernel_set), layer.filters)
+        for layer in supernet.search_layers
+    }
+
+
+def _forget() -> None:
+    """Gives back the memory of a network and its graphs."""
+    keras.backend.clear_session()
+    gc.collect()
