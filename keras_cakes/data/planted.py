@@ -7,6 +7,7 @@ that axis are the same, so kernels that do not span it cannot tell one from the
 other, however many of them there are; any kernel that spans it can.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,12 +43,12 @@ def texture(
     noise = generator.standard_normal(shape).astype(np.float32)
     series = np.moveaxis(noise, axis, 0).copy()
     correlation = -_CORRELATION if is_rough else _CORRELATION
-    fresh = np.sqrt(1 - correlation**2)
+    fresh = math.sqrt(1 - correlation**2)
     for place in range(1, len(series)):
         series[place] = correlation * series[place - 1] + fresh * series[place]
     white = generator.standard_normal(shape).astype(np.float32)
     values = np.moveaxis(series, 0, axis)
-    return np.sqrt(1 - _NOISE) * values + np.sqrt(_NOISE) * white
+    return math.sqrt(1 - _NOISE) * values + math.sqrt(_NOISE) * white
 
 
 def planted_volumes(
