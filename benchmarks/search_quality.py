@@ -13,7 +13,8 @@ Every result is a file: what was stopped goes on, and `--repeats 5` after
 
 PREPARED is the hippocampus at half its resolution, PACKS the FIR action clips:
 
-    keras-cakes prepare Task04_Hippocampus PREPARED --spacing 2
+    keras-cakes prepare --data Task04_Hippocampus --spacing 2 2 2 \\
+      --output PREPARED
     keras-cakes video pack --data DATA/videos.csv --splits train val \\
       --encoding png --output PACKS
 
@@ -22,6 +23,7 @@ Writes `search_quality_*.csv` and `.png`.
 
 import dataclasses
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +31,61 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
+import numpy as np
 import side_by_side
 
 from keras_cakes.models.convolution import apply_convolution
 from keras_cakes.models.convolution import build_with
 from keras_cakes.models.parts import normalize
+from keras_cakes.plotting import plot_budgets
 from keras_cakes.search_methods import METHODS
 from keras_cakes.search_quality import SearchQuality
 from keras_cakes.search_run import SearchRun
+from keras_cakes.search_statistics import method_rows
+from keras_cakes.search_statistics import network_rows
 from keras_cakes.segmentation import SegmentationRun
 from keras_cakes.segmentation_settings import SegmentationSettings
+from keras_cakes.selection import select
 from keras_cakes.settings import RunSettings
+from keras_cakes.sub_kernels import kernel_set
 from keras_cakes.video import VideoRun
 from keras_cakes.video_settings import VideoSettings
+
+NETWORKS = {
+    "network": "<20",
+    "budget": ">6.2f",
+    "seeds": ">5",
+    "macs_share": ">10.3f",
+    "score": ">7.4f",
+    "deviation": ">9.4f",
+    "difference": ">10.4f",
+    "low": ">8.4f",
+    "high": ">8.4f",
+}
+METHOD_COLUMNS = {
+    "method": "<20",
+    "cost": ">5.2f",
+    "loss": ">6.3f",
+    "best_path": ">9.3f",
+    "random_path": ">11.3f",
+    "spread": ">6.3f",
+    "correlation": ">11.2f",
+    "agreement": ">9.3f",
+    "agreement_low": ">13.3f",
+    "agreement_high": ">14.3f",
+    "tau": ">6.2f",
+    "tau_low": ">7.2f",
+    "tau_high": ">8.2f",
+    "tau_within": ">10.2f",
+    "tau_within_low": ">14.2f",
+    "tau_within_high": ">15.2f",
+}
+SPANS = {
+    "method": "<20",
+    "budget": ">6",
+    "seed": ">4",
+    **{axis: ">7.2f" for axis in ("first", "second", "third")},
+}
 
 PLANTED_VOLUMES = SegmentationSettings(
     data="planted_height",
@@ -55,6 +99,9 @@ PLANTED_VOLUMES = SegmentationSettings(
     flip=(),
 )
 ONE = dataclasses.replace(PLANTED_VOLUMES, search_steps=1500)
+SHORT = dataclasses.replace(
+    PLANTED_VOLUMES, width=4, steps=6, search_steps=6, steps_per_epoch=3
+)
 HIPPOCAMPUS = dataclasses.replace(
     PLANTED_VOLUMES, depth=3, steps=400, search_steps=800
 )
@@ -138,6 +185,7 @@ TASKS = {
         f"clips_{kind}": _planted(VideoRun, PLANTED_CLIPS, kind)
         for kind in ("time", "height", "width", "mixed")
     },
+    "short": _planted(SegmentationRun, SHORT, "height"),
     "hippocampus": Task(SegmentationRun, HIPPOCAMPUS),
     "fir_20": Task(VideoRun, FIR),
 }
@@ -181,8 +229,69 @@ def main() -> None:
     parser.add_argument("--plain", nargs="*", default=["3d", "2d", "p3d"])
     parser.add_argument("--randoms", type=int, default=2)
     options = parser.parse_args()
+    if options.short:
+        options.task, options.repeats, options.budgets = "short", 1, [0.5]
+        options.methods = ["path weights", "sampled paths", "kernel energy"]
     quality = quality_of(options)
     quality.complete()
+    file = options.output / f"search_quality_{options.task}.csv"
+    rows = network_rows(quality)
+    table = side_by_side.Table(file, NETWORKS)
+    for row in rows:
+        table.add(row)
+    table = side_by_side.Table(
+        file.with_stem(f"{file.stem}_methods"), METHOD_COLUMNS
+    )
+    kernels = [
+        str(k) for k in kernel_set(TASKS[options.task].settings.kernel_set)
+    ]
+    for row in method_rows(quality, kernels):
+        table.add(row)
+    table = side_by_side.Table(file.with_stem(f"{file.stem}_spans"), SPANS)
+    for row in span_rows(quality, kernels):
+        table.add(row)
+    plot_budgets(rows).savefig(file.with_suffix(".png"))
+
+
+def span_rows(quality: SearchQuality, kernels: list[str]) -> list[Any]:
+    """The share of channels that span each axis, in what was found.
+
+    The budget `free` is that of no budget: the largest path weight of each
+    channel, or the largest entries of a layer.
+    """
+    rows = []
+    supernets = {(s["supernet"], s["seed"]): s for s in quality.searches()}
+    for method in quality.methods:
+        if method.score == "energy":
+            continue
+        for seed in range(quality.seeds):
+            search = supernets[method.supernet, seed]
+            counts: Counter[str] = Counter()
+            for values in search["scores"][method.score].values():
+                indices = select(np.array(values), method.rule)
+                counts.update(kernels[index] for index in indices)
+            rows.append(_span_row(method.name, "free", seed, counts))
+    for network in quality.networks():
+        if network["configuration"]:
+            counts = Counter()
+            for layer in network["configuration"].values():
+                counts.update(layer)
+            rows.append(
+                _span_row(
+                    network["name"], network["budget"], network["seed"], counts
+                )
+            )
+    return rows
+
+
+def _span_row(name: str, budget: Any, seed: int, counts: Any) -> dict[str, Any]:
+    total = sum(counts.values())
+    spans = [
+        sum(n for k, n in counts.items() if k.split("x")[axis] != "1") / total
+        for axis in range(3)
+    ]
+    axes = dict(zip(("first", "second", "third"), spans, strict=True))
+    return {"method": name, "budget": str(budget), "seed": seed, **axes}
 
 
 if __name__ == "__main__":

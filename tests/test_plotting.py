@@ -117,6 +117,30 @@ def test_front():
     assert not plotting.plot_front(points).legends
 
 
+def test_budgets():
+    rows = [
+        {
+            "network": name,
+            "budget": share,
+            "macs_share": share,
+            "score": score,
+            "deviation": 0.01,
+        }
+        for name, share, score in (
+            ("random", 0.5, 0.7),
+            ("random", 0.25, 0.6),
+            ("3d", 1.0, 0.8),
+        )
+    ]
+    figure = plotting.plot_budgets(rows, "DSC")
+    axis = figure.axes[0]
+    assert axis.get_ylabel() == "DSC"
+    assert "multiply-adds" in axis.get_xlabel()
+    assert _legend(figure) == ["random", "3d"]
+    line = axis.containers[0].lines[0].get_xydata().tolist()
+    assert line == [[0.25, 0.6], [0.5, 0.7]]
+
+
 def test_history(tmp_path):
     figure = plotting.plot_history({"3d": {"step": [1, 2], "loss": [2, 1]}})
     assert figure.axes[0].get_xlabel() == "training step"
@@ -180,6 +204,7 @@ def test_messages():
         (lambda: plotting.plot_tradeoff([]), "`rows`.*Received: rows="),
         (lambda: plotting.plot_path_weights({}), "`path_weights`"),
         (lambda: plotting.plot_front([]), "`points`"),
+        (lambda: plotting.plot_budgets([]), "`rows`"),
         (lambda: plotting.plot_history({}), "`histories`"),
         (lambda: plotting.plot_contours(volume, {}, ["b", "a"]), "predictions"),
         (

@@ -50,6 +50,28 @@ def _write_clips(folder, splits, count=3):
     return file
 
 
+@pytest.mark.parametrize(
+    ("kind", "classes"),
+    [
+        ("time", ("smooth", "rough")),
+        ("mixed", ("smooth_rough", "rough_smooth")),
+    ],
+)
+def test_planted_clips_are_data_of_a_run(kind, classes):
+    settings = VideoSettings(data=f"planted_{kind}", size=(16, 16), frames=4)
+    data = load_video_data(settings)
+    assert data.classes == classes
+    assert (len(data.training), len(data.validation)) == (512, 128)
+    first, other = (
+        source.read(0, np.arange(4)).numpy()
+        for source in (data.training, data.validation)
+    )
+    assert first.shape == (4, 16, 16, 1)
+    assert (first != other).any()
+    with pytest.raises(ValueError, match="`kind` is expected.*'depth'"):
+        load_video_data(VideoSettings(data="planted_depth"))
+
+
 def test_comparison_on_the_phantom(tmp_path, capsys):
     folder = tmp_path / "run"
     command = ["video", "compare", "--output", str(folder)]

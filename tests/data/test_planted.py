@@ -44,7 +44,9 @@ def test_classes_of_volumes_are_those_textures(axis):
                 label = np.moveaxis(volume.label, other, 0)
                 both = (label[:-1] == value) & (label[1:] == value)
                 pairs.append(np.stack([image[:-1][both], image[1:][both]]))
-            correlations.append(np.corrcoef(np.concatenate(pairs, axis=1))[0, 1])
+            correlations.append(
+                np.corrcoef(np.concatenate(pairs, axis=1))[0, 1]
+            )
         wanted = np.zeros(3)
         wanted[axis] = expected
         np.testing.assert_allclose(correlations, wanted, atol=0.08)
@@ -74,9 +76,7 @@ def test_mixed_clips_differ_in_the_order_of_their_halves():
         frames = source.read(number, np.arange(8)).numpy()[..., 0].astype(float)
         halves = [_correlations(part)[1] for part in (frames[:4], frames[4:])]
         sign = -1 if source.labels[number] else 1
-        np.testing.assert_allclose(
-            halves, [sign * 0.8, -sign * 0.8], atol=0.12
-        )
+        np.testing.assert_allclose(halves, [sign * 0.8, -sign * 0.8], atol=0.12)
         # From one frame to the next nothing is alike.
         assert abs(_correlations(frames)[0]) < 0.1
 

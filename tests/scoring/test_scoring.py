@@ -74,9 +74,7 @@ def test_importance_is_the_derivative_by_hand(model):
 
     def loss():
         # Dropout has to be the same for both.
-        state = next(
-            v for v in supernet.network.variables if "seed" in v.path
-        )
+        state = next(v for v in supernet.network.variables if "seed" in v.path)
         before = state.numpy()
         value = float(LOSS(label, supernet.network(image, training=True)))
         state.assign(before)

@@ -1,0 +1,98 @@
+import json
+
+import numpy as np
+import pytest
+
+import keras_cakes as kc
+from keras_cakes.search_methods import METHODS
+from keras_cakes.search_methods import Method
+from keras_cakes.search_quality import SearchQuality
+from keras_cakes.segmentation import SegmentationRun
+from keras_cakes.segmentation_settings import SegmentationSettings
+
+SETTINGS = SegmentationSettings(
+    data="planted_height",
+    patch_shape=(16, 16, 16),
+    width=2,
+    depth=2,
+    batch_size=2,
+    steps=4,
+    search_steps=4,
+    steps_per_epoch=2,
+    flip=(),
+    kernel_set="video_2d3d",
+)
+
+
+def _quality(folder, **arguments):
+    return SearchQuality(
+        folder,
+        lambda path, seed: SegmentationRun(path, SETTINGS, 0),
+        methods=(
+            Method("all", "sampled", "layer", weights="shared"),
+            Method("none", "importance", weights="shared"),
+            Method("kernels", "energy"),
+        ),
+        budgets=(0.6,),
+        seeds=1,
+        randoms=1,
+        plain=("2d",),
+        samples=10,
+        batches=1,
+        **arguments,
+    )
+
+
+def test_everything_of_a_seed_is_measured_once(tmp_path):
+    quality = _quality(tmp_path)
+    quality.complete()
+    networks = {network["name"]: network for network in quality.networks()}
+    assert sorted(networks) == [
+        "2d",
+        "all",
+        "even",
+        "kernels",
+        "none",
+        "random0",
+    ]
+    for name, network in networks.items():
+        assert len(network["scores"]) == 8
+        if name != "2d":
+            assert network["budget"] == 0.6
+            assert sum(network["configuration"]["bottom_conv1"].values()) == 4
+    # Only what is found keeps the budget; chance is near it.
+    assert max(networks[n]["macs_share"] for n in ("all", "none")) <= 0.6
+    assert networks["2d"]["configuration"] is None
+    searches = {search["supernet"]: search for search in quality.searches()}
+    assert sorted(searches) == ["energy", "performance_shared_balanced"]
+    shared = searches["performance_shared_balanced"]
+    assert {"correlation", "best_path_loss", "spread"} <= set(shared)
+    assert sorted(shared["scores"]) == ["importance", "path_weights", "sampled"]
+    assert shared["least_draws"] in range(5)
+    files = sorted(tmp_path.rglob("*.json"))
+    times = [file.stat().st_mtime_ns for file in files]
+    quality.complete()
+    assert [file.stat().st_mtime_ns for file in files] == times
+    # What was lost is made again as it was.
+    file = tmp_path / "seed0" / "networks" / "all@0.6.json"
+    before = json.loads(file.read_text())
+    file.unlink()
+    quality.complete()
+    after = json.loads(file.read_text())
+    assert after["configuration"] == before["configuration"]
+    np.testing.assert_allclose(after["scores"], before["scores"], atol=1e-4)
+
+
+def test_methods_share_supernets():
+    names = [method.name for method in METHODS]
+    assert len(set(names)) == len(names)
+    supernets = {method.name: method.supernet for method in METHODS}
+    assert supernets["sampled paths"] == supernets["shared path weights"]
+    assert supernets["path weights"] != supernets["lasso"]
+
+
+def test_messages(tmp_path):
+    settings = SegmentationSettings(data="planted_time", patch_shape=(16,) * 3)
+    with pytest.raises(ValueError, match="'planted_'.*data='planted_time'"):
+        SegmentationRun(tmp_path, settings, 0)
+    assert kc.kernel_set("video_2d3d")
