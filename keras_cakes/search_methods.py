@@ -17,6 +17,8 @@ class Method:
         priority: See `to_supernet`.
         draw: See `to_supernet`.
         lasso: See `to_supernet`.
+        holdout: If not zero, every so many-th training case is kept from the
+            search and used to score paths.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Method:
     priority: str = "performance"
     draw: str = "balanced"
     lasso: float = 1e-4
+    holdout: int = 0
 
     @property
     def supernet(self) -> str:
@@ -36,6 +39,8 @@ class Method:
         parts.append(
             self.draw if self.priority == "performance" else f"{self.lasso:g}"
         )
+        if self.holdout:
+            parts.append(f"holdout{self.holdout}")
         return "_".join(parts)
 
 
@@ -45,5 +50,6 @@ METHODS = (
     Method("shared path weights", weights="shared"),
     Method("importance", "importance", weights="shared"),
     Method("sampled paths", "sampled", "layer", weights="shared"),
+    Method("held-out paths", "sampled", "layer", weights="shared", holdout=4),
     Method("kernel energy", "energy"),
 )

@@ -146,6 +146,9 @@ class _Seed:
         if file.is_file():
             return
         start = time.perf_counter()
+        names = self.run.training_names
+        held = names[:: first.holdout] if first.holdout else ()
+        self.run.keep([name for name in names if name not in held])
         if first.score == "energy":
             document = self._energy()
         else:
@@ -161,12 +164,16 @@ class _Seed:
             )
             loss = self._fit(supernet, first.priority)
             trained = time.perf_counter() - start
+            if held:
+                self.run.prepare()
+                self.run.keep(held)
             document = self._read_supernet(supernet, methods)
             document.update({"loss": loss, "training_s": trained})
         document["seconds"] = time.perf_counter() - start
         document["seed"] = self.seed
         document["supernet"] = first.supernet
         write_json(file, document)
+        self.run.prepare()
         _forget()
 
     def _read_supernet(

@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from typing import ClassVar
@@ -93,6 +94,15 @@ class SearchRun(abc.ABC):
     @abc.abstractmethod
     def classes(self) -> tuple[str, ...]:
         """Names of the classes."""
+
+    @property
+    @abc.abstractmethod
+    def training_names(self) -> tuple[str, ...]:
+        """Names of the training cases."""
+
+    @abc.abstractmethod
+    def keep(self, names: Sequence[str]) -> None:
+        """Leaves only these training cases; `prepare` brings all back."""
 
     @property
     def variants(self) -> tuple[str, ...]:

@@ -1,12 +1,15 @@
 """Segmentation runs: a U-Net on patches of volumes, scored by DSC."""
 
+import dataclasses
 import os
+from collections.abc import Sequence
 from typing import Any
 from typing import ClassVar
 
 import keras
 
 from keras_cakes.data.patches import patches
+from keras_cakes.data.prepared import PreparedDataset
 from keras_cakes.evaluation import score_cases
 from keras_cakes.models.unet3d import unet3d
 from keras_cakes.search_run import SearchRun
@@ -45,6 +48,22 @@ class SegmentationRun(SearchRun):
 
     def prepare(self) -> None:
         self.data = load_segmentation_data(self.settings)
+
+    @property
+    def training_names(self) -> tuple[str, ...]:
+        training = self.data.training
+        if isinstance(training, PreparedDataset):
+            return tuple(case.name for case in training.cases)
+        return tuple(volume.name for volume in training)
+
+    def keep(self, names: Sequence[str]) -> None:
+        training = self.data.training
+        if isinstance(training, PreparedDataset):
+            training = training.subset(tuple(names))
+        else:
+            known = {volume.name: volume for volume in training}
+            training = [known[name] for name in names]
+        self.data = dataclasses.replace(self.data, training=training)
 
     @property
     def classes(self) -> tuple[str, ...]:

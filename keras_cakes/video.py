@@ -1,6 +1,8 @@
 """Runs on clips: a network of one prediction a clip, scored by accuracy."""
 
+import dataclasses
 import os
+from collections.abc import Sequence
 from typing import Any
 from typing import ClassVar
 
@@ -49,6 +51,14 @@ class VideoRun(SearchRun):
     def prepare(self) -> None:
         self.data = load_video_data(self.settings)
         self.augmentation = augmentation_of(self.settings)
+
+    @property
+    def training_names(self) -> tuple[str, ...]:
+        return self.data.training.names
+
+    def keep(self, names: Sequence[str]) -> None:
+        training = self.data.training.subset(names)
+        self.data = dataclasses.replace(self.data, training=training)
 
     @property
     def classes(self) -> tuple[str, ...]:
