@@ -1,20 +1,26 @@
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 import keras_cakes as kc
+from keras_cakes.data import prepare
+from keras_cakes.data.msd import read_msd
+from keras_cakes.data.phantom import write_msd
 from keras_cakes.search_methods import METHODS
 from keras_cakes.search_methods import Method
 from keras_cakes.search_quality import SearchQuality
 from keras_cakes.segmentation import SegmentationRun
 from keras_cakes.segmentation_settings import SegmentationSettings
+from keras_cakes.video import VideoRun
+from keras_cakes.video_settings import VideoSettings
 
 SETTINGS = SegmentationSettings(
     data="planted_height",
     patch_shape=(16, 16, 16),
-    width=2,
-    depth=2,
+    width=4,
+    depth=1,
     batch_size=2,
     steps=4,
     search_steps=4,
@@ -30,6 +36,7 @@ def _quality(folder, **arguments):
         lambda path, seed: SegmentationRun(path, SETTINGS, 0),
         methods=(
             Method("all", "sampled", "layer", weights="shared"),
+            Method("held", "sampled", "layer", weights="shared", holdout=4),
             Method("none", "importance", weights="shared"),
             Method("kernels", "energy"),
         ),
@@ -51,6 +58,7 @@ def test_everything_of_a_seed_is_measured_once(tmp_path):
         "2d",
         "all",
         "even",
+        "held",
         "kernels",
         "none",
         "random0",
@@ -64,7 +72,11 @@ def test_everything_of_a_seed_is_measured_once(tmp_path):
     assert max(networks[n]["macs_share"] for n in ("all", "none")) <= 0.6
     assert networks["2d"]["configuration"] is None
     searches = {search["supernet"]: search for search in quality.searches()}
-    assert sorted(searches) == ["energy", "performance_shared_balanced"]
+    assert sorted(searches) == [
+        "energy",
+        "performance_shared_balanced",
+        "performance_shared_balanced_holdout4",
+    ]
     shared = searches["performance_shared_balanced"]
     assert {"correlation", "best_path_loss", "spread"} <= set(shared)
     assert sorted(shared["scores"]) == ["importance", "path_weights", "sampled"]
@@ -81,6 +93,40 @@ def test_everything_of_a_seed_is_measured_once(tmp_path):
     after = json.loads(file.read_text())
     assert after["configuration"] == before["configuration"]
     np.testing.assert_allclose(after["scores"], before["scores"], atol=1e-4)
+
+
+def test_only_the_kept_cases_are_trained_on(tmp_path):
+    write_msd(tmp_path / "msd", 5, (16, 16, 16))
+    prepare(read_msd(tmp_path / "msd"), tmp_path / "prepared", workers=1)
+    runs = [
+        SegmentationRun(tmp_path / "volumes", SETTINGS, 0),
+        SegmentationRun(
+            tmp_path / "run",
+            dataclasses.replace(SETTINGS, data=str(tmp_path / "prepared")),
+            0,
+        ),
+        VideoRun(
+            tmp_path / "clips",
+            VideoSettings(
+                data="planted_time",
+                size=(16, 16),
+                frames=4,
+                channels=1,
+                crop="none",
+                width=2,
+                stages=1,
+                batch_size=2,
+            ),
+            0,
+        ),
+    ]
+    for run in runs:
+        names = run.training_names
+        run.keep(names[1::2])
+        assert run.training_names == names[1::2]
+        assert len(list(run.batches(0, 1))) == 1
+        run.prepare()
+        assert run.training_names == names
 
 
 def test_methods_share_supernets():
