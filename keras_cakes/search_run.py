@@ -13,9 +13,8 @@ import keras
 from keras_cakes.baselines import random_configuration
 from keras_cakes.configuration import Configuration
 from keras_cakes.conversion import replace
-from keras_cakes.conversion import replaceable_layers
 from keras_cakes.cost import count_cost
-from keras_cakes.cost import measure_latency
+from keras_cakes.cost_comparison import compare_cost
 from keras_cakes.derivation import derive
 from keras_cakes.derivation import path_weight_rows
 from keras_cakes.runs import RunError
@@ -131,6 +130,7 @@ class SearchRun(abc.ABC):
             draw=settings.draw,
             aggregation=settings.aggregation,
             seed=settings.seed,
+            weights=settings.weights,
         )
         trained = self._fit(supernet, folder, priority)
         write_table(folder / "path_weights.csv", path_weight_rows(trained))
@@ -150,11 +150,14 @@ class SearchRun(abc.ABC):
                     f"`search --priority {priority}` first. "
                     "Received: no such file"
                 )
-            supernet = load_whole(supernet_file)
+            settings = self._settings
             configuration = derive(
-                supernet,
-                rule=self._settings.rule,
-                channel_multiple=self._settings.channel_multiple,
+                load_whole(supernet_file),
+                rule=settings.rule,
+                channel_multiple=settings.channel_multiple,
+                budget={"macs": settings.budget}
+                if settings.budget < 1
+                else None,
             )
             write_text(file, configuration.to_json())
         return Configuration.load(file)
@@ -190,7 +193,8 @@ class SearchRun(abc.ABC):
         file = folder / "scores.csv"
         if file.is_file():
             return file
-        write_json(folder / "cost.json", self._cost(network))
+        cost = compare_cost(network, self.build("3d"))
+        write_json(folder / "cost.json", cost)
         write_table(file, self.score(network))
         return file
 
@@ -232,31 +236,6 @@ class SearchRun(abc.ABC):
             verbose=self.verbose,
         )
 
-    def _cost(self, network: keras.Model) -> dict[str, Any]:
-        import tensorflow as tf
-
-        plain = self.build("3d")
-        whole = count_cost(plain)
-        replaced = whole.of(replaceable_layers(plain))
-        cost = count_cost(network)
-        forward = measure_latency(network).inference
-        # What is not replaced is the same in every variant.
-        params = cost.params - (whole.params - replaced.params)
-        macs = cost.macs - (whole.macs - replaced.macs)
-        return {
-            "params": cost.params,
-            "macs": cost.macs,
-            "replaced_params": params,
-            "replaced_macs": macs,
-            "replaced_params_share": params / replaced.params,
-            "replaced_macs_share": macs / replaced.macs,
-            "median_ms": forward.median_ms,
-            "min_ms": forward.min_ms,
-            "max_ms": forward.max_ms,
-            "threads": tf.config.threading.get_intra_op_parallelism_threads()
-            or os.cpu_count(),
-        }
-
     def _seed(self) -> None:
         keras.utils.set_random_seed(self._settings.seed)
 
@@ -277,7 +256,7 @@ def load_network(folder: Path, variant: str) -> keras.Model:
 
 
 def _finish(model: keras.Model, file: Path) -> None:
-    """Puts the trained model in place; only then its checkpoint may go."""
+    """The trained model takes its place; only then its checkpoint may go."""
     write_atomic(file, model.save)
     for name in ("checkpoint.keras", "seeds.json"):
         (file.parent / name).unlink(missing_ok=True)

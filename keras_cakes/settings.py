@@ -9,6 +9,7 @@ from typing import Any
 from typing import TypeVar
 
 from keras_cakes.layers.cakes_search_conv3d import DRAWS
+from keras_cakes.layers.candidate_conv3d import WEIGHTS
 from keras_cakes.selection import RULES
 from keras_cakes.sub_kernels import kernel_set
 
@@ -18,6 +19,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "draw": DRAWS,
     "aggregation": ("auto", "concat", "sum"),
     "rule": RULES,
+    "weights": WEIGHTS,
 }
 # Data that are made on the spot; see `data.phantom` and `data.planted`.
 SYNTHETIC = (
@@ -49,6 +51,10 @@ class RunSettings:
         rule: `"channel"` or `"layer"`; see `derive`.
         channel_multiple: Channels of each sub-kernel are rounded to a
             multiple of this; see `derive`.
+        weights: Kernels of the candidates, `"separate"` or `"shared"`; see
+            `to_supernet`.
+        budget: Share of the multiply-adds of the 3D network that a searched
+            network may have; 1 for any number.
         seed: Start of all random numbers.
         variants: The networks to compare.
 
@@ -66,6 +72,8 @@ class RunSettings:
     aggregation: str = "auto"
     rule: str = "channel"
     channel_multiple: int = 1
+    weights: str = "separate"
+    budget: float = 1.0
     seed: int = 0
     variants: tuple[str, ...] = PRIORITIES
 
@@ -84,6 +92,7 @@ class RunSettings:
             f"to name some of {known}",
         )
         self.expect("lasso", self.lasso >= 0, "to be 0 or more")
+        self.expect("budget", 0 < self.budget <= 1, "above 0 and at most 1")
         # Seeds of data and path draws are signed integers of 32 bits.
         self.expect("seed", 0 <= self.seed < 2**31 - 1, "from 0 to 2**31 - 2")
         self.resolve_paths(("data",))

@@ -31,7 +31,7 @@ FLOORS = [
     ["models", "supernet"],
     ["chooser"],
     ["search", "derivation", "baselines", "inflation", "scoring"],
-    ["runs", "settings", "front", "search_methods"],
+    ["runs", "settings", "front", "search_methods", "cost_comparison"],
     ["training", "segmentation_settings", "video_settings"],
     ["search_run", "segmentation_data", "video_data"],
     ["segmentation", "video", "search_quality"],
