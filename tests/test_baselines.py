@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 import keras_cakes as kc
@@ -29,3 +30,27 @@ def test_messages(model):
     ):
         with pytest.raises(ValueError, match=message):
             kc.random_configuration(model, "1d", budget)
+
+
+@pytest.mark.parametrize("kind", ["macs", "params"])
+@pytest.mark.parametrize("share", [0.25, 0.6])
+def test_an_even_configuration_is_alike_in_every_layer(share, kind):
+    model = kc.models.unet3d((16, 16, 16, 1), width=32, depth=2)
+    even = kc.even_configuration(model, "1d2d3d", {kind: share})
+    cost = getattr(kc.count_cost(kc.replace(model, even)), kind)
+    plain = getattr(kc.count_cost(model), kind)
+    assert cost / plain == pytest.approx(share, abs=0.02)
+    mixtures = [
+        np.array([a.counts.get(str(k), 0) for k in kc.kernel_set("1d2d3d")])
+        / a.filters
+        for a in even.values()
+    ]
+    assert np.ptp(mixtures, axis=0).max() < 2 / 32
+    # Orientations of one size are as frequent as can be.
+    assert np.ptp(mixtures[0][1:4]) <= 1 / 32
+    assert np.ptp(mixtures[0][4:]) <= 1 / 32
+
+
+def test_an_even_configuration_may_be_refused(model):
+    with pytest.raises(ValueError, match="`budget\\['macs'\\]` is expected"):
+        kc.even_configuration(model, "1d", {"macs": 0.9})
