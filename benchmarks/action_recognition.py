@@ -33,6 +33,7 @@ import numpy as np
 import side_by_side
 
 from keras_cakes.configuration import Configuration
+from keras_cakes.evaluation import seed_interval
 from keras_cakes.plotting import plot_tradeoff
 from keras_cakes.runs import read_table
 from keras_cakes.video import VideoRun
@@ -97,24 +98,6 @@ def correct(run: VideoRun, variant: str) -> np.ndarray:
     return np.array([float(row["mean"]) for row in rows])
 
 
-def interval(differences: np.ndarray) -> tuple[float, float, float]:
-    """Mean difference and its 95 % bootstrap interval.
-
-    Args:
-        differences: `(seeds, clips)`; both are drawn anew.
-    """
-    generator = np.random.default_rng(0)
-    seeds, clips = differences.shape
-    means = [
-        differences[generator.integers(seeds, size=seeds)][
-            :, generator.integers(clips, size=clips)
-        ].mean()
-        for _ in range(2000)
-    ]
-    low, high = np.quantile(means, (0.025, 0.975))
-    return differences.mean(), low, high
-
-
 def row_of(runs: list[VideoRun], variant: str) -> dict[str, Any]:
     """One network over all seeds."""
     costs = [
@@ -125,7 +108,7 @@ def row_of(runs: list[VideoRun], variant: str) -> dict[str, Any]:
     ]
     right = np.stack([correct(run, variant) for run in runs])
     plain = np.stack([correct(run, "3d") for run in runs])
-    difference, low, high = interval(right - plain)
+    low, high = seed_interval(right - plain)
     accuracies = right.mean(axis=1)
     return {
         "network": variant,
@@ -136,7 +119,7 @@ def row_of(runs: list[VideoRun], variant: str) -> dict[str, Any]:
         "top1": accuracies.mean(),
         "deviation": accuracies.std(ddof=1) if len(runs) > 1 else 0.0,
         "least": accuracies.min(),
-        "difference": difference,
+        "difference": (right - plain).mean(),
         "low": low,
         "high": high,
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_cakes.evaluation import seed_interval
 from keras_cakes.search_methods import Method
 from keras_cakes.search_quality import SearchQuality
 
@@ -55,7 +56,7 @@ def network_rows(quality: SearchQuality) -> list[dict[str, Any]]:
                     for seed in shared
                 ]
             )
-            low, high = difference_interval(differences)
+            low, high = seed_interval(differences)
             row.update(difference=differences.mean(), low=low, high=high)
         rows.append(row)
     return rows
@@ -113,24 +114,6 @@ def method_rows(
             row.update(_with_interval(name, [tau[index] for tau in taus]))
         rows.append(row)
     return rows
-
-
-def difference_interval(differences: np.ndarray) -> tuple[float, float]:
-    """95 % bootstrap interval of a mean over seeds and cases.
-
-    Args:
-        differences: `(seeds, cases)`; both are drawn anew.
-    """
-    generator = np.random.default_rng(0)
-    seeds, cases = differences.shape
-    means = [
-        differences[generator.integers(seeds, size=seeds)][
-            :, generator.integers(cases, size=cases)
-        ].mean()
-        for _ in range(_RESAMPLES)
-    ]
-    low, high = np.quantile(means, _LEVELS)
-    return float(low), float(high)
 
 
 def overlap(first: Counts, second: Counts) -> float:

@@ -123,8 +123,3 @@ def test_total_score():
     assert total == pytest.approx(3 + 2 + 5)
     total = statistics.total_score(counts, scores, "channel", KERNELS)
     assert total == pytest.approx(2 * 2 + 3)
-
-
-def test_interval_of_equal_differences_is_a_point():
-    low, high = statistics.difference_interval(np.full((4, 9), 0.25))
-    assert low == high == 0.25

@@ -9,6 +9,7 @@ from keras_cakes.evaluation.clip_scores import clip_scores
 from keras_cakes.evaluation.clip_scores import confusion_matrix
 from keras_cakes.evaluation.comparison import PairedInterval
 from keras_cakes.evaluation.comparison import paired_interval
+from keras_cakes.evaluation.comparison import seed_interval
 from keras_cakes.evaluation.comparison import summarize_folds
 from keras_cakes.evaluation.figures import plot_paired_scores
 from keras_cakes.evaluation.figures import plot_planes
@@ -45,6 +46,7 @@ __all__ = [
     "predict_volume",
     "read_scores",
     "score_cases",
+    "seed_interval",
     "summarize",
     "summarize_folds",
     "surface_scores",

@@ -136,3 +136,16 @@ def test_messages_of_folds():
             evaluation.summarize_folds([fold, [other]])
     with pytest.raises(ValueError, match="'case' among them. Received"):
         evaluation.summarize_folds([[{"mean": 1.0}]])
+
+
+def test_seed_interval():
+    assert evaluation.seed_interval(np.full((4, 9), 0.25)) == (0.25, 0.25)
+    generator = np.random.default_rng(0)
+    # Seeds that differ are wider than as many cases that do.
+    cases = generator.normal(0.1, 0.1, (5, 40))
+    seeds = np.full((5, 40), 0.1) + generator.normal(0, 0.1, (5, 1))
+    narrow, wide = (
+        evaluation.seed_interval(values) for values in (cases, seeds)
+    )
+    assert narrow[0] < 0.1 < narrow[1]
+    assert wide[1] - wide[0] > 2 * (narrow[1] - narrow[0])
