@@ -35,12 +35,9 @@ from keras_cakes.scoring import sample_paths
 from keras_cakes.search import to_supernet
 from keras_cakes.search_methods import METHODS
 from keras_cakes.search_methods import Method
+from keras_cakes.search_run import OTHER_BATCHES
 from keras_cakes.search_run import SearchRun
 from keras_cakes.supernet import Supernet
-
-# Training batches beyond those that any network is trained on: other crops
-# and augmentations of the same data. Validation data judge networks only.
-_OTHER_BATCHES = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,7 +186,7 @@ class _Seed:
         }
         if supernet.priority == "performance":
             batches = list(
-                self.run.batches(_OTHER_BATCHES, self.quality.batches)
+                self.run.batches(OTHER_BATCHES, self.quality.batches)
             )
             loss = PathLoss(supernet, batches)
             draws = [layer.draw_counts() for layer in supernet.search_layers]
@@ -209,7 +206,7 @@ class _Seed:
             document["correlation"] = samples.correlation()
         if "importance" in wanted:
             scores["importance"] = importance(
-                supernet, self.run.batches(_OTHER_BATCHES, self.quality.samples)
+                supernet, self.run.batches(OTHER_BATCHES, self.quality.samples)
             )
         document["scores"] = {
             kind: {name: np.asarray(v).tolist() for name, v in score.items()}

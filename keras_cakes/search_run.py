@@ -23,11 +23,16 @@ from keras_cakes.runs import write_atomic
 from keras_cakes.runs import write_json
 from keras_cakes.runs import write_table
 from keras_cakes.runs import write_text
+from keras_cakes.scoring import sample_paths
 from keras_cakes.search import to_supernet
 from keras_cakes.settings import PRIORITIES
 from keras_cakes.settings import RunSettings
+from keras_cakes.supernet import Supernet
 from keras_cakes.training import fit_resumable
 from keras_cakes.training import load_whole
+
+# Training batches beyond those of any training: other crops of the same data.
+OTHER_BATCHES = 1_000_000
 
 
 class SearchRun(abc.ABC):
@@ -151,13 +156,15 @@ class SearchRun(abc.ABC):
                     "Received: no such file"
                 )
             settings = self._settings
+            supernet = load_whole(supernet_file)
+            scores, rule = self._scores(supernet)
             configuration = derive(
-                load_whole(supernet_file),
-                rule=settings.rule,
-                channel_multiple=settings.channel_multiple,
-                budget={"macs": settings.budget}
-                if settings.budget < 1
-                else None,
+                supernet,
+                scores,
+                rule,
+                settings.channel_multiple,
+                # Every network keeps a budget of one.
+                budget={"macs": settings.budget},
             )
             write_text(file, configuration.to_json())
         return Configuration.load(file)
@@ -220,6 +227,19 @@ class SearchRun(abc.ABC):
             budget={"macs": count_cost(searched).macs},
             seed=self._settings.seed,
         )
+
+    def _scores(self, supernet: Supernet) -> tuple[Any, str]:
+        """What to choose by, and the rule that goes with it."""
+        settings = self._settings
+        if settings.score == "path_weights" or supernet.priority == "cost":
+            return "path_weights", settings.rule
+        batches = self.batches(OTHER_BATCHES, 4)
+        samples = sample_paths(supernet, batches, seed=settings.seed)
+        print(
+            "sampled paths: correlation of their losses with those predicted "
+            f"{samples.correlation():.2f}"
+        )
+        return samples.scores(), "layer"
 
     def _fit(
         self, model: keras.Model, folder: Path, priority: str | None

@@ -19,6 +19,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "draw": DRAWS,
     "aggregation": ("auto", "concat", "sum"),
     "rule": RULES,
+    "score": ("path_weights", "sampled"),
     "weights": WEIGHTS,
 }
 # Data that are made on the spot; see `data.phantom` and `data.planted`.
@@ -49,6 +50,9 @@ class RunSettings:
             7e-4 shrinks as much as the paper's 1e-4 over 40,000 at 0.01.
         aggregation: `"auto"`, `"concat"` or `"sum"`; see `to_supernet`.
         rule: `"channel"` or `"layer"`; see `derive`.
+        score: What channels are chosen by: `"path_weights"`, or, in the
+            performance-priority search, the losses of `"sampled"` paths; see
+            `scoring.sample_paths`.
         channel_multiple: Channels of each sub-kernel are rounded to a
             multiple of this; see `derive`.
         weights: Kernels of the candidates, `"separate"` or `"shared"`; see
@@ -71,6 +75,7 @@ class RunSettings:
     lasso: float = 7e-4
     aggregation: str = "auto"
     rule: str = "channel"
+    score: str = "path_weights"
     channel_multiple: int = 1
     weights: str = "separate"
     budget: float = 1.0

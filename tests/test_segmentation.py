@@ -8,12 +8,14 @@ import shutil
 import pytest
 import tensorflow as tf
 
+import keras_cakes as kc
 from keras_cakes import cli
 from keras_cakes.configuration import Configuration
 from keras_cakes.data.phantom import write_msd
 from keras_cakes.runs import RunError
 from keras_cakes.segmentation import SegmentationRun
 from keras_cakes.segmentation_settings import SegmentationSettings
+from keras_cakes.settings import read_settings
 
 TINY = {
     "patch_shape": (16, 16, 16),
@@ -99,6 +101,21 @@ def test_steps_one_by_one_on_an_msd_folder(tmp_path, capsys):
     assert code == 0 and "scores.csv" in out
     code, _, error = run("train", "--variant", "2d", "--width", "8")
     assert code == 2 and "width: 4 in the run, 8 now" in error
+
+
+def test_sampled_paths_within_a_budget(tmp_path, capsys):
+    folder = tmp_path / "run"
+    command = ["segment", "search", "--output", str(folder)]
+    settings = ["--data", "phantom", "--weights", "shared", *FLAGS]
+    choice = ["--score", "sampled", "--budget", "0.4"]
+    assert cli.main([*command, *settings, *choice]) == 0
+    run = SegmentationRun(
+        folder, read_settings(SegmentationSettings, folder / "settings.json"), 0
+    )
+    plain = run.build("3d")
+    found = kc.replace(plain, run.derive("performance"))
+    assert "correlation of their losses" in capsys.readouterr().out
+    assert kc.count_cost(found).macs <= 0.4 * kc.count_cost(plain).macs
 
 
 @pytest.mark.parametrize(

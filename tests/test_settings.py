@@ -31,6 +31,7 @@ from keras_cakes.settings import read_settings
         ({"channel_multiple": 0}, "`channel_multiple` is.*positive"),
         ({"rule": "best"}, "`rule` is expected to be one of.*best"),
         ({"draw": "x"}, "`draw` is expected to be one of"),
+        ({"score": "x"}, "`score` is expected to be one of"),
         ({"weights": "x"}, "`weights` is expected to be one of"),
         ({"budget": 1.5}, "`budget` is expected above 0 and at most 1.*1.5"),
         ({"aggregation": "x"}, "`aggregation` is expected to be one of"),
