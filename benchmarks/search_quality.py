@@ -194,7 +194,12 @@ TASKS = {
 def quality_of(options: Any) -> SearchQuality:
     """The measurement that the command line asks for."""
     task = TASKS[options.task]
-    settings = task.settings
+    settings, name = task.settings, options.task
+    if options.search_steps:
+        settings = dataclasses.replace(
+            settings, search_steps=options.search_steps
+        )
+        name += f"_{options.search_steps}"
     if options.data:
         settings = dataclasses.replace(settings, data=options.data)
 
@@ -202,7 +207,7 @@ def quality_of(options: Any) -> SearchQuality:
         return task.kind(folder, dataclasses.replace(settings, seed=seed), 0)
 
     return SearchQuality(
-        options.output / "search_quality" / options.task,
+        options.output / "search_quality" / name,
         make_run,
         methods=tuple(
             dataclasses.replace(method, lasso=task.lasso)
@@ -228,13 +233,16 @@ def main() -> None:
     )
     parser.add_argument("--plain", nargs="*", default=["3d", "2d", "p3d"])
     parser.add_argument("--randoms", type=int, default=2)
+    parser.add_argument(
+        "--search-steps", type=int, help="of volumes, in place of the task's"
+    )
     options = parser.parse_args()
     if options.short:
         options.task, options.repeats, options.budgets = "short", 1, [0.5]
         options.methods = ["path weights", "sampled paths", "kernel energy"]
     quality = quality_of(options)
     quality.complete()
-    file = options.output / f"search_quality_{options.task}.csv"
+    file = options.output / f"search_quality_{quality.folder.name}.csv"
     rows = network_rows(quality)
     table = side_by_side.Table(file, NETWORKS)
     for row in rows:
