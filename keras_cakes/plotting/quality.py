@@ -21,8 +21,9 @@ def plot_budgets(
 
     Args:
         rows: One mapping per kind and budget: `network`, `budget` (`None`
-            for networks that have none), `macs_share`, `score` and its
-            `deviation` between seeds, drawn as a bar.
+            for networks that have none, whose marks are hollow),
+            `macs_share`, `score` and its `deviation` between seeds, drawn as
+            a bar.
         score_label: What the score is.
     """
     require_some("rows", rows)
@@ -34,6 +35,7 @@ def plot_budgets(
             key=lambda row: row["macs_share"],
         )
         is_random = kind == "random"
+        is_plain = own[0]["budget"] is None
         axis.errorbar(
             [row["macs_share"] for row in own],
             [row["score"] for row in own],
@@ -43,7 +45,8 @@ def plot_budgets(
             # What has to be beaten stands out.
             linestyle="--" if is_random else "-",
             linewidth=2.5 if is_random else 1.2,
-            markersize=6,
+            markersize=8 if is_plain else 6,
+            markerfacecolor="none" if is_plain else None,
             capsize=2,
             elinewidth=0.8,
             label=kind,
