@@ -109,7 +109,7 @@ class _Seed:
             even = functools.partial(even_configuration, *space)
             self._network(f"even@{budget}", even)
             for number in range(quality.randoms):
-                seed = self.seed * quality.randoms + number
+                seed = 1000 * self.seed + number
                 random = functools.partial(random_configuration, *space, seed)
                 self._network(f"random{number}@{budget}", random)
         for name in dict.fromkeys(m.supernet for m in quality.methods):
@@ -128,19 +128,22 @@ class _Seed:
                 )
                 self._network(f"{method.name}@{budget}", found)
 
-    def _scores(self, method: Method) -> dict[str, np.ndarray]:
+    def _document(self, method: Method) -> dict[str, Any]:
+        """What the supernet of a method has given."""
         file = self.folder / "searches" / f"{method.supernet}.json"
-        document = json.loads(file.read_text("utf-8"))
-        return {
-            name: np.array(values)
-            for name, values in document["scores"][method.score].items()
-        }
+        document: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        return document
+
+    def _scores(self, method: Method) -> dict[str, np.ndarray]:
+        scores = self._document(method)["scores"][method.score]
+        return {name: np.array(values) for name, values in scores.items()}
 
     def _search(self, methods: list[Method]) -> None:
         """Trains one supernet and reads every score that is wanted of it."""
         first = methods[0]
         file = self.folder / "searches" / f"{first.supernet}.json"
-        if file.is_file():
+        wanted = {method.score for method in methods}
+        if file.is_file() and wanted <= set(self._document(first)["scores"]):
             return
         start = time.perf_counter()
         names = self.run.training_names
@@ -164,7 +167,7 @@ class _Seed:
             if held:
                 self.run.prepare()
                 self.run.keep(held)
-            document = self._read_supernet(supernet, methods)
+            document = self._read_supernet(supernet, wanted)
             document.update({"loss": loss, "training_s": trained})
         document["seconds"] = time.perf_counter() - start
         document["seed"] = self.seed
@@ -174,7 +177,7 @@ class _Seed:
         _forget()
 
     def _read_supernet(
-        self, supernet: Supernet, methods: list[Method]
+        self, supernet: Supernet, wanted: set[str]
     ) -> dict[str, Any]:
         weights = {
             name: values for name, (_, values) in path_weights(supernet).items()
@@ -197,7 +200,6 @@ class _Seed:
             random = [loss(_random_path(supernet, n)) for n in range(10)]
             document["random_path_loss"] = float(np.mean(random))
             document["random_path_deviation"] = float(np.std(random))
-        wanted = {method.score for method in methods}
         if "sampled" in wanted:
             samples = sample_paths(
                 supernet, batches, self.quality.samples, self.seed

@@ -93,6 +93,15 @@ def test_everything_of_a_seed_is_measured_once(tmp_path):
     after = json.loads(file.read_text())
     assert after["configuration"] == before["configuration"]
     np.testing.assert_allclose(after["scores"], before["scores"], atol=1e-4)
+    # A score that a supernet was not asked for yet is read from a new one.
+    more = dataclasses.replace(
+        quality,
+        methods=(Method("other", "importance", weights="shared", holdout=4),),
+        budgets=(),
+    )
+    more.complete()
+    (held,) = [s for s in more.searches() if "holdout4" in s["supernet"]]
+    assert "importance" in held["scores"]
 
 
 def test_only_the_kept_cases_are_trained_on(tmp_path):
