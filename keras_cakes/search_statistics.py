@@ -93,9 +93,12 @@ def method_rows(
         if not own:
             continue
         row: dict[str, Any] = {"method": method.name}
-        row["cost"] = np.mean(
-            [s["seconds"] / trainings[seed] for seed, s in own.items()]
-        )
+        costs = [
+            s["seconds"] / trainings[seed]
+            for seed, s in own.items()
+            if seed in trainings
+        ]
+        row["cost"] = np.mean(costs) if costs else None
         for name, key in (
             ("loss", "loss"),
             ("best_path", "best_path_loss"),

@@ -106,6 +106,9 @@ def test_one_seed_has_no_agreement(quality):
     )
     (row,) = statistics.method_rows(one, KERNELS)
     assert row["agreement"] is None
+    # A search is measured in trainings of the 3D network, if there is one.
+    (quality.folder / "seed0" / "networks" / "3d.json").unlink()
+    assert statistics.method_rows(one, KERNELS)[0]["cost"] is None
     assert statistics.network_rows(one)[0]["deviation"] == 0.0
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_cakes.scoring.states import restored
 from keras_cakes.supernet import Supernet
 
 
@@ -37,7 +38,6 @@ def importance(supernet: Supernet, batches: Iterable[Any]) -> dict[str, Any]:
         for v in supernet.variables
         if not v.trainable and v is not supernet.path_seed.state
     ]
-    before = [state.numpy() for state in states]
 
     @tf.function(reduce_retracing=True)
     def products(inputs, targets):
@@ -52,19 +52,18 @@ def importance(supernet: Supernet, batches: Iterable[Any]) -> dict[str, Any]:
 
     sums = [np.zeros(scale.shape) for scale in scales]
     counts = [np.zeros(scale.shape) for scale in scales]
-    for inputs, targets in batches:
-        if supernet.priority == "performance":
-            path = supernet.draw_path()
-        for number, value in enumerate(products(inputs, targets)):
-            sums[number] += value.numpy()
+    with restored(states):
+        for inputs, targets in batches:
             if supernet.priority == "performance":
-                candidates = np.arange(len(layers[number].kernel_set))
-                drawn = np.asarray(path[layers[number].name])
-                counts[number] += candidates[:, None] == drawn
-            else:
-                counts[number] += 1
-    for state, value in zip(states, before, strict=True):
-        state.assign(value)
+                path = supernet.draw_path()
+            for number, value in enumerate(products(inputs, targets)):
+                sums[number] += value.numpy()
+                if supernet.priority == "performance":
+                    candidates = np.arange(len(layers[number].kernel_set))
+                    drawn = np.asarray(path[layers[number].name])
+                    counts[number] += candidates[:, None] == drawn
+                else:
+                    counts[number] += 1
     return {
         layer.name: total / np.maximum(count, 1)
         for layer, total, count in zip(layers, sums, counts, strict=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_cakes.scoring.states import restored
 from keras_cakes.supernet import Supernet
 
 
@@ -64,14 +65,10 @@ class PathLoss:
             path: For each search layer integers of shape `(filters,)`: the
                 index of each channel's candidate in `layer.kernel_set`.
         """
-        before = [state.numpy() for state in self._states]
-        try:
+        with restored(self._states):
             for layer in self.supernet.search_layers:
                 layer.drawn_path.assign(path[layer.name])
             losses = [float(self._loss(*batch)) for batch in self.batches]
-        finally:
-            for state, value in zip(self._states, before, strict=True):
-                state.assign(value)
         return float(np.mean(losses))
 
     def _loss_of_batch(self, inputs, targets):
