@@ -150,6 +150,26 @@ class OneConvolution(SegmentationRun):
         return build_with(network, convolution)
 
 
+class PointwiseStem(SegmentationRun):
+    """A U-Net whose searched layers alone see neighbours.
+
+    The stem is not searched; one of 3x3x3 would see what is planted.
+    """
+
+    def build(self, convolution: Any) -> keras.Model:
+        """The network with a stem of 1x1x1."""
+
+        def clone(layer):
+            config = layer.get_config()
+            if layer.name == "stem_conv":
+                config["kernel_size"] = (1, 1, 1)
+            return layer.__class__.from_config(config)
+
+        return keras.models.clone_model(
+            super().build(convolution), clone_function=clone
+        )
+
+
 @dataclasses.dataclass(frozen=True)
 class Task:
     """What is searched on.
@@ -179,6 +199,14 @@ TASKS = {
     },
     **{
         f"planted_{axis}": _planted(SegmentationRun, PLANTED_VOLUMES, axis)
+        for axis in AXES
+    },
+    **{
+        f"lines_{axis}": Task(
+            PointwiseStem,
+            dataclasses.replace(PLANTED_VOLUMES, data=f"lines_{axis}"),
+            lasso=1e-3,
+        )
         for axis in AXES
     },
     **{

@@ -10,6 +10,7 @@ from keras_cakes.data.phantom import PHANTOM_CLASSES
 from keras_cakes.data.phantom import phantom_volumes
 from keras_cakes.data.planted import PLANTED_AXES
 from keras_cakes.data.planted import PLANTED_CLASSES
+from keras_cakes.data.planted import planted_lines
 from keras_cakes.data.planted import planted_volumes
 from keras_cakes.data.prepared import MANIFEST
 from keras_cakes.data.prepared import PreparedDataset
@@ -83,15 +84,15 @@ def _synthetic(
 ) -> list[Volume]:
     if settings.data == "phantom":
         return phantom_volumes(count, settings.patch_shape, seed)
-    axis = settings.data.removeprefix("planted_")
+    kind, _, axis = settings.data.partition("_")
     if axis not in PLANTED_AXES:
         raise ValueError(
-            "`data` is expected to be 'phantom', or 'planted_' with one of "
-            f"{PLANTED_AXES} for volumes. Received: data={settings.data!r}"
+            "`data` is expected to be 'phantom', or 'planted_' or 'lines_' "
+            f"with one of {PLANTED_AXES} for volumes. "
+            f"Received: data={settings.data!r}"
         )
-    return planted_volumes(
-        count, PLANTED_AXES.index(axis), settings.patch_shape, seed
-    )
+    make = planted_lines if kind == "lines" else planted_volumes
+    return make(count, PLANTED_AXES.index(axis), settings.patch_shape, seed)
 
 
 def _prepared_data(

@@ -30,6 +30,9 @@ SYNTHETIC = (
     "planted_height",
     "planted_width",
     "planted_mixed",
+    "lines_depth",
+    "lines_height",
+    "lines_width",
 )
 # Settings of type integer or None, which no default tells.
 _OPTIONAL = ("cases", "clips_per_class", "search_epochs")

@@ -19,6 +19,7 @@ PLANTED_AXES = ("depth", "height", "width")
 PLANTED_CLASSES = ("background", "smooth", "rough")
 
 _CORRELATION = 0.9
+_LINE_CORRELATION = 0.6
 # Share of the variance that is white in every direction.
 _NOISE = 0.1
 
@@ -28,6 +29,8 @@ def texture(
     axis: int,
     is_rough: bool,
     generator: np.random.Generator,
+    lag: int = 1,
+    correlation: float = _CORRELATION,
 ) -> np.ndarray:
     """Noise of zero mean and unit variance that is correlated along one axis.
 
@@ -36,16 +39,19 @@ def texture(
         axis: The axis.
         is_rough: Whether neighbours are opposite rather than alike.
         generator: Where the numbers come from.
+        lag: How far apart related values are; nearer ones are independent.
+        correlation: Of values that far apart, before white noise is added,
+            from 0 to 1.
 
     Returns:
         A float32 array of that shape.
     """
     noise = generator.standard_normal(shape).astype(np.float32)
     series = np.moveaxis(noise, axis, 0).copy()
-    correlation = -_CORRELATION if is_rough else _CORRELATION
+    signed = -correlation if is_rough else correlation
     fresh = math.sqrt(1 - correlation**2)
-    for place in range(1, len(series)):
-        series[place] = correlation * series[place - 1] + fresh * series[place]
+    for place in range(lag, len(series)):
+        series[place] = signed * series[place - lag] + fresh * series[place]
     white = generator.standard_normal(shape).astype(np.float32)
     values = np.moveaxis(series, 0, axis)
     return math.sqrt(1 - _NOISE) * values + math.sqrt(_NOISE) * white
@@ -73,6 +79,42 @@ def planted_volumes(
     Raises:
         ValueError: If an argument is not as stated.
     """
+    shape = _checked(cases, axis, shape)
+    return [_balls(number, axis, shape, seed) for number in range(cases)]
+
+
+def planted_lines(
+    cases: int,
+    axis: int,
+    shape: Sequence[int] = (24, 24, 24),
+    seed: int = 0,
+) -> list[Volume]:
+    """Volumes in which every line along one axis stands alone.
+
+    What is beside a line says nothing about it, so only kernels that span the
+    axis help, in every layer. Values are related to those two steps away but
+    not to their neighbours: a convolution of size and stride 2, as between
+    the levels of a U-Net, never sees two that are. Each line begins with some
+    brighter background; the rest is smooth up to a random place, or rough,
+    and beyond it one of these again.
+
+    Args:
+        cases: Number of volumes.
+        axis: 0 for depth, 1 for height, 2 for width.
+        shape: `(depth, height, width)`, each at least 16.
+        seed: Integer; the same seed gives the same bytes.
+
+    Returns:
+        Volumes named `planted_000`, ... with labels of `PLANTED_CLASSES`.
+
+    Raises:
+        ValueError: If an argument is not as stated.
+    """
+    shape = _checked(cases, axis, shape)
+    return [_lines(number, axis, shape, seed) for number in range(cases)]
+
+
+def _checked(cases: int, axis: int, shape: Sequence[int]) -> tuple[int, ...]:
     shape = tuple(int(size) for size in shape)
     if cases < 1 or len(shape) != 3 or min(shape) < 16 or axis not in (0, 1, 2):
         raise ValueError(
@@ -80,12 +122,10 @@ def planted_volumes(
             "`shape` three sizes of at least 16. Received: "
             f"cases={cases}, axis={axis!r}, shape={shape}"
         )
-    return [_volume(number, axis, shape, seed) for number in range(cases)]
+    return shape
 
 
-def _volume(
-    number: int, axis: int, shape: tuple[int, ...], seed: int
-) -> Volume:
+def _balls(number: int, axis: int, shape: tuple[int, ...], seed: int) -> Volume:
     generator = np.random.default_rng([seed, axis, number])
     image = 2.0 + generator.standard_normal(shape).astype(np.float32)
     label = np.zeros(shape, np.uint8)
@@ -97,5 +137,28 @@ def _volume(
         inside = (distance < radius**2) & (label == 0)
         image[inside] = texture(shape, axis, value == 2, generator)[inside]
         label[inside] = value
+    return _named(number, image, label)
+
+
+def _lines(number: int, axis: int, shape: tuple[int, ...], seed: int) -> Volume:
+    generator = np.random.default_rng([seed, axis, number])
+    length = shape[axis]
+    plane = shape[:axis] + shape[axis + 1 :]
+    first, second = generator.integers(1, 3, (2, *plane), dtype=np.uint8)
+    end = generator.integers(2, 5, plane)
+    change = generator.integers(6, length - 6, plane)
+    place = np.arange(length)[:, None, None]
+    label = np.where(place < change, first, second)
+    label = np.where(place < end, 0, label).astype(np.uint8)
+    label = np.moveaxis(label, 0, axis).copy()
+    smooth, rough = (
+        texture(shape, axis, is_rough, generator, 2, _LINE_CORRELATION)
+        for is_rough in (False, True)
+    )
+    bright = 2.0 + generator.standard_normal(shape).astype(np.float32)
+    return _named(number, np.choose(label, [bright, smooth, rough]), label)
+
+
+def _named(number: int, image: np.ndarray, label: np.ndarray) -> Volume:
     name = f"planted_{number:03d}"
     return Volume(name, image[..., None], label, np.eye(4), Path(name))

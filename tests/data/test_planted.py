@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from keras_cakes.data.planted import PLANTED_CLASSES
+from keras_cakes.data.planted import planted_lines
 from keras_cakes.data.planted import planted_volumes
 from keras_cakes.data.planted import texture
 from keras_cakes.data.video import planted_clips
@@ -53,6 +54,29 @@ def test_classes_of_volumes_are_those_textures(axis):
     labels = np.concatenate([v.label.ravel() for v in volumes])
     assert sorted(np.unique(labels)) == [0, 1, 2]
     assert len(PLANTED_CLASSES) == 3
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_lines_are_related_two_steps_along_the_axis_only(axis):
+    volumes = planted_lines(12, axis, (24, 20, 16), seed=3)
+    assert volumes[0].image.shape == (24, 20, 16, 1)
+    assert volumes[0].image.dtype == "float32"
+    again = planted_lines(1, axis, (24, 20, 16), seed=3)[0]
+    np.testing.assert_array_equal(volumes[0].label, again.label)
+    for value, expected in ((0, 0.0), (1, 0.54), (2, -0.54)):
+        for lag, wanted in ((1, 0.0), (2, expected)):
+            pairs = []
+            for volume in volumes:
+                image = np.moveaxis(volume.image[..., 0], axis, 0)
+                label = np.moveaxis(volume.label, axis, 0)
+                both = (label[:-lag] == value) & (label[lag:] == value)
+                pairs.append(np.stack([image[:-lag][both], image[lag:][both]]))
+            found = np.corrcoef(np.concatenate(pairs, axis=1))[0, 1]
+            assert found == pytest.approx(wanted, abs=0.08)
+    # Beside a line, its labels are as good as any.
+    label = np.moveaxis(volumes[0].label, axis, 0)[8:].astype(int)
+    beside = (label[:, 1:] == label[:, :-1]).mean()
+    assert beside == pytest.approx(0.5, abs=0.1)
 
 
 @pytest.mark.parametrize("axis", ["time", "height", "width"])
