@@ -10,7 +10,6 @@ from keras_cakes.data.phantom import PHANTOM_CLASSES
 from keras_cakes.data.phantom import phantom_volumes
 from keras_cakes.data.planted import PLANTED_AXES
 from keras_cakes.data.planted import PLANTED_CLASSES
-from keras_cakes.data.planted import planted_lines
 from keras_cakes.data.planted import planted_volumes
 from keras_cakes.data.prepared import MANIFEST
 from keras_cakes.data.prepared import PreparedDataset
@@ -91,8 +90,13 @@ def _synthetic(
             f"with one of {PLANTED_AXES} for volumes. "
             f"Received: data={settings.data!r}"
         )
-    make = planted_lines if kind == "lines" else planted_volumes
-    return make(count, PLANTED_AXES.index(axis), settings.patch_shape, seed)
+    return planted_volumes(
+        count,
+        PLANTED_AXES.index(axis),
+        settings.patch_shape,
+        seed,
+        layout="lines" if kind == "lines" else "balls",
+    )
 
 
 def _prepared_data(

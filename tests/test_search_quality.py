@@ -146,6 +146,22 @@ def test_methods_share_supernets():
     assert supernets["path weights"] != supernets["lasso"]
 
 
+@pytest.mark.parametrize(("data", "lag"), [("planted", 1), ("lines", 2)])
+def test_synthetic_volumes_are_named_by_layout_and_axis(tmp_path, data, lag):
+    settings = dataclasses.replace(SETTINGS, data=f"{data}_height")
+    run = SegmentationRun(tmp_path / "run", settings, 0)
+    for axis, is_related in ((0, False), (1, True), (2, False)):
+        pairs = []
+        for volume in run.data.training:
+            image = np.moveaxis(volume.image[..., 0], axis, 0)
+            rough = np.moveaxis(volume.label == 2, axis, 0)
+            both = rough[:-lag] & rough[lag:]
+            pairs.append(np.stack([image[:-lag][both], image[lag:][both]]))
+        found = np.corrcoef(np.concatenate(pairs, axis=1))[0, 1]
+        assert (found < -0.4) == is_related
+        assert is_related or abs(found) < 0.1
+
+
 def test_messages(tmp_path):
     settings = SegmentationSettings(data="planted_time", patch_shape=(16,) * 3)
     with pytest.raises(ValueError, match="'planted_'.*data='planted_time'"):

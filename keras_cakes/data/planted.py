@@ -1,10 +1,11 @@
 """Volumes whose right kernels are known, and the texture they are made of.
 
 All is made of one texture: independent normal noise but for one axis, along
-which neighbours are alike (correlation `+0.9`, *smooth*) or opposite (`-0.9`,
-*rough*). Mean, variance and whatever can be seen without two neighbours along
-that axis are the same, so kernels that do not span it cannot tell one from the
-other, however many of them there are; any kernel that spans it can.
+which values a step or two apart are alike (*smooth*) or opposite (*rough*).
+Mean, variance and whatever can be seen without two such values are the same,
+so layers that do not span the axis cannot tell one from the other, however many
+of them there are; any that spans it can. That goes for layers that are not
+searched too: a stem of 3x3x3 sees what is planted.
 """
 
 import math
@@ -62,16 +63,24 @@ def planted_volumes(
     axis: int,
     shape: Sequence[int] = (24, 24, 24),
     seed: int = 0,
+    layout: str = "balls",
 ) -> list[Volume]:
     """Volumes whose classes differ along one axis only.
 
-    Two balls of each class lie in a background that is brighter.
-
     Args:
         cases: Number of volumes.
         axis: 0 for depth, 1 for height, 2 for width.
         shape: `(depth, height, width)`, each at least 16.
         seed: Integer; the same seed gives the same bytes.
+        layout: Where the classes are, in a background that is brighter.
+            `"balls"`: two balls of each class, in which neighbours along the
+            axis are related. `"lines"`: every line along the axis stands
+            alone, so that only kernels that span the axis help, in every
+            layer. It begins with background; what follows is of one class
+            up to a random place and of one drawn anew beyond it. Values two
+            steps apart are related and neighbours are not: a convolution of
+            size and stride 2, as between the two levels of a small U-Net,
+            never sees two that are.
 
     Returns:
         Volumes named `planted_000`, ... with labels of `PLANTED_CLASSES`.
@@ -79,42 +88,6 @@ def planted_volumes(
     Raises:
         ValueError: If an argument is not as stated.
     """
-    shape = _checked(cases, axis, shape)
-    return [_balls(number, axis, shape, seed) for number in range(cases)]
-
-
-def planted_lines(
-    cases: int,
-    axis: int,
-    shape: Sequence[int] = (24, 24, 24),
-    seed: int = 0,
-) -> list[Volume]:
-    """Volumes in which every line along one axis stands alone.
-
-    What is beside a line says nothing about it, so only kernels that span the
-    axis help, in every layer. Values are related to those two steps away but
-    not to their neighbours: a convolution of size and stride 2, as between
-    the levels of a U-Net, never sees two that are. Each line begins with some
-    brighter background; the rest is smooth up to a random place, or rough,
-    and beyond it one of these again.
-
-    Args:
-        cases: Number of volumes.
-        axis: 0 for depth, 1 for height, 2 for width.
-        shape: `(depth, height, width)`, each at least 16.
-        seed: Integer; the same seed gives the same bytes.
-
-    Returns:
-        Volumes named `planted_000`, ... with labels of `PLANTED_CLASSES`.
-
-    Raises:
-        ValueError: If an argument is not as stated.
-    """
-    shape = _checked(cases, axis, shape)
-    return [_lines(number, axis, shape, seed) for number in range(cases)]
-
-
-def _checked(cases: int, axis: int, shape: Sequence[int]) -> tuple[int, ...]:
     shape = tuple(int(size) for size in shape)
     if cases < 1 or len(shape) != 3 or min(shape) < 16 or axis not in (0, 1, 2):
         raise ValueError(
@@ -122,11 +95,25 @@ def _checked(cases: int, axis: int, shape: Sequence[int]) -> tuple[int, ...]:
             "`shape` three sizes of at least 16. Received: "
             f"cases={cases}, axis={axis!r}, shape={shape}"
         )
-    return shape
+    if layout not in _LAYOUTS:
+        raise ValueError(
+            f"`layout` is expected to be one of {tuple(_LAYOUTS)}. "
+            f"Received: layout={layout!r}"
+        )
+    volumes = []
+    for number in range(cases):
+        generator = np.random.default_rng([seed, axis, number])
+        image, label = _LAYOUTS[layout](axis, shape, generator)
+        name = f"planted_{number:03d}"
+        volumes.append(
+            Volume(name, image[..., None], label, np.eye(4), Path(name))
+        )
+    return volumes
 
 
-def _balls(number: int, axis: int, shape: tuple[int, ...], seed: int) -> Volume:
-    generator = np.random.default_rng([seed, axis, number])
+def _balls(
+    axis: int, shape: tuple[int, ...], generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     image = 2.0 + generator.standard_normal(shape).astype(np.float32)
     label = np.zeros(shape, np.uint8)
     grid = np.ogrid[tuple(slice(size) for size in shape)]
@@ -137,11 +124,12 @@ def _balls(number: int, axis: int, shape: tuple[int, ...], seed: int) -> Volume:
         inside = (distance < radius**2) & (label == 0)
         image[inside] = texture(shape, axis, value == 2, generator)[inside]
         label[inside] = value
-    return _named(number, image, label)
+    return image, label
 
 
-def _lines(number: int, axis: int, shape: tuple[int, ...], seed: int) -> Volume:
-    generator = np.random.default_rng([seed, axis, number])
+def _lines(
+    axis: int, shape: tuple[int, ...], generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     length = shape[axis]
     plane = shape[:axis] + shape[axis + 1 :]
     first, second = generator.integers(1, 3, (2, *plane), dtype=np.uint8)
@@ -156,9 +144,7 @@ def _lines(number: int, axis: int, shape: tuple[int, ...], seed: int) -> Volume:
         for is_rough in (False, True)
     )
     bright = 2.0 + generator.standard_normal(shape).astype(np.float32)
-    return _named(number, np.choose(label, [bright, smooth, rough]), label)
+    return np.choose(label, [bright, smooth, rough]), label
 
 
-def _named(number: int, image: np.ndarray, label: np.ndarray) -> Volume:
-    name = f"planted_{number:03d}"
-    return Volume(name, image[..., None], label, np.eye(4), Path(name))
+_LAYOUTS = {"balls": _balls, "lines": _lines}

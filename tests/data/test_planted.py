@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from keras_cakes.data.planted import PLANTED_CLASSES
-from keras_cakes.data.planted import planted_lines
 from keras_cakes.data.planted import planted_volumes
 from keras_cakes.data.planted import texture
 from keras_cakes.data.video import planted_clips
@@ -58,10 +57,10 @@ def test_classes_of_volumes_are_those_textures(axis):
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_lines_are_related_two_steps_along_the_axis_only(axis):
-    volumes = planted_lines(12, axis, (24, 20, 16), seed=3)
+    volumes = planted_volumes(12, axis, (24, 20, 16), 3, "lines")
     assert volumes[0].image.shape == (24, 20, 16, 1)
     assert volumes[0].image.dtype == "float32"
-    again = planted_lines(1, axis, (24, 20, 16), seed=3)[0]
+    again = planted_volumes(1, axis, (24, 20, 16), 3, "lines")[0]
     np.testing.assert_array_equal(volumes[0].label, again.label)
     for value, expected in ((0, 0.0), (1, 0.54), (2, -0.54)):
         for lag, wanted in ((1, 0.0), (2, expected)):
@@ -111,6 +110,10 @@ def test_mixed_clips_differ_in_the_order_of_their_halves():
         (lambda: planted_volumes(0, 1), "`cases` is expected.*cases=0"),
         (lambda: planted_volumes(1, 3), "`axis` 0, 1 or 2.*axis=3"),
         (lambda: planted_volumes(1, 0, (8, 16, 16)), "shape=\\(8, 16, 16\\)"),
+        (
+            lambda: planted_volumes(1, 0, layout="grid"),
+            "`layout` is expected.*'balls', 'lines'.*layout='grid'",
+        ),
         (lambda: planted_clips(1, "depth"), "`kind` is expected.*'depth'"),
         (lambda: planted_clips(0, "time"), "`clips` is expected.*clips=0"),
         (lambda: planted_clips(1, "time", (2, 8, 8)), "shape=\\(2, 8, 8\\)"),
