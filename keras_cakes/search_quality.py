@@ -13,7 +13,6 @@ import gc
 import json
 import time
 from collections.abc import Callable
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +25,17 @@ from keras_cakes.configuration import Configuration
 from keras_cakes.conversion import replace
 from keras_cakes.cost import count_cost
 from keras_cakes.derivation import derive
-from keras_cakes.derivation import path_weights
 from keras_cakes.runs import write_json
-from keras_cakes.scoring import PathLoss
-from keras_cakes.scoring import importance
 from keras_cakes.scoring import kernel_energy
-from keras_cakes.scoring import sample_paths
 from keras_cakes.search import to_supernet
 from keras_cakes.search_methods import METHODS
 from keras_cakes.search_methods import Method
+from keras_cakes.search_readings import read_supernet
 from keras_cakes.search_run import OTHER_BATCHES
 from keras_cakes.search_run import SearchRun
-from keras_cakes.supernet import Supernet
+
+# So many random configurations of a seed have numbers of their own.
+_SEEDS = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +50,9 @@ class SearchQuality:
         budgets: Shares of the multiply-adds of the 3D network.
         seeds: Number of seeds.
         randoms: Random configurations of each budget and seed.
+        repeated: Further random configurations of each budget, the same with
+            every seed: how much more they differ than seeds do is what a
+            search could gain; see `headroom_rows`.
         plain: Other networks, of those that the run can build.
         samples: Paths that the score `"sampled"` evaluates.
         batches: Batches that each of them is evaluated on.
@@ -63,6 +64,7 @@ class SearchQuality:
     budgets: tuple[float, ...] = (0.25, 0.35, 0.5)
     seeds: int = 5
     randoms: int = 2
+    repeated: int = 0
     plain: tuple[str, ...] = ("3d", "2d", "p3d")
     samples: int = 300
     batches: int = 4
@@ -108,10 +110,15 @@ class _Seed:
             space = (self.model, self.kernel_set, {"macs": budget})
             even = functools.partial(even_configuration, *space)
             self._network(f"even@{budget}", even)
-            for number in range(quality.randoms):
-                seed = 1000 * self.seed + number
-                random = functools.partial(random_configuration, *space, seed)
-                self._network(f"random{number}@{budget}", random)
+            for kind, count, first in (
+                ("random", quality.randoms, _SEEDS * self.seed),
+                ("repeated", quality.repeated, _SEEDS * _SEEDS),
+            ):
+                for number in range(count):
+                    random = functools.partial(
+                        random_configuration, *space, first + number
+                    )
+                    self._network(f"{kind}{number}@{budget}", random)
         for name in dict.fromkeys(m.supernet for m in quality.methods):
             self._search([m for m in quality.methods if m.supernet == name])
         # What the candidates are and cost; nothing in it is trained.
@@ -167,7 +174,14 @@ class _Seed:
             if held:
                 self.run.prepare()
                 self.run.keep(held)
-            document = self._read_supernet(supernet, wanted)
+            document = read_supernet(
+                supernet,
+                lambda count: self.run.batches(OTHER_BATCHES, count),
+                wanted,
+                self.quality.samples,
+                self.quality.batches,
+                self.seed,
+            )
             document.update({"loss": loss, "training_s": trained})
         document["seconds"] = time.perf_counter() - start
         document["seed"] = self.seed
@@ -175,46 +189,6 @@ class _Seed:
         write_json(file, document)
         self.run.prepare()
         _forget()
-
-    def _read_supernet(
-        self, supernet: Supernet, wanted: set[str]
-    ) -> dict[str, Any]:
-        weights = {
-            name: values for name, (_, values) in path_weights(supernet).items()
-        }
-        scores: dict[str, Mapping[str, Any]] = {"path_weights": weights}
-        document: dict[str, Any] = {
-            "spread": float(np.mean([w.std() for w in weights.values()])),
-            "counts": derive(supernet).counts,
-        }
-        if supernet.priority == "performance":
-            batches = list(
-                self.run.batches(OTHER_BATCHES, self.quality.batches)
-            )
-            loss = PathLoss(supernet, batches)
-            draws = [layer.draw_counts() for layer in supernet.search_layers]
-            document["least_draws"] = int(min(d.min() for d in draws))
-            document["best_path_loss"] = loss(
-                {name: w.argmax(axis=0) for name, w in weights.items()}
-            )
-            random = [loss(_random_path(supernet, n)) for n in range(10)]
-            document["random_path_loss"] = float(np.mean(random))
-            document["random_path_deviation"] = float(np.std(random))
-        if "sampled" in wanted:
-            samples = sample_paths(
-                supernet, batches, self.quality.samples, self.seed
-            )
-            scores["sampled"] = samples.scores()
-            document["correlation"] = samples.correlation()
-        if "importance" in wanted:
-            scores["importance"] = importance(
-                supernet, self.run.batches(OTHER_BATCHES, self.quality.samples)
-            )
-        document["scores"] = {
-            kind: {name: np.asarray(v).tolist() for name, v in score.items()}
-            for kind, score in scores.items()
-        }
-        return document
 
     def _energy(self) -> dict[str, Any]:
         """Scores of the kernels of the trained 3D network."""
@@ -275,14 +249,6 @@ class _Seed:
             shuffle=False,
         )
         return float(history.history["loss"][-1])
-
-
-def _random_path(supernet: Supernet, seed: int) -> dict[str, Any]:
-    generator = np.random.default_rng(seed)
-    return {
-        layer.name: generator.choice(len(layer.kernel_set), layer.filters)
-        for layer in supernet.search_layers
-    }
 
 
 def _forget() -> None:

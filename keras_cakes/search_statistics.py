@@ -14,6 +14,8 @@ from keras_cakes.search_quality import SearchQuality
 
 _RESAMPLES = 2000
 _LEVELS = (0.025, 0.975)
+# Kinds of networks of which a seed may have several, with a number each.
+_CHANCE = ("random", "repeated")
 
 Counts = Mapping[str, Mapping[str, int]]
 
@@ -159,8 +161,8 @@ def total_score(
 
 
 def _kind(network: Mapping[str, Any]) -> str:
-    name = network["name"]
-    return "random" if name.startswith("random") else name
+    name: str = network["name"]
+    return name.rstrip("0123456789") if name.startswith(_CHANCE) else name
 
 
 def _of(

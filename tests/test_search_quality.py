@@ -50,6 +50,20 @@ def _quality(folder, **arguments):
     )
 
 
+def test_repeated_configurations_are_the_same_with_every_seed(tmp_path):
+    quality = dataclasses.replace(
+        _quality(tmp_path, repeated=1), methods=(), plain=(), seeds=2
+    )
+    quality.complete()
+    found = {
+        (network["name"], network["seed"]): network["configuration"]
+        for network in quality.networks()
+    }
+    assert found["repeated0", 0] == found["repeated0", 1]
+    assert found["random0", 0] != found["random0", 1]
+    assert found["random0", 0] != found["repeated0", 0]
+
+
 def test_everything_of_a_seed_is_measured_once(tmp_path):
     quality = _quality(tmp_path)
     quality.complete()

@@ -1,0 +1,160 @@
+"""What the searches are measured on: data, networks, recipes."""
+
+import dataclasses
+from typing import Any
+
+import keras
+
+from keras_cakes.models.convolution import apply_convolution
+from keras_cakes.models.convolution import build_with
+from keras_cakes.models.parts import normalize
+from keras_cakes.search_run import SearchRun
+from keras_cakes.segmentation import SegmentationRun
+from keras_cakes.segmentation_settings import SegmentationSettings
+from keras_cakes.settings import RunSettings
+from keras_cakes.video import VideoRun
+from keras_cakes.video_settings import VideoSettings
+
+PLANTED_VOLUMES = SegmentationSettings(
+    data="planted_height",
+    patch_shape=(16, 16, 16),
+    width=8,
+    depth=2,
+    batch_size=4,
+    steps=300,
+    search_steps=400,
+    steps_per_epoch=100,
+    flip=(),
+)
+ONE = dataclasses.replace(PLANTED_VOLUMES, search_steps=1500)
+SHORT = dataclasses.replace(
+    PLANTED_VOLUMES,
+    data="lines_height",
+    width=4,
+    steps=6,
+    search_steps=6,
+    steps_per_epoch=3,
+)
+HIPPOCAMPUS = dataclasses.replace(
+    PLANTED_VOLUMES, depth=3, steps=400, search_steps=800
+)
+PLANTED_CLIPS = VideoSettings(
+    data="planted_time",
+    channels=1,
+    frames=8,
+    size=(16, 16),
+    crop="none",
+    flip=False,
+    width=8,
+    stages=2,
+    batch_size=16,
+    epochs=12,
+    learning_rate=0.1,
+    draw="balanced",
+)
+FIR = dataclasses.replace(
+    PLANTED_CLIPS,
+    data="",
+    flip=True,
+    standardize=True,
+    remainder="spread",
+    width=16,
+    stages=3,
+    epochs=60,
+    clips_per_class=20,
+)
+
+
+class OneConvolution(SegmentationRun):
+    """A segmentation whose network has one convolution to search."""
+
+    def build(self, convolution: Any) -> keras.Model:
+        """One 3x3x3 convolution between two of 1x1x1."""
+
+        def network(apply):
+            image = keras.Input((*self.settings.patch_shape, 1), name="image")
+            x = apply_convolution(image, 4, 1, "stem")
+            x = apply(x, 4 * self.settings.width, 3, "conv")
+            x = normalize(x, "batch", "norm")
+            x = keras.layers.ReLU(name="relu")(x)
+            x = apply_convolution(x, len(self.classes), 1, "logits")
+            return keras.Model(image, x, name="one_convolution")
+
+        return build_with(network, convolution)
+
+
+class PointwiseStem(SearchRun):
+    """A network whose searched layers alone see neighbours.
+
+    The stem is not searched; one of 3x3x3 would see what is planted.
+    """
+
+    def build(self, convolution: Any) -> keras.Model:
+        """The network with a stem of 1x1x1."""
+
+        def clone(layer):
+            config = layer.get_config()
+            if layer.name == "stem_conv":
+                config["kernel_size"] = (1, 1, 1)
+            return layer.__class__.from_config(config)
+
+        return keras.models.clone_model(
+            super().build(convolution), clone_function=clone
+        )
+
+
+class PointwiseUNet(PointwiseStem, SegmentationRun):
+    """The U-Net with such a stem."""
+
+
+class PointwiseVideo(PointwiseStem, VideoRun):
+    """The network for clips with such a stem."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What is searched on.
+
+    Args:
+        kind: The kind of run.
+        settings: Its settings.
+        lasso: Strength of the lasso, in proportion to the length of the
+            search.
+    """
+
+    kind: type[SearchRun]
+    settings: RunSettings
+    lasso: float = 6e-3
+
+
+def _planted(kind: type[SearchRun], settings: Any, axis: str, **other) -> Task:
+    data = f"planted_{axis}"
+    return Task(kind, dataclasses.replace(settings, data=data), **other)
+
+
+AXES = ("depth", "height", "width")
+TASKS = {
+    **{
+        f"one_{axis}": _planted(OneConvolution, ONE, axis, lasso=6e-4)
+        for axis in AXES
+    },
+    **{
+        f"planted_{axis}": _planted(SegmentationRun, PLANTED_VOLUMES, axis)
+        for axis in AXES
+    },
+    **{
+        f"lines_{axis}": Task(
+            PointwiseUNet,
+            dataclasses.replace(PLANTED_VOLUMES, data=f"lines_{axis}"),
+            lasso=1e-3,
+        )
+        for axis in AXES
+    },
+    **{
+        f"clips_{kind}": _planted(VideoRun, PLANTED_CLIPS, kind)
+        for kind in ("time", "height", "width", "mixed")
+    },
+    "short": Task(PointwiseUNet, SHORT),
+    "hippocampus": Task(SegmentationRun, HIPPOCAMPUS),
+    "fir_20": Task(VideoRun, FIR),
+}
