@@ -18,12 +18,13 @@ PREPARED is the hippocampus at half its resolution, PACKS the FIR action clips:
     keras-cakes video pack --data DATA/videos.csv --splits train val \\
       --encoding png --output PACKS
 
-Writes `search_quality_*.csv` and `.png`.
+Writes `search_quality_*.csv` and `.png`: networks, methods, which axes the
+chosen sub-kernels span, and with `--repeated 8` whether there is anything to
+find.
 """
 
 import dataclasses
 import os
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,18 @@ import side_by_side
 from search_tasks import TASKS
 
 from keras_cakes.plotting import plot_budgets
+from keras_cakes.plotting import plot_spans
 from keras_cakes.search_headroom import headroom_rows
 from keras_cakes.search_methods import METHODS
 from keras_cakes.search_quality import SearchQuality
 from keras_cakes.search_run import SearchRun
+from keras_cakes.search_spans import ALL_LAYERS
+from keras_cakes.search_spans import AXES
+from keras_cakes.search_spans import FREE
+from keras_cakes.search_spans import mean_spans
+from keras_cakes.search_spans import span_rows
 from keras_cakes.search_statistics import method_rows
 from keras_cakes.search_statistics import network_rows
-from keras_cakes.selection import select
 from keras_cakes.sub_kernels import kernel_set
 
 NETWORKS = {
@@ -87,7 +93,14 @@ SPANS = {
     "method": "<20",
     "budget": ">6",
     "seed": ">4",
-    **{axis: ">7.2f" for axis in ("first", "second", "third")},
+    **{axis: ">7.2f" for axis in AXES},
+}
+LAYERS = {
+    "method": "<20",
+    "budget": ">6",
+    "layer": "<24",
+    "seeds": ">5",
+    **{axis: ">7.2f" for axis in AXES},
 }
 
 
@@ -150,14 +163,18 @@ def main() -> None:
     quality = quality_of(options)
     quality.complete()
     file = options.output / f"search_quality_{quality.folder.name}.csv"
-    kernels = [
-        str(k) for k in kernel_set(TASKS[options.task].settings.kernel_set)
-    ]
+    task = TASKS[options.task]
+    kernels = kernel_set(task.settings.kernel_set)
+    names = [str(kernel) for kernel in kernels]
     rows = network_rows(quality)
+    spans = span_rows(quality, names)
+    found = {method.name for method in quality.methods}
+    layers = mean_spans(row for row in spans if row["method"] in found)
     for part, columns, part_rows in (
         ("", NETWORKS, rows),
-        ("_methods", METHOD_COLUMNS, method_rows(quality, kernels)),
-        ("_spans", SPANS, span_rows(quality, kernels)),
+        ("_methods", METHOD_COLUMNS, method_rows(quality, names)),
+        ("_spans", SPANS, [r for r in spans if r["layer"] == ALL_LAYERS]),
+        ("_layers", LAYERS, layers),
         ("_headroom", HEADROOM, headroom_rows(quality)),
     ):
         table = side_by_side.Table(
@@ -165,48 +182,23 @@ def main() -> None:
         )
         for row in part_rows:
             table.add(row)
-    plot_budgets(rows).savefig(file.with_suffix(".png"))
-
-
-def span_rows(quality: SearchQuality, kernels: list[str]) -> list[Any]:
-    """The share of channels that span each axis, in what was found.
-
-    The budget `free` is that of no budget: the largest path weight of each
-    channel, or the largest entries of a layer.
-    """
-    rows = []
-    supernets = {(s["supernet"], s["seed"]): s for s in quality.searches()}
-    for method in quality.methods:
-        if method.score == "energy":
-            continue
-        for seed in range(quality.seeds):
-            search = supernets[method.supernet, seed]
-            counts: Counter[str] = Counter()
-            for values in search["scores"][method.score].values():
-                indices = select(np.array(values), method.rule)
-                counts.update(kernels[index] for index in indices)
-            rows.append(_span_row(method.name, "free", seed, counts))
-    for network in quality.networks():
-        if network["configuration"]:
-            counts = Counter()
-            for layer in network["configuration"].values():
-                counts.update(layer)
-            rows.append(
-                _span_row(
-                    network["name"], network["budget"], network["seed"], counts
-                )
-            )
-    return rows
-
-
-def _span_row(name: str, budget: Any, seed: int, counts: Any) -> dict[str, Any]:
-    total = sum(counts.values())
-    spans = [
-        sum(n for k, n in counts.items() if k.split("x")[axis] != "1") / total
-        for axis in range(3)
+    if rows:
+        plot_budgets(rows).savefig(file.with_suffix(".png"))
+    budget = str(quality.budgets[0]) if quality.budgets else FREE
+    shown = [
+        row
+        for row in layers
+        if row["budget"] == budget and row["layer"] != ALL_LAYERS
     ]
-    axes = dict(zip(("first", "second", "third"), spans, strict=True))
-    return {"method": name, "budget": str(budget), "seed": seed, **axes}
+    if task.axes and shown:
+        chance = [
+            row[axis]
+            for row in spans
+            if row["budget"] == budget and row["method"].startswith("random")
+            for axis in AXES
+        ] or [kernel[0] > 1 for kernel in kernels]
+        figure = plot_spans(shown, task.axes, float(np.mean(chance)))
+        figure.savefig(file.with_name(f"{file.stem}_layers.png"))
 
 
 if __name__ == "__main__":

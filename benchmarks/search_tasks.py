@@ -51,6 +51,7 @@ PLANTED_CLIPS = VideoSettings(
     epochs=12,
     learning_rate=0.1,
     draw="balanced",
+    kernel_set="1d2d3d",
 )
 FIR = dataclasses.replace(
     PLANTED_CLIPS,
@@ -62,6 +63,7 @@ FIR = dataclasses.replace(
     stages=3,
     epochs=60,
     clips_per_class=20,
+    kernel_set="video_1d2d3d",
 )
 
 
@@ -120,41 +122,49 @@ class Task:
         settings: Its settings.
         lasso: Strength of the lasso, in proportion to the length of the
             search.
+        axes: What the axes are called, where one of them is planted.
     """
 
     kind: type[SearchRun]
     settings: RunSettings
     lasso: float = 6e-3
+    axes: tuple[str, ...] = ()
 
 
-def _planted(kind: type[SearchRun], settings: Any, axis: str, **other) -> Task:
-    data = f"planted_{axis}"
-    return Task(kind, dataclasses.replace(settings, data=data), **other)
+VOLUME_AXES = ("depth", "height", "width")
+CLIP_AXES = ("time", "height", "width")
 
 
-AXES = ("depth", "height", "width")
+def _planted(
+    kind: type[SearchRun],
+    settings: Any,
+    data: str,
+    axes: tuple[str, ...],
+    lasso: float,
+) -> Task:
+    return Task(kind, dataclasses.replace(settings, data=data), lasso, axes)
+
+
 TASKS = {
     **{
-        f"one_{axis}": _planted(OneConvolution, ONE, axis, lasso=6e-4)
-        for axis in AXES
-    },
-    **{
-        f"planted_{axis}": _planted(SegmentationRun, PLANTED_VOLUMES, axis)
-        for axis in AXES
-    },
-    **{
-        f"lines_{axis}": Task(
-            PointwiseUNet,
-            dataclasses.replace(PLANTED_VOLUMES, data=f"lines_{axis}"),
-            lasso=1e-3,
+        f"one_{axis}": _planted(
+            OneConvolution, ONE, f"planted_{axis}", VOLUME_AXES, 6e-4
         )
-        for axis in AXES
+        for axis in VOLUME_AXES
     },
     **{
-        f"clips_{kind}": _planted(VideoRun, PLANTED_CLIPS, kind)
-        for kind in ("time", "height", "width", "mixed")
+        f"lines_{axis}": _planted(
+            PointwiseUNet, PLANTED_VOLUMES, f"lines_{axis}", VOLUME_AXES, 1e-3
+        )
+        for axis in VOLUME_AXES
     },
-    "short": Task(PointwiseUNet, SHORT),
+    **{
+        f"clips_{kind}": _planted(
+            PointwiseVideo, PLANTED_CLIPS, f"planted_{kind}", CLIP_AXES, 1e-3
+        )
+        for kind in (*CLIP_AXES, "mixed")
+    },
+    "short": Task(PointwiseUNet, SHORT, axes=VOLUME_AXES),
     "hippocampus": Task(SegmentationRun, HIPPOCAMPUS),
     "fir_20": Task(VideoRun, FIR),
 }

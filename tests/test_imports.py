@@ -42,7 +42,7 @@ FLOORS = [
     ["training", "segmentation_settings", "video_settings"],
     ["search_run", "segmentation_data", "video_data"],
     ["segmentation", "video", "search_quality"],
-    ["report", "search_statistics", "search_headroom"],
+    ["report", "search_statistics", "search_headroom", "search_spans"],
     ["segmentation_report", "video_report", "folds"],
     ["prediction", "video_prediction", "paper_tables"],
     ["run_command", "prepare_command"],

@@ -141,6 +141,23 @@ def test_budgets():
     assert line == [[0.25, 0.6], [0.5, 0.7]]
 
 
+def test_spans():
+    rows = [
+        {"method": m, "layer": n, "first": 0.9, "second": 0.2, "third": 0.1}
+        for m in ("path weights", "lasso")
+        for n in ("early", "late")
+    ]
+    figure = plotting.plot_spans(rows, ("time", "height", "width"), 4 / 7)
+    first, second = figure.axes
+    assert (first.get_title(), second.get_title()) == ("path weights", "lasso")
+    assert _legend(figure) == ["chance", "time", "height", "width"]
+    names = [label.get_text() for label in first.get_xticklabels()]
+    assert names == ["early", "late"]
+    chance, time, *_ = first.lines
+    assert list(chance.get_ydata()) == [4 / 7, 4 / 7]
+    assert list(time.get_ydata()) == [0.9, 0.9]
+
+
 def test_history(tmp_path):
     figure = plotting.plot_history({"3d": {"step": [1, 2], "loss": [2, 1]}})
     assert figure.axes[0].get_xlabel() == "training step"
@@ -205,6 +222,7 @@ def test_messages():
         (lambda: plotting.plot_path_weights({}), "`path_weights`"),
         (lambda: plotting.plot_front([]), "`points`"),
         (lambda: plotting.plot_budgets([]), "`rows`"),
+        (lambda: plotting.plot_spans([], ("a", "b", "c"), 0.5), "`rows`"),
         (lambda: plotting.plot_history({}), "`histories`"),
         (lambda: plotting.plot_contours(volume, {}, ["b", "a"]), "predictions"),
         (

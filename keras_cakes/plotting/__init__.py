@@ -6,6 +6,7 @@ Where there is nothing to show, a `ValueError` names the empty argument.
 from keras_cakes.plotting.networks import plot_history
 from keras_cakes.plotting.networks import plot_tradeoff
 from keras_cakes.plotting.quality import plot_budgets
+from keras_cakes.plotting.quality import plot_spans
 from keras_cakes.plotting.searches import plot_composition
 from keras_cakes.plotting.searches import plot_front
 from keras_cakes.plotting.searches import plot_path_weights
@@ -18,5 +19,6 @@ __all__ = [
     "plot_front",
     "plot_history",
     "plot_path_weights",
+    "plot_spans",
     "plot_tradeoff",
 ]

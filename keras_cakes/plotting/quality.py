@@ -56,3 +56,44 @@ def plot_budgets(
     axis.grid(alpha=0.3)
     figure.legend(loc="outside right center")
     return figure
+
+
+def plot_spans(
+    rows: Sequence[Mapping[str, Any]],
+    axes_names: Sequence[str],
+    chance: float,
+) -> "Figure":
+    """Which axes the channels of each layer span, a panel for each method.
+
+    Args:
+        rows: One mapping per method and layer: `method`, `layer`, and the
+            shares `first`, `second` and `third`, from 0 to 1; see
+            `mean_spans`.
+        axes_names: What the three axes are called.
+        chance: The share that chance gives, drawn as a dashed line.
+    """
+    require_some("rows", rows)
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    figure, axes = new_figure(
+        max(4.0, 2.8 * len(methods)), 3.6, 1, len(methods)
+    )
+    for axis, method in zip(axes[0], methods, strict=True):
+        own = [row for row in rows if row["method"] == method]
+        axis.axhline(chance, color="#555555", linestyle="--", label="chance")
+        for index, key in enumerate(("first", "second", "third")):
+            axis.plot(
+                [row[key] for row in own],
+                color=CYCLE[(1, 4, 7)[index]],
+                marker=MARKERS[index],
+                label=axes_names[index],
+            )
+        axis.set_xticks(range(len(own)), [row["layer"] for row in own])
+        axis.tick_params(axis="x", rotation=90)
+        axis.set_ylim(-0.03, 1.03)
+        axis.set_title(method, fontsize="medium")
+        axis.grid(alpha=0.3)
+    axes[0, 0].set_ylabel("share of channels that span it")
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside right center"
+    )
+    return figure

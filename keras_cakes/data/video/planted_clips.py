@@ -5,6 +5,9 @@ The two classes are the textures of `keras_cakes.data.planted`, *smooth* and
 is smooth or rough along its height and independent of the others, and the
 classes are the order of the two halves of a clip: what is needed is height
 first, to know the texture of a frame, and time after that.
+
+Neighbours are related so weakly that a network has to look at many; strong
+textures any few channels would tell apart, and a search had nothing to find.
 """
 
 from collections.abc import Sequence
@@ -19,6 +22,9 @@ PLANTED_KINDS = (*PLANTED_AXES, "mixed")
 
 # Grey values from 0 to 255.
 _MEAN, _DEVIATION = 128.0, 40.0
+# Of neighbours; the texture of half a frame has fewer of them.
+_CORRELATION = 0.1
+_MIXED_CORRELATION = 0.5
 
 
 def planted_clips(
@@ -69,15 +75,27 @@ def planted_clips(
             half = shape[0] // 2
             values = np.concatenate(
                 [
-                    texture((half, *shape[1:]), 1, label == 1, generator),
                     texture(
-                        (shape[0] - half, *shape[1:]), 1, label == 0, generator
-                    ),
+                        (frames, *shape[1:]),
+                        1,
+                        is_rough,
+                        generator,
+                        correlation=_MIXED_CORRELATION,
+                    )
+                    for frames, is_rough in (
+                        (half, label == 1),
+                        (shape[0] - half, label == 0),
+                    )
                 ]
             )
         else:
-            axis = PLANTED_AXES.index(kind)
-            values = texture(shape, axis, label == 1, generator)
+            values = texture(
+                shape,
+                PLANTED_AXES.index(kind),
+                label == 1,
+                generator,
+                correlation=_CORRELATION,
+            )
         grey = np.round(_MEAN + _DEVIATION * values)
         arrays.append(np.clip(grey, 0, 255).astype(np.uint8)[..., None])
     classes = (
