@@ -136,7 +136,7 @@ def to_search_network(
             gamma_regularizer=specification.lasso_of(
                 layer.kernel_size, layer.name
             ),
-            weights=specification.weights,
+            weights=specification.candidate_weights,
         )
 
     dropped = frozenset(n.name for n in behind.values() if n is not None)

@@ -133,7 +133,7 @@ def paper_rows() -> Iterator[Row]:
             ("cost", widened, macs),
         ):
             specification = SearchSpecification(
-                kernel_set=kernel_set, priority=priority
+                kernel_set=kernel_set, priority=priority, weights="separate"
             )
             name = f"{kernel_set} {priority}"
             entry = (name, specification, None, None, params, run)

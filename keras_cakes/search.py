@@ -25,7 +25,7 @@ def to_supernet(
     normalization: str | None = "batch",
     layers: Any = None,
     seed: int = 0,
-    weights: str = "separate",
+    weights: str = "auto",
 ) -> Supernet:
     """Turns a functional model into the supernet of its search.
 
@@ -48,8 +48,9 @@ def to_supernet(
             own: `"batch"`, `"instance"` or `None`.
         layers: Which convolutions; see `replaceable_layers`.
         seed: Integer, start of the random draws.
-        weights: `"separate"` kernels for the candidates, or crops of one
-            `"shared"` kernel; see `CakesSearchConv3D`.
+        weights: `"separate"` kernels for the candidates, as in the paper,
+            crops of one `"shared"` kernel, or `"auto"`: shared ones for
+            `priority="performance"`; see `SearchSpecification`.
 
     Returns:
         A `Supernet` with new weights, to `compile` and `fit`.

@@ -20,7 +20,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "aggregation": ("auto", "concat", "sum"),
     "rule": RULES,
     "score": ("path_weights", "sampled"),
-    "weights": WEIGHTS,
+    "weights": ("auto", *WEIGHTS),
 }
 # Data that are made on the spot; see `data.phantom` and `data.planted`.
 SYNTHETIC = (
@@ -58,8 +58,8 @@ class RunSettings:
             `scoring.sample_paths`.
         channel_multiple: Channels of each sub-kernel are rounded to a
             multiple of this; see `derive`.
-        weights: Kernels of the candidates, `"separate"` or `"shared"`; see
-            `to_supernet`.
+        weights: Kernels of the candidates, `"separate"`, `"shared"` or
+            `"auto"`; see `to_supernet`.
         budget: Share of the multiply-adds of the 3D network that a searched
             network may have; 1 for any number.
         seed: Start of all random numbers.
@@ -80,7 +80,7 @@ class RunSettings:
     rule: str = "channel"
     score: str = "path_weights"
     channel_multiple: int = 1
-    weights: str = "separate"
+    weights: str = "auto"
     budget: float = 1.0
     seed: int = 0
     variants: tuple[str, ...] = PRIORITIES

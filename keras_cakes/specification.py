@@ -33,7 +33,10 @@ class SearchSpecification:
         normalization: Normalization to put behind a convolution that has
             none of its own: `"batch"`, `"instance"` or `None`.
         weights: `"separate"` kernels for the candidates, as in the paper, or
-            crops of one `"shared"` kernel; see `CakesSearchConv3D`.
+            crops of one `"shared"` kernel; see `CakesSearchConv3D`. `"auto"`:
+            shared ones for `priority="performance"`, where a draw trains
+            one candidate of a channel, and separate ones for
+            `priority="cost"`, where all are trained.
     """
 
     kernel_set: Any = "1d2d3d"
@@ -43,7 +46,14 @@ class SearchSpecification:
     aggregation: str = "auto"
     draw: str = "independent"
     normalization: str | None = "batch"
-    weights: str = "separate"
+    weights: str = "auto"
+
+    @property
+    def candidate_weights(self) -> str:
+        """`"separate"` or `"shared"`, whichever `weights` comes to."""
+        if self.weights != "auto":
+            return self.weights
+        return "shared" if self.priority == "performance" else "separate"
 
     def lasso_of(
         self, kernel_size: Sequence[int], name: str = ""

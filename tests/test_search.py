@@ -115,7 +115,7 @@ def test_a_recorded_draw_replays_to_the_same_loss():
 
 
 def test_only_what_was_drawn_moves():
-    supernet = _compiled()
+    supernet = _compiled(weights="separate")
     layer = supernet.search_layers[0]
     before = [np.array(w) for w in layer.candidates]
     supernet.train_on_batch(*_data())
@@ -137,6 +137,22 @@ def test_shared_weights_are_those_of_the_plain_network():
     paths = sum(2 * 6 * layer.filters for layer in supernet.search_layers)
     # A scale and an offset for each of the seven candidates in place of one.
     assert _size(supernet) == _size(model) + paths
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({}, "shared"),
+        ({"priority": "cost"}, "separate"),
+        ({"weights": "separate"}, "separate"),
+        ({"priority": "cost", "weights": "shared"}, "shared"),
+    ],
+)
+def test_weights_follow_the_priority_unless_told(arguments, expected):
+    layers = kc.to_supernet(_unet(), **arguments).search_layers
+    assert {layer.get_config()["weights"] for layer in layers} == {expected}
+    with pytest.raises(ValueError, match="`weights` is.*weights='own'"):
+        kc.to_supernet(_unet(), **{**arguments, "weights": "own"})
 
 
 def test_penalty_is_the_lasso_computed_by_hand():

@@ -173,7 +173,9 @@ def _convolution(state: _State) -> Any:
         state.take(f"{_FIRST_MIXED}.convs.0.0.weight")
     kernels = [_kernel_of(state.shape(key)) for key in branches]
     if f"{_FIRST_MIXED}.norm.weight" in state:
-        return SearchSpecification(tuple(kernels), "performance")
+        return SearchSpecification(
+            tuple(kernels), "performance", weights="separate"
+        )
     filters, reads = (
         state.shape(f"layer1.0.conv{number}.weight")[axis]
         for number, axis in ((1, 0), (3, 1))
