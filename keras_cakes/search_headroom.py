@@ -24,12 +24,17 @@ def headroom_rows(quality: SearchQuality) -> list[dict[str, Any]]:
     """
     from scipy.stats import f as f_distribution
 
+    repeated = [
+        network
+        for network in quality.networks()
+        if network["name"].startswith("repeated")
+    ]
     rows = []
     for budget in quality.budgets:
         scores = {
             (n["name"], n["seed"]): float(np.mean(n["scores"]))
-            for n in quality.networks()
-            if n["name"].startswith("repeated") and n["budget"] == budget
+            for n in repeated
+            if n["budget"] == budget
         }
         names = sorted({name for name, _ in scores})
         seeds = [

@@ -53,8 +53,9 @@ def read_supernet(
         "spread": float(np.mean([w.std() for w in weights.values()])),
         "counts": derive(supernet).counts,
     }
+    judged = list(batches(path_batches))
     if supernet.priority == "performance":
-        loss = PathLoss(supernet, list(batches(path_batches)))
+        loss = PathLoss(supernet, judged)
         draws = [layer.draw_counts() for layer in supernet.search_layers]
         document["least_draws"] = int(min(d.min() for d in draws))
         document["best_path_loss"] = loss(
@@ -64,9 +65,7 @@ def read_supernet(
         document["random_path_loss"] = float(np.mean(random))
         document["random_path_deviation"] = float(np.std(random))
     if "sampled" in wanted:
-        paths = sample_paths(
-            supernet, list(batches(path_batches)), samples, seed
-        )
+        paths = sample_paths(supernet, judged, samples, seed)
         scores["sampled"] = paths.scores()
         document["correlation"] = paths.correlation()
     if "importance" in wanted:

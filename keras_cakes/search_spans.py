@@ -38,8 +38,9 @@ def span_rows(
     rows: list[dict[str, Any]] = []
     # Energies rank kernels by size where nothing limits them.
     methods = [m for m in quality.methods if m.score != "energy"]
+    searches = quality.searches()
     for method in methods:
-        for search in quality.searches():
+        for search in searches:
             if search["supernet"] != method.supernet:
                 continue
             layers = {
