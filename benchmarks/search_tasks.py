@@ -15,11 +15,14 @@ from keras_cakes.settings import RunSettings
 from keras_cakes.video import VideoRun
 from keras_cakes.video_settings import VideoSettings
 
+# Only what is searched may see neighbours: a stem of 3x3x3 would see what is
+# planted.
 PLANTED_VOLUMES = SegmentationSettings(
     data="planted_height",
     patch_shape=(16, 16, 16),
     width=8,
     depth=2,
+    stem_kernel_size=(1, 1, 1),
     batch_size=4,
     steps=300,
     search_steps=400,
@@ -36,7 +39,11 @@ SHORT = dataclasses.replace(
     steps_per_epoch=3,
 )
 HIPPOCAMPUS = dataclasses.replace(
-    PLANTED_VOLUMES, depth=3, steps=400, search_steps=800
+    PLANTED_VOLUMES,
+    depth=3,
+    stem_kernel_size=(3, 3, 3),
+    steps=400,
+    search_steps=800,
 )
 PLANTED_CLIPS = VideoSettings(
     data="planted_time",
@@ -47,6 +54,7 @@ PLANTED_CLIPS = VideoSettings(
     flip=False,
     width=8,
     stages=2,
+    stem_kernel_size=(1, 1, 1),
     batch_size=16,
     epochs=12,
     learning_rate=0.1,
@@ -61,6 +69,7 @@ FIR = dataclasses.replace(
     remainder="spread",
     width=16,
     stages=3,
+    stem_kernel_size=(1, 3, 3),
     epochs=60,
     clips_per_class=20,
     kernel_set="video_1d2d3d",
@@ -83,34 +92,6 @@ class OneConvolution(SegmentationRun):
             return keras.Model(image, x, name="one_convolution")
 
         return build_with(network, convolution)
-
-
-class PointwiseStem(SearchRun):
-    """A network whose searched layers alone see neighbours.
-
-    The stem is not searched; one of 3x3x3 would see what is planted.
-    """
-
-    def build(self, convolution: Any) -> keras.Model:
-        """The network with a stem of 1x1x1."""
-
-        def clone(layer):
-            config = layer.get_config()
-            if layer.name == "stem_conv":
-                config["kernel_size"] = (1, 1, 1)
-            return layer.__class__.from_config(config)
-
-        return keras.models.clone_model(
-            super().build(convolution), clone_function=clone
-        )
-
-
-class PointwiseUNet(PointwiseStem, SegmentationRun):
-    """The U-Net with such a stem."""
-
-
-class PointwiseVideo(PointwiseStem, VideoRun):
-    """The network for clips with such a stem."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,17 +135,17 @@ TASKS = {
     },
     **{
         f"lines_{axis}": _planted(
-            PointwiseUNet, PLANTED_VOLUMES, f"lines_{axis}", VOLUME_AXES, 1e-3
+            SegmentationRun, PLANTED_VOLUMES, f"lines_{axis}", VOLUME_AXES, 1e-3
         )
         for axis in VOLUME_AXES
     },
     **{
         f"clips_{kind}": _planted(
-            PointwiseVideo, PLANTED_CLIPS, f"planted_{kind}", CLIP_AXES, 1e-3
+            VideoRun, PLANTED_CLIPS, f"planted_{kind}", CLIP_AXES, 1e-3
         )
         for kind in (*CLIP_AXES, "mixed")
     },
-    "short": Task(PointwiseUNet, SHORT, axes=VOLUME_AXES),
+    "short": Task(SegmentationRun, SHORT, axes=VOLUME_AXES),
     "hippocampus": Task(SegmentationRun, HIPPOCAMPUS),
     "fir_20": Task(VideoRun, FIR),
 }

@@ -79,6 +79,7 @@ class SegmentationRun(SearchRun):
             width=settings.width,
             depth=settings.depth,
             normalization=settings.normalization,
+            stem_kernel_size=settings.stem_kernel_size,
         )
 
     def compile(self, model: keras.Model, steps: int, is_search: bool) -> None:

@@ -6,7 +6,6 @@ import math
 from keras_cakes.models.parts import NORMALIZATIONS
 from keras_cakes.settings import PRIORITIES
 from keras_cakes.settings import RunSettings
-from keras_cakes.settings import is_size
 
 VARIANTS = (
     "3d",
@@ -34,6 +33,7 @@ class SegmentationSettings(RunSettings):
         patch_shape: `(depth, height, width)` in voxels.
         depth: Levels of the U-Net.
         normalization: `"batch"` or `"instance"`.
+        stem_kernel_size: Sizes of the first convolution.
         steps: Training steps of each network.
         search_steps: Training steps of each supernet.
         steps_per_epoch: Steps from one checkpoint to the next.
@@ -52,6 +52,7 @@ class SegmentationSettings(RunSettings):
     patch_shape: tuple[int, ...] = (48, 64, 48)
     depth: int = 3
     normalization: str = "batch"
+    stem_kernel_size: tuple[int, ...] = (3, 3, 3)
     steps: int = 600
     search_steps: int = 600
     steps_per_epoch: int = 50
@@ -88,12 +89,7 @@ class SegmentationSettings(RunSettings):
         self.expect(
             "tolerance", 0 <= self.tolerance < math.inf, "to be 0 or more"
         )
-        shape = self.patch_shape
-        self.expect(
-            "patch_shape",
-            len(shape) == 3 and all(is_size(size) for size in shape),
-            "to be three positive sizes",
-        )
+        self.require_sizes(patch_shape=3, stem_kernel_size=3)
         self.expect("flip", {*self.flip} <= {0, 1, 2}, "to name axes 0 to 2")
 
     @classmethod

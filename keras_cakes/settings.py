@@ -138,6 +138,16 @@ class RunSettings:
         for name in names:
             self.expect(name, getattr(self, name) > 0, "to be positive")
 
+    def require_sizes(self, **counts: int) -> None:
+        """Refuses settings that are not so many positive integers."""
+        for name, count in counts.items():
+            sizes = getattr(self, name)
+            self.expect(
+                name,
+                len(sizes) == count and all(map(_is_size, sizes)),
+                f"to be {count} positive sizes",
+            )
+
     def resolve_paths(self, names: Iterable[str]) -> None:
         """Writes paths in one way: the same folder is the same run."""
         for name in names:
@@ -171,7 +181,7 @@ def read_settings(kind: type[Settings], file: Path) -> Settings:
         ) from None
 
 
-def is_size(value: Any) -> bool:
+def _is_size(value: Any) -> bool:
     """Whether a value is a positive integer."""
     return isinstance(value, int) and value > 0
 

@@ -81,6 +81,7 @@ class VideoRun(SearchRun):
             stages=settings.stages,
             blocks=settings.blocks,
             dropout=settings.dropout,
+            stem_kernel_size=settings.stem_kernel_size,
         )
 
     def compile(self, model: keras.Model, steps: int, is_search: bool) -> None:

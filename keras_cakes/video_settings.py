@@ -8,7 +8,6 @@ from keras_cakes.data.video.sampling import REMAINDERS
 from keras_cakes.data.video.sampling import SHORT
 from keras_cakes.settings import PRIORITIES
 from keras_cakes.settings import RunSettings
-from keras_cakes.settings import is_size
 
 VARIANTS = (
     "3d",
@@ -41,6 +40,7 @@ class VideoSettings(RunSettings):
             `"resnet50"`, the paper's.
         stages: Stages of the residual network.
         blocks: Blocks in each of its stages.
+        stem_kernel_size: Sizes of its first convolution.
         frames: Frames per clip, one of each segment.
         size: `(height, width)` of frames, in pixels.
         crop: `"multi_scale"`, `"random"`, `"centre"` or `"none"`; see
@@ -78,6 +78,7 @@ class VideoSettings(RunSettings):
     network: str = "residual"
     stages: int = 3
     blocks: int = 1
+    stem_kernel_size: tuple[int, ...] = (1, 3, 3)
     frames: int = 8
     size: tuple[int, ...] = (112, 112)
     crop: str = "multi_scale"
@@ -118,12 +119,7 @@ class VideoSettings(RunSettings):
             self.expect(
                 name, value is None or value > 0, "to be positive or None"
             )
-        size = self.size
-        self.expect(
-            "size",
-            len(size) == 2 and all(is_size(side) for side in size),
-            "to be two positive sizes",
-        )
+        self.require_sizes(size=2, stem_kernel_size=3)
         self.expect("decay", self.decay >= 0, "to be 0 or more")
         dropout = self.dropout
         self.expect("dropout", 0 <= dropout < 1, "to lie from 0 to below 1")

@@ -19,6 +19,7 @@ def residual_video(
     stages: int = 3,
     blocks: int = 1,
     dropout: float = 0.3,
+    stem_kernel_size: int | tuple[int, ...] = (1, 3, 3),
     name: str = "residual_video",
 ) -> keras.Model:
     """Builds a residual network of basic blocks for clips.
@@ -39,6 +40,8 @@ def residual_video(
         stages: Number of stages.
         blocks: Blocks in each stage, of two convolutions each.
         dropout: Share of the features that the head drops in training.
+        stem_kernel_size: Size of the first convolution, or one size for
+            time, height and width.
         name: Name of the model.
 
     Returns:
@@ -63,7 +66,7 @@ def residual_video(
 
     def build(apply):
         clip = keras.Input(input_shape, name="clip")
-        x = apply_convolution(clip, width, (1, 3, 3), "stem_conv")
+        x = apply_convolution(clip, width, stem_kernel_size, "stem_conv")
         x = normalize(x, "batch", "stem_norm")
         x = keras.layers.ReLU(name="stem_relu")(x)
         for stage in range(stages):

@@ -27,6 +27,7 @@ def unet3d(
     width: int = 16,
     depth: int = 3,
     normalization: str = "batch",
+    stem_kernel_size: int | tuple[int, ...] = 3,
     name: str = "unet3d",
 ) -> keras.Model:
     """Builds a residual 3D U-Net for segmentation.
@@ -34,8 +35,8 @@ def unet3d(
     Each of `depth` levels holds a residual block of two 3x3x3 convolutions
     on the way down and (but for the lowest) on the way up. The width doubles
     and the side halves from level to level; skips are concatenated. The
-    blocks' convolutions are what `convolution` replaces; the 3x3x3 stem, the
-    2x2x2 steps down and up and the 1x1x1 layers stay as they are.
+    blocks' convolutions are what `convolution` replaces; the stem, the 2x2x2
+    steps down and up and the 1x1x1 layers stay as they are.
 
     Args:
         input_shape: `(depth, height, width, channels)`, each spatial size a
@@ -51,6 +52,9 @@ def unet3d(
         depth: Number of levels.
         normalization: `"batch"` (over all replicas where the model is built
             under a `tf.distribute` strategy of several) or `"instance"`.
+        stem_kernel_size: Size of the first convolution, or one size for
+            all three axes. With 1 only the blocks see neighbours, and what
+            is chosen for them matters more.
         name: Name of the model.
 
     Returns:
@@ -88,7 +92,7 @@ def unet3d(
             return keras.layers.ReLU(name=f"{name}_relu2")(y)
 
         image = keras.Input(input_shape, name="image")
-        x = apply_convolution(image, width, 3, "stem_conv")
+        x = apply_convolution(image, width, stem_kernel_size, "stem_conv")
         x = activate(x, "stem")
 
         # Down

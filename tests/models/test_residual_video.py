@@ -61,3 +61,10 @@ def test_costs_by_hand():
 def test_numbers_are_positive(name):
     with pytest.raises(ValueError, match=f"`{name}` is expected.*{name}=0"):
         kc.models.residual_video(**{name: 0})
+
+
+def test_sizes_of_the_stem():
+    stem = _network("3d").get_layer("stem_conv")
+    assert stem.kernel.shape == (1, 3, 3, 1, 8)
+    stem = _network("3d", stem_kernel_size=1).get_layer("stem_conv")
+    assert stem.kernel.shape == (1, 1, 1, 1, 8)

@@ -93,3 +93,17 @@ def test_messages(arguments, message):
     arguments = {"input_shape": SHAPE, "width": 4, **arguments}
     with pytest.raises(ValueError, match=message):
         kc.models.unet3d(**arguments)
+
+
+def test_with_a_stem_of_one_voxel_only_the_blocks_see_neighbours():
+    model = _unet(depth=1, stem_kernel_size=1)
+    assert model.get_layer("stem_conv").kernel.shape == (1, 1, 1, 1, 4)
+    names = kc.replaceable_layers(model)
+    assert names == ("bottom_conv1", "bottom_conv2")
+    lines = kc.replace(model, kc.uniform_configuration(model, "1x3x1"))
+    image = np.random.default_rng(0).normal(size=(1, *SHAPE))
+    changed = image.copy()
+    changed[0, 4, 8, 4] += 1.0
+    difference = np.abs(lines(image) - lines(changed)).max(-1)[0]
+    seen = {tuple(place) for place in np.argwhere(difference > 1e-6)}
+    assert seen == {(4, height, 4) for height in range(6, 11)}
