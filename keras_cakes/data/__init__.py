@@ -19,6 +19,8 @@ from keras_cakes.data.nih_pancreas import read_nih_pancreas
 from keras_cakes.data.patches import patches
 from keras_cakes.data.phantom import PHANTOM_CLASSES
 from keras_cakes.data.phantom import phantom_volumes
+from keras_cakes.data.planted import PLANTED_CLASSES
+from keras_cakes.data.planted import planted_volumes
 from keras_cakes.data.preparation import Preparation
 from keras_cakes.data.prepared import PreparedCase
 from keras_cakes.data.prepared import PreparedDataset
@@ -32,6 +34,7 @@ from keras_cakes.data.volumes import save_label
 
 __all__ = [
     "PHANTOM_CLASSES",
+    "PLANTED_CLASSES",
     "Augmentation",
     "Case",
     "DataError",
@@ -47,6 +50,7 @@ __all__ = [
     "open_prepared",
     "patches",
     "phantom_volumes",
+    "planted_volumes",
     "prepare",
     "read_case_list",
     "read_dataset",
