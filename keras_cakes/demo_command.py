@@ -12,26 +12,28 @@ from keras_cakes.video_command import start_video
 from keras_cakes.video_settings import VideoSettings
 
 _VOLUMES = SegmentationSettings(
-    data="phantom",
-    patch_shape=(32, 32, 32),
+    # What tells the classes apart lies along the depth, and the stem does not
+    # see it: the right kernels are known.
+    data="lines_depth",
+    patch_shape=(16, 16, 16),
     batch_size=4,
     width=8,
     depth=2,
-    steps=120,
-    search_steps=120,
-    steps_per_epoch=20,
+    stem_kernel_size=(1, 1, 1),
+    steps=300,
+    search_steps=1000,
+    steps_per_epoch=100,
+    draw="balanced",
     aggregation="sum",
-    # As strong over these few steps as 7e-4 over 600.
-    lasso=3.5e-3,
-    # A flip along depth or height turns one class of the phantom into the
-    # other.
-    flip=(2,),
+    # As strong over these steps as 7e-4 over 600.
+    lasso=4e-4,
+    budget=0.25,
+    flip=(),
     variants=("3d", "2d", "manual_1d2d3d", *PRIORITIES, "random"),
 )
 _QUICK_VOLUMES = dataclasses.replace(
     _VOLUMES,
     cases=4,
-    patch_shape=(16, 16, 16),
     width=4,
     steps=10,
     search_steps=10,

@@ -9,8 +9,8 @@ from typing import Any
 from typing import TypeVar
 
 from keras_cakes.layers.cakes_search_conv3d import DRAWS
-from keras_cakes.layers.candidate_conv3d import WEIGHTS
 from keras_cakes.selection import RULES
+from keras_cakes.specification import CHOICES_OF_WEIGHTS
 from keras_cakes.sub_kernels import kernel_set
 
 PRIORITIES = ("performance", "cost")
@@ -20,7 +20,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "aggregation": ("auto", "concat", "sum"),
     "rule": RULES,
     "score": ("path_weights", "sampled"),
-    "weights": ("auto", *WEIGHTS),
+    "weights": CHOICES_OF_WEIGHTS,
 }
 # Data that are made on the spot; see `data.phantom` and `data.planted`.
 SYNTHETIC = (

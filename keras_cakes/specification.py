@@ -5,9 +5,13 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from keras_cakes.layers.candidate_conv3d import WEIGHTS
 from keras_cakes.regularizers import CostLasso
 from keras_cakes.sub_kernels import kernel_set as resolve_kernel_set
 from keras_cakes.sub_kernels import relative_costs
+
+# How candidates may come by their weights.
+CHOICES_OF_WEIGHTS = ("auto", *WEIGHTS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +51,13 @@ class SearchSpecification:
     draw: str = "independent"
     normalization: str | None = "batch"
     weights: str = "auto"
+
+    def __post_init__(self):
+        if self.weights not in CHOICES_OF_WEIGHTS:
+            raise ValueError(
+                f"`weights` is expected to be one of {CHOICES_OF_WEIGHTS}. "
+                f"Received: weights={self.weights!r}"
+            )
 
     @property
     def candidate_weights(self) -> str:
