@@ -69,6 +69,7 @@ METHOD_COLUMNS = {
     "random_path": ">11.3f",
     "spread": ">6.3f",
     "correlation": ">11.2f",
+    "draws": ">6.0f",
     "agreement": ">9.3f",
     "agreement_low": ">13.3f",
     "agreement_high": ">14.3f",
@@ -146,7 +147,7 @@ def main() -> None:
         "--budgets", nargs="*", type=float, default=[0.25, 0.35, 0.5]
     )
     parser.add_argument("--plain", nargs="*", default=["3d", "2d", "p3d"])
-    parser.add_argument("--randoms", type=int, default=2)
+    parser.add_argument("--randoms", type=int, default=5)
     parser.add_argument(
         "--repeated",
         type=int,
@@ -159,6 +160,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.short:
         options.task, options.repeats, options.budgets = "short", 1, [0.5]
+        options.randoms = 2
         options.methods = ["path weights", "sampled paths", "kernel energy"]
     quality = quality_of(options)
     quality.complete()

@@ -63,7 +63,7 @@ class SearchQuality:
     methods: tuple[Method, ...] = METHODS
     budgets: tuple[float, ...] = (0.25, 0.35, 0.5)
     seeds: int = 5
-    randoms: int = 2
+    randoms: int = 5
     repeated: int = 0
     plain: tuple[str, ...] = ("3d", "2d", "p3d")
     samples: int = 300

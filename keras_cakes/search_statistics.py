@@ -78,7 +78,8 @@ def method_rows(
         network), `loss` of the supernet, the path losses of the arg-max
         (`best_path`) and of random paths (`random_path`), `spread` (standard
         deviation of the path weights), `correlation` (of sampled losses with
-        those predicted), `agreement` of seeds above chance, and `tau`,
+        those predicted), `draws` (of the candidate of a channel that was
+        drawn least), `agreement` of seeds above chance, and `tau`,
         Kendall's rank correlation of predicted and retrained scores, over all
         configurations of a seed and (`tau_within`) of one budget; the last
         three with the ends of their intervals over seeds.
@@ -107,6 +108,7 @@ def method_rows(
             ("random_path", "random_path_loss"),
             ("spread", "spread"),
             ("correlation", "correlation"),
+            ("draws", "least_draws"),
         ):
             values = [s[key] for s in own.values() if key in s]
             row[name] = np.mean(values) if values else None

@@ -55,6 +55,7 @@ def quality(tmp_path):
                 "seconds": 25.0,
                 "loss": 0.5,
                 "spread": 0.1,
+                "least_draws": 40 + seed,
                 "scores": {"path_weights": {"conv": [[2.0] * 4, [1.0] * 4]}},
             },
         )
@@ -88,6 +89,7 @@ def test_methods_by_hand(quality):
     assert row["cost"] == pytest.approx(2.5)
     assert row["loss"] == pytest.approx(0.5)
     assert row["correlation"] is None
+    assert row["draws"] == pytest.approx(41)
     # Found three and one; random ones have one, or none, of the first.
     assert row["agreement"] == pytest.approx(1 - np.mean([0.5, 0.25]))
     assert row["agreement_low"] == pytest.approx(row["agreement"])
