@@ -108,8 +108,10 @@ LAYERS = {
 def quality_of(options: Any) -> SearchQuality:
     """The measurement that the command line asks for."""
     task = TASKS[options.task]
-    settings, name = task.settings, options.task
+    settings, name, lasso = task.settings, options.task, task.lasso
     if options.search_steps:
+        # As much shrinking in all.
+        lasso *= task.settings.search_steps / options.search_steps
         settings = dataclasses.replace(
             settings, search_steps=options.search_steps
         )
@@ -124,7 +126,7 @@ def quality_of(options: Any) -> SearchQuality:
         options.output / "search_quality" / name,
         make_run,
         methods=tuple(
-            dataclasses.replace(method, lasso=task.lasso)
+            dataclasses.replace(method, lasso=lasso)
             for method in METHODS
             if method.name in options.methods
         ),
