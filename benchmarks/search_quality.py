@@ -160,6 +160,12 @@ def main() -> None:
         "--search-steps", type=int, help="of volumes, in place of the task's"
     )
     options = parser.parse_args()
+    settings = TASKS[options.task].settings
+    if options.search_steps and not hasattr(settings, "search_steps"):
+        parser.error(
+            "--search-steps is expected with a task of volumes. "
+            f"Received: --task {options.task}"
+        )
     if options.short:
         options.task, options.repeats, options.budgets = "short", 1, [0.5]
         options.randoms = 2
