@@ -71,7 +71,7 @@ def _scores(run: SegmentationRun, variant: str) -> dict[str, float]:
 def _heading(run: SegmentationRun) -> str:
     settings = run.settings
     source = (
-        f"the synthetic {settings.data.replace('_', ' ')}"
+        f"synthetic volumes ({settings.data})"
         if settings.data in SYNTHETIC
         else f"{Path(settings.data).name}, fold {settings.fold}"
     )

@@ -96,7 +96,7 @@ def test_search_section_lets_the_reader_judge(run, contents):
 def test_heading_names_data_settings_and_versions(run, contents):
     text = f"{contents.heading} {report._versions(run)}"
     versions = json.loads((run.folder / "versions.json").read_text())
-    assert text.startswith("# Sub-kernels on the synthetic phantom")
+    assert text.startswith("# Sub-kernels on synthetic volumes (phantom)")
     assert "4 training and 1 validation cases" in text
     assert f"keras {versions['keras']}" in text
 
