@@ -11,12 +11,12 @@ from keras_cakes import run_command
 from keras_cakes import segment_command
 from keras_cakes.search_run import searches_behind
 from keras_cakes.segmentation_settings import SegmentationSettings
-from keras_cakes.settings import SYNTHETIC
 
 
 def test_quick_demo_settings_are_sound():
-    for name in ("_VOLUMES", "_QUICK_VOLUMES", "_CLIPS", "_QUICK_CLIPS"):
-        assert getattr(demo_command, name).data in SYNTHETIC
+    for name, data in (("VOLUMES", "lines_depth"), ("CLIPS", "phantom")):
+        for kind in (f"_{name}", f"_QUICK_{name}"):
+            assert getattr(demo_command, kind).data == data
     assert searches_behind("random") == ("performance",)
     assert searches_behind("cost") == ("cost",)
     assert searches_behind("3d") == ()

@@ -151,7 +151,7 @@ def test_shared_weights_are_those_of_the_plain_network():
 def test_weights_follow_the_priority_unless_told(arguments, expected):
     layers = kc.to_supernet(_unet(), **arguments).search_layers
     assert {layer.get_config()["weights"] for layer in layers} == {expected}
-    with pytest.raises(ValueError, match="'auto', 'separate', .*='own'"):
+    with pytest.raises(ValueError, match="`weights` is.*'auto'.*weights='own'"):
         kc.to_supernet(_unet(), **{**arguments, "weights": "own"})
 
 

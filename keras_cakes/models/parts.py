@@ -54,6 +54,19 @@ def check_positive(**arguments: Any) -> None:
             )
 
 
+def check_kernel_size(**arguments: Any) -> None:
+    """Refuses what is not a size of three axes, by the argument's name."""
+    for name, value in arguments.items():
+        sizes = value if isinstance(value, list | tuple) else (value,) * 3
+        if len(sizes) != 3 or not all(
+            isinstance(size, int) and size >= 1 for size in sizes
+        ):
+            raise ValueError(
+                f"`{name}` is expected to be a positive integer or three of "
+                f"them. Received: {name}={value!r}"
+            )
+
+
 def check_normalization(normalization: Any) -> None:
     """Refuses an unknown kind of normalization."""
     if normalization not in NORMALIZATIONS:

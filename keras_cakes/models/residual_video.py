@@ -6,6 +6,7 @@ import keras
 
 from keras_cakes.models.convolution import apply_convolution
 from keras_cakes.models.convolution import build_with
+from keras_cakes.models.parts import check_kernel_size
 from keras_cakes.models.parts import check_positive
 from keras_cakes.models.parts import normalize
 from keras_cakes.models.parts import video_head
@@ -50,8 +51,8 @@ def residual_video(
         `convolution` replaces are named `stage{1-}_block{0-}_conv{1,2}`.
 
     Raises:
-        ValueError: If `convolution` is not one of those listed, or a number
-            is not positive.
+        ValueError: If `convolution` is not one of those listed, a number is
+            not positive or a size not one of three axes.
 
     Reference:
 
@@ -63,6 +64,7 @@ def residual_video(
         (None, 5)
     """
     check_positive(classes=classes, width=width, stages=stages, blocks=blocks)
+    check_kernel_size(stem_kernel_size=stem_kernel_size)
 
     def build(apply):
         clip = keras.Input(input_shape, name="clip")

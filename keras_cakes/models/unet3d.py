@@ -6,6 +6,7 @@ import keras
 
 from keras_cakes.models.convolution import apply_convolution
 from keras_cakes.models.convolution import build_with
+from keras_cakes.models.parts import check_kernel_size
 from keras_cakes.models.parts import check_normalization
 from keras_cakes.models.parts import check_positive
 from keras_cakes.models.parts import check_volume
@@ -73,6 +74,7 @@ def unet3d(
     """
     check_positive(width=width, depth=depth)
     check_normalization(normalization)
+    check_kernel_size(stem_kernel_size=stem_kernel_size)
     check_volume(input_shape, factor=2 ** (depth - 1))
 
     def build(apply):

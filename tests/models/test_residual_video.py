@@ -68,3 +68,12 @@ def test_sizes_of_the_stem():
     assert stem.kernel.shape == (1, 3, 3, 1, 8)
     stem = _network("3d", stem_kernel_size=1).get_layer("stem_conv")
     assert stem.kernel.shape == (1, 1, 1, 1, 8)
+
+
+@pytest.mark.parametrize("size", [0, 1.5, None, (3, 3), (3, 0, 3), "333"])
+@pytest.mark.parametrize("build", [kc.models.residual_video, kc.models.unet3d])
+def test_message_of_the_stem(build, size):
+    with pytest.raises(
+        ValueError, match="`stem_kernel_size` is expected to be.*stem_kernel"
+    ):
+        build(stem_kernel_size=size)
