@@ -1,11 +1,11 @@
-"""Networks for clips side by side, over seeds, as in the paper's Table 3.
+"""Compares networks for clips over seeds, as in the paper's Table 3.
 
-Plain 3D, 2D and P3D networks, even splits, both searches and a random
-configuration of equal multiply-adds, each trained by the same recipe: once
-with each seed, which also draws the clips where only a few of each class are
-used. Differences are those of the top-1 accuracy to the 3D network, with a
-95 % bootstrap interval over seeds and clips. Runs go on where they were
-stopped.
+The networks are plain 3D, 2D and P3D networks, even splits, both searches and
+a random configuration of equal multiply-adds. Each is trained by the same
+recipe, once with each seed. With `--few`, the seed also draws the clips of
+each class. The table shows the difference in top-1 accuracy to the 3D
+network, with a 95 % bootstrap interval over seeds and clips. A run that was
+stopped continues where it stopped.
 
     python benchmarks/action_recognition.py --data PACKS            # all clips
     python benchmarks/action_recognition.py --data PACKS --few 20   # of a class
@@ -94,13 +94,13 @@ SHORT = dataclasses.replace(
 
 
 def correct(run: VideoRun, variant: str) -> np.ndarray:
-    """For each validation clip whether the network was right."""
+    """Marks the validation clips that the network classifies right."""
     rows = read_table(run.folder / "networks" / variant / "scores.csv")
     return np.array([float(row["mean"]) for row in rows])
 
 
 def row_of(runs: list[VideoRun], variant: str) -> dict[str, Any]:
-    """One network over all seeds."""
+    """Sums up one network over all seeds."""
     costs = [
         json.loads(
             (run.folder / "networks" / variant / "cost.json").read_text()

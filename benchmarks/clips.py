@@ -1,17 +1,20 @@
-"""Clips per second against a PyTorch DataLoader with PyAV, and memory.
+"""Measures clips per second and memory against PyTorch with PyAV.
 
-Synthetic H.264 videos of 240x320 and 60 to 100 frames and, where
-`KERAS_CAKES_DATA` names the folder of real data sets, those of
-`gmdcsa24_rgb`: 8 frames, one of each of 8 segments, a random crop of 7/8 of
-the shorter side, resized to 112x112, a flip and the normalization of
-ImageNet, in batches of 8. keras_cakes reads the mp4 files, and JPEG frames
-packed from them, once at their full size and once with a shorter side of 128
-pixels; the peer is a `DataLoader` whose workers decode the mp4 files with
-PyAV up to the last frame they need. Two workers each. Every side runs in
-processes of its own, in turns; the rate is the median over the turns, and
-`cpu_ms` the least time of processors for a clip, which others on the machine
-disturb less. Memory is the sum of proportional shares (PSS) of a side's
-processes at the end of an epoch.
+The videos are synthetic H.264 files of 240x320 and 60 to 100 frames. If
+`KERAS_CAKES_DATA` names the folder of real data sets, the videos of
+`gmdcsa24_rgb` are measured too. A clip has 8 frames, one of each of 8
+segments. It gets a random crop of 7/8 of the shorter side, resized to 112x112,
+a flip and the normalization of ImageNet. Batches hold 8 clips.
+
+keras_cakes reads the mp4 files, and JPEG frames packed from them, once at
+their full size and once with a shorter side of 128 pixels. The peer is a
+PyTorch `DataLoader` whose workers decode the mp4 files with PyAV up to the
+last frame they need. Each side has two workers.
+
+Every side runs in processes of its own, in turns. The rate is the median over
+the turns. `cpu_ms` is the least processor time for a clip, which other
+programs disturb less. Memory is the sum of proportional shares (PSS) of a
+side's processes at the end of an epoch.
 
     python benchmarks/clips.py            # needs the extras [video] and torch
     python benchmarks/clips.py --short    # few videos, keras_cakes alone
@@ -73,7 +76,7 @@ STD = (0.229, 0.224, 0.225)
 
 
 def make_videos(folder: Path, count: int, size: tuple[int, int]) -> None:
-    """Writes synthetic videos: a texture that moves, and noise."""
+    """Writes synthetic videos of a moving texture and noise."""
     import av
 
     folder.mkdir()
@@ -103,7 +106,7 @@ def make_videos(folder: Path, count: int, size: tuple[int, int]) -> None:
 
 
 def cakes_clips(side: str, folder: Path, cache: Path) -> tuple[Any, int]:
-    """The pipeline of keras_cakes, and the batches of an epoch."""
+    """Builds the pipeline of keras_cakes; also returns batches per epoch."""
     import tensorflow as tf
 
     from keras_cakes.data.video import VideoClips
@@ -132,7 +135,7 @@ def cakes_clips(side: str, folder: Path, cache: Path) -> tuple[Any, int]:
 
 
 def torch_clips(folder: Path) -> tuple[Iterator[Any], int]:
-    """A DataLoader over the mp4 files, and the batches of an epoch."""
+    """Builds a DataLoader of the mp4 files; also returns batches per epoch."""
     import av
     import torch
 
@@ -206,7 +209,7 @@ def torch_clips(folder: Path) -> tuple[Iterator[Any], int]:
 
 
 def used_time() -> float:
-    """Seconds of processors that this process and its children have had."""
+    """Returns the processor seconds used by this process and its children."""
     process = psutil.Process()
     times = [
         one.cpu_times() for one in [process, *process.children(recursive=True)]

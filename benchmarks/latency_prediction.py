@@ -1,13 +1,15 @@
-"""How well a `LatencyTable` predicts the time of whole networks.
+"""Measures how well a `LatencyTable` predicts the time of whole networks.
 
-For the U-Net and ResNet-50 on clips: a table of their layers is measured,
-then random configurations whose multiply-adds are spread over what the
-kernel set allows. Those of the U-Net are rounded to blocks of 8 channels: its
-layers have 16 to 64 filters, and most finer splits run as one full kernel in
-the time of the plain network, which leaves nothing to predict. Each network
-runs in turns with the plain one, and its measured time is the plain network's
-times the median ratio of those turns, so that a machine that is busy for a
-while does not pass for a slow network.
+The networks are the U-Net, and ResNet-50 on clips. First their layers are
+measured for a table. Then random configurations are measured whose
+multiply-adds are spread over the range that the kernel set allows. The
+configurations of the U-Net are rounded to blocks of 8 channels: its layers
+have 16 to 64 filters, and most finer splits run as one full kernel in the
+time of the plain network, so there would be nothing to predict.
+
+Each network runs in turns with the plain network. Its measured time is the
+time of the plain network, multiplied by the median ratio of these turns. So a
+machine that is busy for a while does not make a network look slow.
 
     python benchmarks/latency_prediction.py               # all networks
     python benchmarks/latency_prediction.py --only unet3d
@@ -48,13 +50,13 @@ COLUMNS = {
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """A network and how its configurations are drawn.
+    """Describes a network and how its configurations are drawn.
 
     Args:
         function: Name of the function in `keras_cakes.models`.
         shape: Shape of one input.
         arguments: The other arguments of the function.
-        kernel_set: What may replace the layers.
+        kernel_set: Sub-kernels that may replace the full kernels.
         channel_multiple: Blocks of channels.
     """
 
@@ -65,7 +67,7 @@ class Network:
     channel_multiple: int = 1
 
     def build(self) -> keras.Model:
-        """The plain network."""
+        """Builds the plain network."""
         function = getattr(kc.models, self.function)
         return function(self.shape, **self.arguments)
 
@@ -91,7 +93,7 @@ SHORT = {
 def spread(
     model: keras.Model, network: Network, count: int
 ) -> list[kc.Configuration]:
-    """Random configurations, from the cheapest to the most expensive."""
+    """Draws random configurations, from the cheapest to the most expensive."""
     supernet = kc.to_supernet(model, network.kernel_set)
     kernels = supernet.search_layers[0].kernel_set
 
@@ -117,7 +119,7 @@ def spread(
 def rounded(
     configuration: kc.Configuration, supernet: kc.Supernet, multiple: int
 ) -> kc.Configuration:
-    """The configuration in blocks of channels, as a search derives it."""
+    """Rounds a configuration to blocks of channels, as `derive` does."""
     for layer in supernet.search_layers:
         channels = configuration[layer.name].channels
         chosen = [[k == str(own) for k in channels] for own in layer.kernel_set]

@@ -1,15 +1,17 @@
-"""Time of `CakesConv3D` layers against the `Conv3D` that they stand for.
+"""Times `CakesConv3D` layers against the `Conv3D` that they replace.
 
-Both have as many filters as input channels, `"same"` padding and no bias, on
-volumes and clips of 8 to 512 channels. A case is a shape and a set of
-sub-kernels: split evenly, split into multiples of 16 ("aligned"), or as the
-authors' networks have them. The forward pass ("inference") and the forward
-pass with all gradients ("training") are timed: `Conv3D`, the layer with the
-plan of its rule ("default") and, with `--autotune`, with the plans that
-`keras_cakes.autotune` measures ("tuned"), all in turns; a ratio is the median
-of those of the single turns. A case of which a ratio is above 1.03 is measured
-once more with twice the repeats, and the second measurement counts, whatever
-it says; it is marked with `*`.
+Both layers have as many filters as input channels, `"same"` padding and no
+bias, on volumes and clips of 8 to 512 channels. A case is a shape and a set
+of sub-kernels: split evenly, split into multiples of 16 ("aligned"), or split
+as in the authors' networks. The forward pass ("inference") and the forward
+pass with all gradients ("training") are timed.
+
+Three layers run in turns: `Conv3D`, the layer with the plan of its rule
+("default") and, with `--autotune`, the layer with the plans that
+`keras_cakes.autotune` measures ("tuned"). A ratio is the median of the ratios
+of the single turns. If a ratio of a case is above 1.03, the case is measured
+once more with twice the repeats. The second measurement always counts, and is
+marked with `*`.
 
     python benchmarks/layer_speed.py                # the rule alone
     python benchmarks/layer_speed.py --autotune     # and measured plans
@@ -98,7 +100,7 @@ SHORT = (
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A layer to time: the shape of its input and its sub-kernels."""
+    """Describes a layer to time: the shape of its input and its sub-kernels."""
 
     shape: tuple[int, ...]
     kernels: str
@@ -106,23 +108,23 @@ class Case:
 
     @property
     def filters(self) -> int:
-        """As many as input channels."""
+        """Returns the number of filters, equal to the input channels."""
         return self.shape[-1]
 
     @property
     def is_aligned(self) -> bool:
-        """Whether each sub-kernel makes whole blocks of channels."""
+        """Tells if each sub-kernel makes whole blocks of channels."""
         return all(n % BLOCK == 0 for n in self.assignment.counts.values())
 
     @property
     def mac_ratio(self) -> float:
-        """Multiply-adds, as a share of those of `Conv3D`."""
+        """Returns the multiply-adds as a share of those of `Conv3D`."""
         counts = self.assignment.counts.items()
         taps = sum(SubKernel.parse(name).taps * n for name, n in counts)
         return taps / (27 * self.filters)
 
     def cakes(self) -> kc.CakesConv3D:
-        """The layer, not built."""
+        """Makes the layer, not built."""
         return kc.CakesConv3D(
             self.filters,
             3,
@@ -132,7 +134,7 @@ class Case:
         )
 
     def conv3d(self) -> keras.layers.Conv3D:
-        """What it stands for, built."""
+        """Builds the `Conv3D` that the layer replaces."""
         layer = keras.layers.Conv3D(
             self.filters, 3, padding="same", use_bias=False
         )
@@ -141,7 +143,7 @@ class Case:
 
 
 def cases() -> Iterator[Case]:
-    """The grid."""
+    """Yields the cases of the grid."""
     for shapes, names in ((VOLUMES, VOLUME_SETS), (CLIPS, CLIP_SETS)):
         for shape in shapes:
             for name in names:
@@ -157,7 +159,7 @@ def cases() -> Iterator[Case]:
 
 
 def split(shape: tuple[int, ...], kernels: str) -> Case:
-    """A kernel set split evenly; `"<name> aligned"`: in whole blocks."""
+    """Splits a kernel set evenly; `"<name> aligned"`: in whole blocks."""
     name, _, aligned = kernels.partition(" ")
     unit = BLOCK if aligned else 1
     counts = uniform_counts(shape[-1] // unit, kc.kernel_set(name))
@@ -166,7 +168,7 @@ def split(shape: tuple[int, ...], kernels: str) -> Case:
 
 
 def layers_of(case: Case, plans: Path | None) -> dict[str, keras.Layer]:
-    """What is timed in turns, by column."""
+    """Builds the layers that are timed in turns, by column."""
     default = case.cakes()
     default.build(case.shape)
     layers = {"conv3d": case.conv3d(), "default": default}
@@ -182,7 +184,7 @@ def layers_of(case: Case, plans: Path | None) -> dict[str, keras.Layer]:
 def measure(
     case: Case, layers: dict[str, keras.Layer], phase: str, repeats: int
 ) -> dict[str, Any]:
-    """One row of the table."""
+    """Measures one row of the table."""
     times = time_alternately(
         {
             name: phase_function(layer, [case.shape], phase)
@@ -208,7 +210,7 @@ def measure(
 
 
 def describe(plan: Any) -> str:
-    """The boxes of a plan and how many channels each computes."""
+    """Lists the boxes of a plan and how many channels each computes."""
     return " ".join(
         f"{box.size}:{box.filters}{' (2d)' * (box.form == 'conv2d')}"
         for box in plan.boxes
@@ -216,13 +218,13 @@ def describe(plan: Any) -> str:
 
 
 def ratios(row: dict[str, Any]) -> list[float]:
-    """The time ratios that were measured."""
+    """Reads the measured time ratios from a row."""
     measured = (row["default_ratio"], row["tuned_ratio"])
     return [ratio for ratio in measured if ratio is not None]
 
 
 def summarize(rows: list[dict[str, Any]], kind: str, phase: str) -> None:
-    """Prints what the ratios of one kind and phase come to."""
+    """Prints a summary of the ratios of one kind and phase."""
     rows = [row for row in rows if row["phase"] == phase]
     times = [row[f"{kind}_ratio"] for row in rows]
     print(side_by_side.summary(f"{kind} {phase}", times))
@@ -241,7 +243,7 @@ def summarize(rows: list[dict[str, Any]], kind: str, phase: str) -> None:
 
 
 def width_of(row: dict[str, Any]) -> str:
-    """The group of layers that a row belongs to."""
+    """Names the group of layers that a row belongs to."""
     filters = row["filters"]
     if filters <= 32:
         return "up to 32 filters"
@@ -249,7 +251,7 @@ def width_of(row: dict[str, Any]) -> str:
 
 
 def check() -> None:
-    """Results of every plan against `Conv3D` with the embedded kernel."""
+    """Compares every plan with `Conv3D` with the embedded kernel."""
     for shape, kernels in SHORT:
         case = split(shape, kernels)
         layer, reference = case.cakes(), case.conv3d()

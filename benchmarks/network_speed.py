@@ -1,13 +1,15 @@
-"""Time of whole networks against the 3D network that they stand for.
+"""Times whole networks against the 3D network that they replace.
 
-ResNet-50 on clips with the configurations that the authors published, the
-C2FNAS layout and a U-Net, one sample at a time: the forward pass, and with
-`--training` also the forward pass with all gradients. Each network is timed
-in turns with the 3D network of its group; a ratio is the median of those of
-the single turns. With `--autotune` each network first gets the plans that
-`keras_cakes.autotune` measures. The folded columns are those of the network
-with its normalizations folded into the convolutions, by the time of the 3D
-network that is not folded; it has no training.
+The networks are ResNet-50 on clips with the configurations that the authors
+published, the C2FNAS layout and a U-Net, one sample at a time. The forward
+pass is timed; with `--training`, also the forward pass with all gradients.
+Each network runs in turns with the 3D network of its group. A ratio is the
+median of the ratios of the single turns. With `--autotune` each network first
+gets the plans that `keras_cakes.autotune` measures.
+
+The folded columns show the network with its normalizations folded into the
+convolutions, divided by the time of the 3D network that is not folded. A
+folded network has no training.
 
     python benchmarks/network_speed.py [--autotune] [--training]
     python benchmarks/network_speed.py --only unet3d    # one group
@@ -52,7 +54,7 @@ Build = Callable[..., keras.Model]
 
 
 def video() -> tuple[Build, dict[str, Any]]:
-    """ResNet-50 on clips, with what the authors published."""
+    """Builds ResNet-50 on clips, with the published configurations."""
     presets = kc.Configuration.presets()
     build = functools.partial(kc.models.resnet50_video, (8, 112, 112, 3))
     return build, {
@@ -63,13 +65,13 @@ def video() -> tuple[Build, dict[str, Any]]:
 
 
 def c2fnas() -> tuple[Build, dict[str, Any]]:
-    """The C2FNAS layout on a patch that two cores do in about a second."""
+    """Builds the C2FNAS layout on a patch of about a second on two cores."""
     build = functools.partial(kc.models.c2fnas, (48, 48, 48, 1))
     return build, {"2d": "2d", "1d2d3d manual": "1d2d3d"}
 
 
 def unet3d() -> tuple[Build, dict[str, Any]]:
-    """The U-Net, with networks derived at half of its multiply-adds.
+    """Builds the U-Net, and networks derived at half of its multiply-adds.
 
     The path weights are random ones: how fast a derived network is does not
     depend on how good its choice was.
@@ -179,7 +181,7 @@ def measure_group(
 
 
 def draw(file: Path, rows: list[dict[str, Any]]) -> None:
-    """Draws the ratios of the networks, as they are and folded."""
+    """Draws the ratios of the networks, plain and folded."""
     panels = {
         "as trained": ("time_ratio", "inference"),
         "folded": ("folded_ratio", "inference"),
@@ -200,7 +202,7 @@ def draw(file: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def check(folder: Path) -> None:
-    """Results of tuned and folded networks against the network itself."""
+    """Compares tuned and folded networks with the network itself."""
     shape = (1, 16, 16, 16, 1)
     network = kc.models.unet3d(shape[1:], width=4, convolution="video_1d2d3d")
     image = np.random.default_rng(0).normal(size=shape).astype("float32")

@@ -1,9 +1,9 @@
-"""The costs in the paper's tables: printed, counted, difference.
+"""Prints the costs of the paper's tables: printed, counted, difference.
 
     python benchmarks/paper_tables.py
 
-Exits with 1 if a count is not the known one. The same as `keras-cakes
-tables`.
+Exits with 1 if a count differs from the known one. `keras-cakes tables` does
+the same.
 """
 
 import os

@@ -1,16 +1,19 @@
-"""Patches per second against MONAI and TorchIO.
+"""Measures patches per second against MONAI and TorchIO.
 
-Twenty synthetic CT volumes of 512x512x120 and, where `KERAS_CAKES_DATA` names
-the folder of real data sets, the hippocampus volumes: random crops, two
-thirds of them around the foreground, flips along three axes and quarter turns
-in one plane, in batches of two. keras_cakes reads prepared volumes from disk,
-MONAI has them in a `CacheDataset` behind a `DataLoader`, TorchIO in memory
-behind a `Queue`, two workers each. Every side runs in processes of its own, in
-turns; the rate is the median over the turns, as is the time of processors per
-patch, which other work on the machine troubles less. Memory is the largest sum
-of proportional shares (PSS) of a side's processes, with the part of it that is
-no file, and what came on top of the imported library. At the end, the share
-of a training step that waits for patches.
+The volumes are twenty synthetic CT volumes of 512x512x120. If
+`KERAS_CAKES_DATA` names the folder of real data sets, the hippocampus volumes
+are measured too. Patches are random crops, two thirds of them around the
+foreground, with flips along three axes and quarter turns in one plane, in
+batches of two.
+
+keras_cakes reads prepared volumes from disk. MONAI has them in a
+`CacheDataset` behind a `DataLoader`, TorchIO in memory behind a `Queue`, with
+two workers each. Every side runs in processes of its own, in turns. The rate
+is the median over the turns. So is the processor time per patch, which other
+programs disturb less. Memory is the largest sum of proportional shares (PSS)
+of a side's processes. The table also shows the part of it that is no file,
+and the part that came on top of the imported library. The last line shows the
+share of a training step that waits for patches.
 
     python benchmarks/patches.py            # needs the extra [bench]
     python benchmarks/patches.py --sets hippocampus
@@ -67,7 +70,7 @@ FOREGROUND = 0.67
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """What patches are cut from.
+    """Describes the volumes that patches are cut from.
 
     Args:
         folder: Folder with images and labels as NIfTI.
@@ -80,7 +83,7 @@ class Data:
     window: tuple[float, float] | None
 
     def cases(self) -> list[tuple[Path, Path]]:
-        """Images and labels."""
+        """Lists the images and labels."""
         images = sorted((self.folder / "imagesTr").glob("[!.]*.nii*"))
         return [(i, self.folder / "labelsTr" / i.name) for i in images]
 
@@ -110,7 +113,7 @@ def make_ct(folder: Path, count: int, shape: tuple[int, int, int]) -> None:
 
 
 def cakes_patches(data: Data, cache: Path) -> Any:
-    """The pipeline of keras_cakes, from prepared volumes."""
+    """Builds the pipeline of keras_cakes, from prepared volumes."""
     from keras_cakes.data import Case
     from keras_cakes.data import Preparation
     from keras_cakes.data import VolumeDataset
@@ -140,7 +143,7 @@ def cakes_patches(data: Data, cache: Path) -> Any:
 
 
 def monai_patches(data: Data, cache: Path) -> Iterator[Any]:
-    """MONAI with everything in memory but the random part."""
+    """Builds the pipeline of MONAI: all in memory except the random part."""
     import monai.transforms as mt
     from monai.data import CacheDataset
     from monai.data import DataLoader
@@ -199,12 +202,12 @@ def monai_patches(data: Data, cache: Path) -> Iterator[Any]:
 
 
 def torchio_patches(data: Data, cache: Path) -> Iterator[Any]:
-    """TorchIO with volumes in memory and a queue of patches."""
+    """Builds the pipeline of TorchIO: volumes in memory, a patch queue."""
     import torch
     import torchio as tio
 
     class Posed(torch.utils.data.Dataset):
-        """Flips and quarter turns of patches; of volumes they take long."""
+        """Flips and turns patches; with whole volumes this takes long."""
 
         def __init__(self, queue):
             self.queue = queue
@@ -257,7 +260,7 @@ def torchio_patches(data: Data, cache: Path) -> Iterator[Any]:
 
 
 def held_memory() -> tuple[float, float]:
-    """PSS of this process and its children in MiB, and what is no file."""
+    """Returns the PSS of this process and its children, and its no-file part."""
     total = anonymous = 0
     process = psutil.Process()
     for one in [process, *process.children(recursive=True)]:
@@ -275,7 +278,7 @@ def held_memory() -> tuple[float, float]:
 
 
 def used_seconds() -> float:
-    """Time of processors that this process and its children have had."""
+    """Returns the processor time used by this process and its children."""
     process = psutil.Process()
     total = sum(process.cpu_times()[:4])
     for child in process.children(recursive=True):
@@ -376,7 +379,7 @@ def measure(
 
 
 def waiting_share(data: Data, cache: Path, steps: int) -> float:
-    """Share of training that waits for patches."""
+    """Measures the share of training that waits for patches."""
     import keras_cakes as kc
 
     network = kc.models.unet3d((data.patch,) * 3 + (1,), width=16)
@@ -393,7 +396,7 @@ def waiting_share(data: Data, cache: Path, steps: int) -> float:
 
 
 def installed_sides() -> list[str]:
-    """The sides that can be measured here."""
+    """Lists the sides that can be measured here."""
     sides = [s for s, name in SIDES.items() if importlib.util.find_spec(name)]
     for side in SIDES:
         if side not in sides:

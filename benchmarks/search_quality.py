@@ -1,10 +1,10 @@
-"""Whether the searches find anything, task by task, over seeds.
+"""Measures if the searches find anything, task by task, over seeds.
 
-On each task the supernets of several methods are trained, configurations are
-derived from their scores within budgets of multiply-adds, and these, random
-and even ones of the same budgets, and the plain networks are trained alike.
-Every result is a file: what was stopped goes on, and `--repeats 5` after
-`--repeats 2` adds three seeds.
+On each task, the supernets of several methods are trained. Configurations are
+derived from their scores within budgets of multiply-adds. These, random and
+even ones of the same budgets, and the plain networks are trained in the same
+way. Every result is a file: a study that was stopped continues, and
+`--repeats 5` after `--repeats 2` adds three seeds.
 
     python benchmarks/search_quality.py --task lines_height
     python benchmarks/search_quality.py --task hippocampus --data PREPARED
@@ -18,9 +18,9 @@ PREPARED is the hippocampus at half its resolution, PACKS the FIR action clips:
     keras-cakes video pack --data DATA/videos.csv --splits train val \\
       --encoding png --output PACKS
 
-Writes `search_quality_*.csv` and `.png`: networks, methods, which axes the
-chosen sub-kernels span, and with `--repeated 8` whether there is anything to
-find.
+Writes `search_quality_*.csv` and `.png`: the networks, the methods, the axes
+that the chosen sub-kernels span, and with `--repeated 8` the headroom: how
+much configurations of one cost differ at all.
 """
 
 import dataclasses
@@ -106,7 +106,7 @@ LAYERS = {
 
 
 def quality_of(options: Any) -> SearchQuality:
-    """The measurement that the command line asks for."""
+    """Makes the study that the command line asks for."""
     task = TASKS[options.task]
     settings, name, lasso = task.settings, options.task, task.lasso
     if options.search_steps:
@@ -139,7 +139,7 @@ def quality_of(options: Any) -> SearchQuality:
 
 
 def main() -> None:
-    """Does what is not done yet, and prints the tables."""
+    """Runs the missing parts of the study and prints the tables."""
     names = [method.name for method in METHODS]
     parser = side_by_side.parser(__doc__, repeats=5)
     parser.add_argument("--task", choices=TASKS, default="lines_height")
@@ -157,7 +157,7 @@ def main() -> None:
         help="random configurations that every seed trains: the headroom",
     )
     parser.add_argument(
-        "--search-steps", type=int, help="of volumes, in place of the task's"
+        "--search-steps", type=int, help="for volumes, instead of the task's"
     )
     options = parser.parse_args()
     settings = TASKS[options.task].settings

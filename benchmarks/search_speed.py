@@ -1,15 +1,17 @@
-"""Time and memory of a training step: supernets against plain networks.
+"""Measures time and memory of a training step of supernets and networks.
 
-For four backbones, with SGD and momentum: the 3D network, its supernet with
-the performance priority (paths drawn independently, and balanced) and with
-the cost priority. All sides run in one process, in turns, so that a noisy
-machine troubles them alike; a ratio is the median of those of the single
-turns, given with the least and the most of them. The peak memory of each side
-is measured in a process of its own: of all that the process holds
-(`peak_mib`), and of what the weights and the training step add to it
-(`step_mib`), beside the estimate of `keras_cakes.estimate_memory`. A supernet
-of the cost priority runs all candidates and so has more multiply-adds;
-`time_by_macs` is the time ratio divided by their ratio.
+For each of four backbones, with SGD and momentum, four sides are compared:
+the 3D network, its supernet with the performance priority (paths drawn
+independently, and balanced) and its supernet with the cost priority. All
+sides run in one process, in turns, so that a noisy machine disturbs all of
+them equally. A ratio is the median of the ratios of the single turns, given
+with the smallest and the largest.
+
+The peak memory of each side is measured in a process of its own: of the whole
+process (`peak_mib`), and of the part that the weights and the training step
+add (`step_mib`), beside the estimate of `keras_cakes.cost.estimate_memory`. A
+supernet of the cost priority runs all candidates and so has more
+multiply-adds; `time_by_macs` is the time ratio divided by their ratio.
 
     python benchmarks/search_speed.py                    # all backbones
     python benchmarks/search_speed.py --size c2fnas      # one of them
@@ -65,7 +67,7 @@ BATCH = 2
 
 @dataclasses.dataclass(frozen=True)
 class Backbone:
-    """A network to search.
+    """Describes a network to search.
 
     Args:
         function: Name of the function in `keras_cakes.models`.
@@ -73,7 +75,7 @@ class Backbone:
         arguments: The other arguments of the function.
         layers: Pattern of the names of the layers that are searched, among
             those that are by default.
-        kernel_set: What is searched.
+        kernel_set: Sub-kernels of the search.
     """
 
     function: str
@@ -83,12 +85,12 @@ class Backbone:
     kernel_set: str = "1d2d3d"
 
     def build(self) -> keras.Model:
-        """The 3D network."""
+        """Builds the 3D network."""
         function = getattr(kc.models, self.function)
         return function(self.shape, **self.arguments)
 
     def supernet(self, model: keras.Model, kind: str) -> kc.Supernet:
-        """The supernet of the 3D network, by priority and draw."""
+        """Builds the supernet of the 3D network, by priority and draw."""
         priority, _, draw = kind.partition("-")
         return kc.to_supernet(
             model,
@@ -134,7 +136,7 @@ SHORT = {
 def make(
     kind: str, backbone: Backbone
 ) -> tuple[Callable[[], float], keras.Model]:
-    """A function that does one training step, and the model it trains."""
+    """Makes a function that does one training step, and its model."""
     model = backbone.build()
     output_shape = model.output_shape
     if kind != "plain":
@@ -186,7 +188,7 @@ def train_alone(kind: str, backbone: Backbone) -> dict[str, float]:
 
 
 def memory_of(kind: str, name: str) -> dict[str, float]:
-    """`train_alone` in a process of its own."""
+    """Runs `train_alone` in a process of its own."""
     command = [sys.executable, __file__, "--only", kind, "--size", name]
     output = subprocess.run(
         command, check=True, stdout=subprocess.PIPE, text=True
@@ -197,7 +199,7 @@ def memory_of(kind: str, name: str) -> dict[str, float]:
 def measure(
     name: str, backbone: Backbone, repeats: int
 ) -> dict[str, dict[str, Any]]:
-    """The rows of one backbone, by kind."""
+    """Measures the rows of one backbone, by kind."""
     memory = {kind: memory_of(kind, name) for kind in KINDS}
     steps, macs = {}, {}
     for kind in KINDS:

@@ -1,4 +1,4 @@
-"""What the searches are measured on: data, networks, recipes."""
+"""Defines the tasks of the search study: data, networks, recipes."""
 
 import dataclasses
 from typing import Any
@@ -77,10 +77,10 @@ FIR = dataclasses.replace(
 
 
 class OneConvolution(SegmentationRun):
-    """A segmentation whose network has one convolution to search."""
+    """Runs a segmentation whose network has one convolution to search."""
 
     def build(self, convolution: Any) -> keras.Model:
-        """One 3x3x3 convolution between two of 1x1x1."""
+        """Builds one 3x3x3 convolution between two of 1x1x1."""
 
         def network(apply):
             image = keras.Input((*self.settings.patch_shape, 1), name="image")
@@ -96,14 +96,14 @@ class OneConvolution(SegmentationRun):
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What is searched on.
+    """Describes a task.
 
     Args:
         kind: The kind of run.
         settings: Its settings.
         lasso: Strength of the lasso, in proportion to the length of the
             search.
-        axes: What the axes are called, where one of them is planted.
+        axes: Names of the axes, if one of them is planted.
     """
 
     kind: type[SearchRun]

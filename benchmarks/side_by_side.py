@@ -1,8 +1,9 @@
-"""What the speed benchmarks share: tables, summaries and the figure.
+"""Prints, saves and plots the results of the speed benchmarks.
 
-Each benchmark times its candidates and what they stand for in turns, in one
-process, so that a noisy machine troubles them alike. A row is printed and
-saved as soon as it is measured: a run that is stopped has measured something.
+Each benchmark times its candidates and the networks that they replace in
+turns, in one process, so that a noisy machine disturbs all of them equally. A
+row is printed and saved as soon as it is measured: if you stop a run, you keep
+the rows so far.
 """
 
 import argparse
@@ -25,7 +26,7 @@ _COLOURS = ("#56b4e9", "#e69f00", "#000000", "#009e73", "#cc79a7")
 
 
 def parser(description: str, repeats: int) -> argparse.ArgumentParser:
-    """The options that every speed benchmark has."""
+    """Makes a parser with the options that every speed benchmark has."""
     options = argparse.ArgumentParser(
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -37,7 +38,7 @@ def parser(description: str, repeats: int) -> argparse.ArgumentParser:
 
 
 class Table:
-    """Rows that are printed and saved one by one.
+    """Prints and saves rows one by one.
 
     Args:
         file: Path of a CSV file; its folder is made where it is missing.
@@ -82,7 +83,7 @@ def _cell(value: Any, spec: str) -> str:
 
 
 def summary(name: str, ratios: Sequence[float]) -> str:
-    """One line on time ratios: how many, the worst, the geometric mean."""
+    """Sums up time ratios in one line: number, worst, geometric mean."""
     return (
         f"{name}: {len(ratios)} cases, worst x{max(ratios):.2f}, "
         f"geometric mean x{statistics.geometric_mean(ratios):.2f}"
@@ -100,7 +101,7 @@ def save_scatter(
         file: Path of the PNG.
         panels: For each panel points of ratio of multiply-adds, ratio of
             time, and the group that they belong to.
-        peer: What the ratios are to.
+        peer: Name of the network that the ratios compare with.
     """
     # `Figure` without pyplot: nothing global, nothing to close.
     from matplotlib.figure import Figure

@@ -1,14 +1,17 @@
-"""Sliding-window prediction against MONAI's: results, time, memory.
+"""Compares sliding-window prediction with MONAI's: results, time, memory.
 
 Both sides run the same network of one 1x1x1 convolution and a softmax, with
-the same fixed weights, over the same volume, with the same window, an overlap
-of one half and Gaussian weights, in one process and in turns. A network so
-small shows what is spent around it: `overhead_ms` is the time per window of a
-whole prediction less that of the network and the softmax alone, `ratio` ours
-by MONAI's. All are medians of those of the single turns. Then the peak memory
-of `predict_volume`, over what the process holds before, each in a process of
-its own: with `online` the part that grows with the classes is a slab of the
-volume, which does not grow with its depth.
+the same fixed weights, over the same volume. The window is the same, with an
+overlap of one half and Gaussian weights. Both run in one process, in turns. A
+network this small shows the time that is spent around it: `overhead_ms` is the
+time per window of a whole prediction, minus the time of the network and the
+softmax alone. `ratio` is our overhead divided by MONAI's. All numbers are
+medians over the turns.
+
+Then the peak memory of `predict_volume` is measured, above the memory that the
+process holds before, each time in a process of its own. With `online`, the
+part that grows with the classes is a slab of the volume, which does not grow
+with its depth.
 
     python benchmarks/sliding_window.py
     python benchmarks/sliding_window.py --short    # equal results only
@@ -73,14 +76,14 @@ MEMORY_COLUMNS = {
 
 
 def fixed_weights(classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel `(1, classes)` and bias `(classes,)` of both networks."""
+    """Makes kernel `(1, classes)` and bias `(classes,)` of both networks."""
     generator = np.random.default_rng(classes)
     kernel = generator.normal(size=(1, classes))
     return kernel.astype("float32"), generator.normal(size=classes)
 
 
 def keras_network(classes: int) -> keras.Model:
-    """The network from one channel to logits."""
+    """Builds the network from one channel to logits."""
     image = keras.Input((None, None, None, 1))
     layer = keras.layers.Conv3D(classes, 1)
     model = keras.Model(image, layer(image))
@@ -90,7 +93,7 @@ def keras_network(classes: int) -> keras.Model:
 
 
 def torch_network(classes: int) -> Callable[[Any], Any]:
-    """The network from one channel, the first axis, to probabilities."""
+    """Builds the network from one channel (first axis) to probabilities."""
     import torch
 
     layer = torch.nn.Conv3d(1, classes, 1)
@@ -103,7 +106,7 @@ def torch_network(classes: int) -> Callable[[Any], Any]:
 
 
 def random_image(shape: tuple[int, ...]) -> np.ndarray:
-    """Float32 array of `shape` and one channel."""
+    """Draws a float32 array of `shape` and one channel."""
     image = np.random.default_rng(0).normal(size=(*shape, 1))
     return image.astype("float32")
 
@@ -111,7 +114,7 @@ def random_image(shape: tuple[int, ...]) -> np.ndarray:
 def sides(
     shape: tuple[int, ...], window: tuple[int, ...]
 ) -> tuple[dict[str, Callable[[], Any]], dict[str, Callable[[], Any]]]:
-    """Whole predictions and passes of the networks alone, by side."""
+    """Makes whole predictions and bare network passes, by side."""
     import torch
     from monai.inferers import sliding_window_inference
 
@@ -141,7 +144,7 @@ def sides(
 
 
 def check_equal(predictions: Mapping[str, Callable[[], Any]]) -> None:
-    """Both sides give the same probabilities."""
+    """Checks that both sides give the same probabilities."""
     ours, monai = predictions["keras_cakes"](), predictions["MONAI"]()
     difference = float(np.abs(ours - monai).max())
     assert ours.shape == monai.shape, f"{ours.shape} and {monai.shape}"
@@ -150,7 +153,7 @@ def check_equal(predictions: Mapping[str, Callable[[], Any]]) -> None:
 
 
 def measure_time(folder: Path, repeats: int) -> None:
-    """Time per window of both sides, and of their networks alone."""
+    """Measures time per window of both sides, and of their networks alone."""
     predictions, networks = sides(SHAPE, WINDOW)
     check_equal(predictions)
     windows = len(Windows(WINDOW).starts(SHAPE, OVERLAP))
@@ -185,11 +188,11 @@ def measure_time(folder: Path, repeats: int) -> None:
         )
     ratio = table.rows[0]["ratio"]
     word = "at most" if ratio <= WANTED else "MORE than"
-    print(f"overhead by MONAI's: {ratio:.2f}, {word} {WANTED} as wanted")
+    print(f"overhead / MONAI's: {ratio:.2f}, {word} the wanted {WANTED}")
 
 
 def peak_of(depth: int, classes: int, online: bool) -> float:
-    """MiB that a prediction adds to this process, at its peak."""
+    """Measures the peak MiB that a prediction adds to this process."""
     model, image = keras_network(classes), random_image((depth, *SHAPE[1:]))
     # What TensorFlow needs once is no part of a prediction.
     predict_volume(model, image[:8, :8, :8], (8, 8, 8))
@@ -203,7 +206,7 @@ def peak_of(depth: int, classes: int, online: bool) -> float:
 
 
 def measure_memory(folder: Path) -> None:
-    """Peak memory by classes and depth, online and not."""
+    """Measures peak memory by classes and depth, with and without online."""
     file = folder / "sliding_window_memory.csv"
     table = side_by_side.Table(file, MEMORY_COLUMNS)
     for depth in (SHAPE[0], 2 * SHAPE[0]):
@@ -230,7 +233,7 @@ def measure_memory(folder: Path) -> None:
 
 
 def main() -> None:
-    """Compares with MONAI, where it is installed, and measures memory."""
+    """Compares with MONAI, if it is installed, and measures memory."""
     parser = side_by_side.parser(__doc__, repeats=15)
     parser.add_argument(
         "--peak-of",
