@@ -260,7 +260,11 @@ def torchio_patches(data: Data, cache: Path) -> Iterator[Any]:
 
 
 def held_memory() -> tuple[float, float]:
-    """Returns the PSS of this process and its children, and its no-file part."""
+    """Measures the memory of this process and its children in MiB.
+
+    Returns:
+        The PSS of all pages, and of those pages that belong to no file.
+    """
     total = anonymous = 0
     process = psutil.Process()
     for one in [process, *process.children(recursive=True)]:
