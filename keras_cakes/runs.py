@@ -7,7 +7,6 @@ import io
 import json
 import os
 import platform
-import re
 import shutil
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -17,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from keras_cakes import __version__
+from keras_cakes.files import atomic
+from keras_cakes.files import is_temporary
 from keras_cakes.files import locked
 
-# A file that `write_atomic` has not put in its place yet.
-_TEMPORARY = re.compile(r"\.\d+\..+")
 # What a folder holds before the first step has left anything.
 _OWN_FILES = ("settings.json", "versions.json", ".lock")
 
@@ -42,20 +41,15 @@ def write_atomic(path: Path, writer: Callable[[Path], None]) -> None:
         RunError: If the file cannot be written, for example because the
             disk is full. Nothing is left of the attempt.
     """
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        writer(temporary)
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with atomic(path) as temporary:
+            writer(temporary)
     except OSError as error:
         raise RunError(
             f"{path}: could not be written. Expected: a writable disk with "
             f"room. Received: {error} ({_free(path)} free)"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _free(path: Path) -> str:
@@ -160,7 +154,7 @@ class RunFolder:
                 ) from None
             # What a killed process was writing; nobody else is here.
             for path in self.path.rglob(".*"):
-                if _TEMPORARY.fullmatch(path.name):
+                if is_temporary(path.name):
                     path.unlink(missing_ok=True)
             yield
 
@@ -169,7 +163,7 @@ def _contents(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
     names = (path.name for path in folder.iterdir())
-    return sorted(n for n in names if not _TEMPORARY.fullmatch(n))
+    return sorted(n for n in names if not is_temporary(n))
 
 
 def _versions() -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import zlib
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from keras_cakes.data.prepared import checksum
 from keras_cakes.data.prepared import read_json
 from keras_cakes.data.video.frame_encoding import Encoding
 from keras_cakes.data.video.sources import ClipTable
+from keras_cakes.files import atomic
 from keras_cakes.files import write_text
 
 # Of a frame in a shard: where it begins, its bytes, and their CRC-32.
@@ -95,8 +95,10 @@ class Shard:
         fingerprints: dict[str, str] = {}
         parts = [np.empty(0, INDEX)]
         place = 0
-        temporary = self.records.with_suffix(".part")
-        with tf.io.TFRecordWriter(str(temporary)) as writer:
+        with (
+            atomic(self.records) as temporary,
+            tf.io.TFRecordWriter(str(temporary)) as writer,
+        ):
             for clip in clips:
                 name = source.names[clip]
                 # Before it is read: a change while it is read shows later.
@@ -117,11 +119,8 @@ class Shard:
                 values = (name, label, len(frames), *size)
                 for key, value in zip(held, values, strict=True):
                     held[key].append(value)
-        _keep(temporary, self.records)
-        temporary = self.index.with_suffix(".part")
-        with open(temporary, "wb") as file:
-            np.save(file, np.concatenate(parts))
-        _keep(temporary, self.index)
+        with atomic(self.index) as temporary:
+            np.save(temporary, np.concatenate(parts))
         note = {
             "bytes": place,
             "sha256": checksum(self.records),
@@ -179,10 +178,3 @@ def _places(frames: list[bytes], place: int) -> np.ndarray:
         index[number] = place, len(frame), zlib.crc32(frame)
         place += len(frame)
     return index
-
-
-def _keep(temporary: Path, path: Path) -> None:
-    """Gives a file that is complete its name."""
-    with open(temporary, "rb") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
