@@ -1,5 +1,6 @@
 """The supernet: a model that trains candidates and their path weights."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from keras_cakes.cost.capacity import free_memory
 from keras_cakes.cost.memory import estimate_memory
 from keras_cakes.layers.cakes_search_conv3d import DRAWS
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
+
+logger = logging.getLogger(__name__)
 
 
 @keras.saving.register_keras_serializable(package="keras_cakes")
@@ -34,7 +37,7 @@ class Supernet(keras.Model):
       table also `expected_latency`, in milliseconds.
 
     The training step needs Keras' TensorFlow backend. Before the first one
-    `fit` states the memory that it will take (`estimate_memory`), and
+    `fit` logs the memory that it will take (`estimate_memory`), and
     refuses with a `MemoryError` what is above `memory_limit`: an attribute,
     in bytes; by default what is free on the machine, where that and the size
     of a batch are known.
@@ -211,7 +214,7 @@ class Supernet(keras.Model):
                 batch_shape,
             )
             if verbose:
-                print(statement)
+                logger.info(statement)
         return super().fit(x, y, batch_size, epochs, verbose, **kwargs)
 
     def train_step(self, data):

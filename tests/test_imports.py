@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "keras_cakes"
 # A room may import rooms of a lower floor; those of one floor stand side by
 # side. The exceptions within a floor are named.
 FLOORS = [
-    ["sub_kernels", "files"],
+    ["sub_kernels", "files", "machine"],
     ["assignment"],
     ["configuration", "measurements"],
     [
@@ -57,6 +57,7 @@ BESIDE_MAY_KNOW = {
     "assignment",
     "configuration",
     "files",
+    "machine",
 } | BESIDE
 HEAVY = {
     "av",
@@ -121,6 +122,25 @@ def test_heavy_packages_are_imported_where_used(path):
         f"{path}:{line}: {name}"
         for name, line in _imports(path, top_level=True)
         if name.split(".")[0] in HEAVY
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+# Commands print what they were asked for; `search_run` tells the progress.
+PRINTING = {"cli", "run_command", "search_run"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_the_library_logs_and_does_not_print(path):
+    if _room(path) in PRINTING or _room(path).endswith("_command"):
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    wrong = [
+        f"{path}:{node.lineno}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "print"
     ]
     assert not wrong, "\n".join(wrong)
 

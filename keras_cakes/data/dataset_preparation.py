@@ -60,7 +60,7 @@ def prepare(
         workers: Cases at a time; by default one for each core, four at most.
         on_error: `"raise"` stops at the first case that is not what it
             should be; `"skip"` goes on without it, logs it and lists it.
-        verbose: Whether to state what is needed and show the progress.
+        verbose: Whether to log what is needed and show the progress.
 
     Returns:
         The prepared data set, as `open_prepared` opens it later.
