@@ -82,10 +82,52 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_text(path, text.getvalue())
 
 
-def read_table(path: Path) -> list[dict[str, str]]:
-    """Reads the rows of a CSV file."""
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+def read_table(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Reads the rows of a CSV file.
+
+    Args:
+        path: The file.
+        columns: Names of columns that it is expected to have.
+
+    Raises:
+        RunError: If the file is no CSV, or lacks a column or a value.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, strict=True)
+            rows = list(reader)
+        missing = sorted(set(columns) - set(reader.fieldnames or ()))
+        if missing:
+            raise ValueError(f"a table without the columns {missing}")
+        if any(None in row.values() for row in rows):
+            raise ValueError("a line with too few values")
+    except (OSError, ValueError, csv.Error) as error:
+        raise RunError(
+            f"{path}: a table of a run is expected. Received: {error}"
+        ) from None
+    return rows
+
+
+def read_json(path: Path, keys: Sequence[str] = ()) -> Any:
+    """Reads a JSON file of a run.
+
+    Args:
+        path: The file.
+        keys: Names that it is expected to map.
+
+    Raises:
+        RunError: If the file is no JSON, or lacks a key.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        missing = [key for key in keys if key not in document]
+        if missing:
+            raise ValueError(f"JSON without {missing}")
+    except (OSError, RecursionError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{path}: a JSON file of a run is expected. Received: {error}"
+        ) from None
+    return document
 
 
 class RunFolder:

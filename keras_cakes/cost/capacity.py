@@ -1,5 +1,7 @@
 """Whether a training step fits into the memory that is free."""
 
+import math
+import numbers
 from typing import Any
 
 import keras
@@ -52,6 +54,24 @@ def batch_shape_of(data: Any, batch_size: int | None = None) -> Any:
         ]
     shapes = [tuple(shape) for shape in shapes]
     return shapes[0] if len(shapes) == 1 else shapes
+
+
+def checked_limit(limit: Any) -> float | None:
+    """Returns a memory limit as a plain number.
+
+    Raises:
+        ValueError: If it is neither `None` nor a positive, finite number.
+    """
+    if limit is None:
+        return None
+    # A tensor or a text is no number, and a truth value is a mistake.
+    is_number = isinstance(limit, numbers.Real) and not isinstance(limit, bool)
+    if not is_number or not 0 < limit < math.inf:
+        raise ValueError(
+            "`memory_limit` is expected to be `None` or a positive, finite "
+            f"number of bytes. Received: memory_limit={limit!r}"
+        )
+    return float(limit)
 
 
 def check_capacity(

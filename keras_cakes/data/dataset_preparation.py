@@ -25,7 +25,7 @@ from keras_cakes.data.prepared import MANIFEST
 from keras_cakes.data.prepared import VERSION
 from keras_cakes.data.prepared import PreparedDataset
 from keras_cakes.data.prepared import open_prepared
-from keras_cakes.data.prepared import read_json
+from keras_cakes.data.prepared import read_record
 from keras_cakes.data.scans import read_grid
 from keras_cakes.data.volumes import Case
 from keras_cakes.files import is_temporary
@@ -223,7 +223,7 @@ def _is_done(case: Case, folder: Path) -> bool:
     path = folder / CASES / case.name
     if not (path / CASE).is_file():
         return False
-    record = read_json(path / CASE)
+    record = read_record(path)
     if record["sources"] == source_record(case):
         return True
     (folder / MANIFEST).unlink(missing_ok=True)

@@ -109,7 +109,7 @@ def test_fit_refuses_what_does_not_fit(supernet):
         assert text in str(error.value)
     for weight, kept in zip(supernet.weights, before, strict=True):
         np.testing.assert_array_equal(weight, kept)
-    supernet.memory_limit = float("inf")
+    supernet.memory_limit = 2**60
     supernet.fit(*DATA, batch_size=1, verbose=0)
     assert int(supernet.optimizer.iterations) == 2
 
@@ -126,3 +126,25 @@ def test_fit_is_silent_where_the_memory_is_not_known(
     monkeypatch.setattr(capacity, "is_on_cpu", lambda: False)
     supernet.fit(*DATA, verbose=2)
     assert caplog.messages[0].endswith(").")
+
+
+def test_a_memory_limit_is_saved(supernet, tmp_path):
+    supernet.memory_limit = np.int64(5 * GIB)
+    supernet.save(tmp_path / "supernet.keras")
+    restored = keras.saving.load_model(tmp_path / "supernet.keras")
+    assert restored.memory_limit == 5 * GIB
+    config = supernet.get_config()
+    assert type(supernet).from_config(config).memory_limit == 5 * GIB
+    # As files of earlier versions have it.
+    config = supernet.get_config()
+    del config["memory_limit"]
+    assert type(supernet).from_config(config).memory_limit is None
+
+
+@pytest.mark.parametrize(
+    "limit", [0, -1, float("nan"), float("inf"), "1", True, [1]]
+)
+def test_a_memory_limit_is_a_number_of_bytes(supernet, limit):
+    with pytest.raises(ValueError, match="`memory_limit` is expected to be `N"):
+        supernet.memory_limit = limit
+    assert supernet.memory_limit is None

@@ -20,6 +20,9 @@ from keras_cakes.files import write_text
 
 # Of a frame in a shard: where it begins, its bytes, and their CRC-32.
 INDEX = np.dtype([("offset", "<u8"), ("bytes", "<u4"), ("crc", "<u4")])
+# What a note says of a shard, and of each of its clips.
+_NOTE = ("bytes", "sha256", "clips", "skipped", "fingerprints")
+_CLIPS = ("name", "label", "frames", "height", "width")
 # Bytes of TFRecord before and behind each record.
 _BEFORE, _BEHIND = 12, 4
 
@@ -58,8 +61,11 @@ class Shard:
         if not self.note.is_file():
             return False
         note = read_json(self.note)
+        if not isinstance(note, dict) or not note.keys() >= set(_NOTE):
+            return False
         return (
-            self.records.is_file()
+            note["clips"].keys() == set(_CLIPS)
+            and self.records.is_file()
             and self.records.stat().st_size == note["bytes"]
             and (on_error == "skip" or not note["skipped"])
             and note["fingerprints"]
@@ -88,9 +94,7 @@ class Shard:
         import tensorflow as tf
 
         self.note.unlink(missing_ok=True)
-        held: dict[str, list[Any]] = {
-            key: [] for key in ("name", "label", "frames", "height", "width")
-        }
+        held: dict[str, list[Any]] = {key: [] for key in _CLIPS}
         skipped: dict[str, str] = {}
         fingerprints: dict[str, str] = {}
         parts = [np.empty(0, INDEX)]
