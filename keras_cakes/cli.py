@@ -1,8 +1,11 @@
 """The command `keras-cakes`."""
 
 import argparse
+import contextlib
+import logging
 import re
 import sys
+from collections.abc import Iterator
 from collections.abc import Sequence
 
 from keras_cakes import __version__
@@ -12,36 +15,78 @@ from keras_cakes.runs import RunError
 from keras_cakes.segment_command import add_segment
 from keras_cakes.video_command import add_video
 
+# Errors that the input, the disk, the memory or a missing package causes.
+_FORESEEN = (
+    ImportError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RunError,
+    ValueError,
+)
+# TensorFlow tells an error of a Python function as text: its type, its
+# message and the traceback.
+_TOLD = re.compile(r"\b\w*Error: (.+?)(?=\n\s*Traceback |\Z)", re.DOTALL)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code.
 
-    0 for success, 1 if `tables` misses a known count, 2 for an error of the
-    input or the disk (one line on standard error), 130 when interrupted from
-    the keyboard.
+    0 for success, 1 if `tables` misses a known count, 2 for an error that was
+    foreseen (one line on standard error; `--debug` shows the traceback), 130
+    when interrupted from the keyboard. Messages that the package logs go to
+    standard error.
     """
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options) or 0
+        with _shown_logs():
+            return options.run(options) or 0
     except KeyboardInterrupt:
         print(
             "\nkeras-cakes: stopped; the same command goes on from here.",
             file=sys.stderr,
         )
         return 130
-    except (OSError, RunError, ValueError) as error:
-        if options.debug:
-            raise
-        print(f"keras-cakes: error: {error}", file=sys.stderr)
-        return 2
     except Exception as error:
-        # Data that cannot be read stop a graph with an error of TensorFlow,
-        # whose text holds ours.
-        found = re.search(r"DataError: (.+)", str(error))
-        if options.debug or not found:
+        message = _message(error)
+        if options.debug or message is None:
             raise
-        print(f"keras-cakes: error: {found.group(1)}", file=sys.stderr)
+        print(f"keras-cakes: error: {message}", file=sys.stderr)
         return 2
+
+
+@contextlib.contextmanager
+def _shown_logs() -> Iterator[None]:
+    """Shows messages of the package, from `INFO` on, for a while."""
+    logger = logging.getLogger("keras_cakes")
+    level = logger.level
+    handler = logging.StreamHandler(sys.stderr)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+def _message(error: Exception) -> str | None:
+    """Describes an error that was foreseen in one line; `None` for others."""
+    text = str(error)
+    if type(error).__module__.startswith("tensorflow."):
+        found = _TOLD.search(text)
+        if found:
+            text = found[1]
+        elif type(error).__name__ == "ResourceExhaustedError":
+            text = f"more memory is expected. Received: {text}"
+        else:
+            return None
+    elif isinstance(error, KeyError):
+        text = f"the key {text} is expected. Received: no such key"
+    elif not isinstance(error, _FORESEEN) and "Received: " not in text:
+        return None
+    return " ".join(text.split()) or type(error).__name__
 
 
 def _parser() -> argparse.ArgumentParser:

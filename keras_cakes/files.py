@@ -1,22 +1,73 @@
-"""Small files that are whole or not there."""
+"""Files that are whole or not there."""
 
 import contextlib
+import errno
 import os
+import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
+
+# What `atomic` has not put in its place yet.
+_TEMPORARY = re.compile(r"\.\d+\..+")
+# Of file systems that cannot flush a folder.
+_CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP)
+
+
+@contextlib.contextmanager
+def atomic(path: "str | os.PathLike[str]") -> Iterator[Path]:
+    """Lets a block write a file or a folder that appears whole.
+
+    A reader finds the old file or the new one, never a part of it, also
+    after the machine has lost its power. If the block fails, nothing is left
+    of the attempt.
+
+    Args:
+        path: The file or folder; its parent has to be there. A folder
+            replaces no other.
+
+    Yields:
+        A path beside it, of the same ending, for the block to write.
+
+    Examples:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "values.txt"
+        >>> with atomic(file) as temporary:
+        ...     _ = temporary.write_text("1 2 3")
+        >>> file.read_text()
+        '1 2 3'
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield temporary
+        put(temporary, path)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def put(temporary: Path, path: Path) -> None:
+    """Gives a complete file or folder its name, once the disk holds it."""
+    for inner in temporary.rglob("*"):
+        _flush(inner)
+    _flush(temporary)
+    os.replace(temporary, path)
+    # The name is an entry of the folder, which the disk has to hold as well.
+    _flush(path.parent)
+
+
+def is_temporary(name: str) -> bool:
+    """Tells names that `atomic` gives to files in work."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def write_text(path: "str | os.PathLike[str]", text: str) -> None:
     """Writes a text file; a reader finds the old one or the new one."""
-    temporary = f"{os.fspath(path)}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def read_text(path: "str | os.PathLike[str]", most_bytes: int) -> str:
@@ -50,3 +101,14 @@ def locked(path: "str | os.PathLike[str]") -> Iterator[None]:
     with open(path, "w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
+
+
+def _flush(path: Path) -> None:
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if not (path.is_dir() and error.errno in _CANNOT_FLUSH):
+            raise
+    finally:
+        os.close(number)

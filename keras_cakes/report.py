@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from keras_cakes import plotting
 from keras_cakes.configuration import Configuration
+from keras_cakes.runs import read_json
 from keras_cakes.runs import read_table
 from keras_cakes.runs import write_atomic
 from keras_cakes.runs import write_table
@@ -20,6 +20,11 @@ from keras_cakes.search_run import SearchRun
 from keras_cakes.search_run import searches_behind
 from keras_cakes.settings import PRIORITIES
 
+# What `cost.json` of a network says.
+_COST = (
+    *("params", "macs", "replaced_params_share", "replaced_macs_share"),
+    *("median_ms", "min_ms", "max_ms"),
+)
 _EXPLANATIONS = {
     "3d": "all 3x3x3",
     "2d": "all 1x3x3",
@@ -96,7 +101,7 @@ def write_report(run: SearchRun, contents: Contents) -> Path:
 
 def _cost_row(run: SearchRun, variant: str) -> dict[str, Any]:
     folder = run.folder / "networks" / variant
-    cost = json.loads((folder / "cost.json").read_text(encoding="utf-8"))
+    cost = read_json(folder / "cost.json", _COST)
     return {
         "name": variant,
         **{key: cost[key] for key in ("params", "macs")},
@@ -110,9 +115,7 @@ def _cost_row(run: SearchRun, variant: str) -> dict[str, Any]:
 
 
 def _versions(run: SearchRun) -> str:
-    versions = json.loads(
-        (run.folder / "versions.json").read_text(encoding="utf-8")
-    )
+    versions = read_json(run.folder / "versions.json")
     return (
         "Every network was trained from scratch in the same way.\n\n"
         "Made with "
@@ -165,7 +168,9 @@ def _search_section(
     contents: Contents,
 ) -> str:
     folder = run.folder / "search" / priority
-    weights = read_table(folder / "path_weights.csv")
+    weights = read_table(
+        folder / "path_weights.csv", ("weight", "draws", "sub_kernel")
+    )
     values = np.array([float(row["weight"]) for row in weights])
     draws = np.array([int(row["draws"]) for row in weights])
     configuration = Configuration.load(folder / "configuration.json")
@@ -217,7 +222,11 @@ def _write_figures(
         _save(run, name, plotting.plot_composition(configuration))
         name = f"path_weights_{priority}.png"
         figures[name] = f"Path weights of the {priority}-priority search"
-        weights = _grouped(read_table(folder / "path_weights.csv"))
+        weights = _grouped(
+            read_table(
+                folder / "path_weights.csv", ("layer", "sub_kernel", "weight")
+            )
+        )
         _save(run, name, plotting.plot_path_weights(weights))
     figures["training.png"] = "Training loss of the networks"
     _save(run, "training.png", plotting.plot_history(_histories(run)))
@@ -248,7 +257,9 @@ def _grouped(rows: list[dict[str, str]]) -> dict[str, Any]:
 def _histories(run: SearchRun) -> dict[str, Any]:
     histories = {}
     for variant in run.variants:
-        rows = read_table(run.folder / "networks" / variant / "history.csv")
+        rows = read_table(
+            run.folder / "networks" / variant / "history.csv", ("step", "loss")
+        )
         histories[variant] = {
             column: [float(row[column]) for row in rows]
             for column in ("step", "loss")

@@ -7,7 +7,6 @@ import io
 import json
 import os
 import platform
-import re
 import shutil
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -17,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from keras_cakes import __version__
+from keras_cakes.files import atomic
+from keras_cakes.files import is_temporary
 from keras_cakes.files import locked
 
-# A file that `write_atomic` has not put in its place yet.
-_TEMPORARY = re.compile(r"\.\d+\..+")
 # What a folder holds before the first step has left anything.
 _OWN_FILES = ("settings.json", "versions.json", ".lock")
 
@@ -42,20 +41,15 @@ def write_atomic(path: Path, writer: Callable[[Path], None]) -> None:
         RunError: If the file cannot be written, for example because the
             disk is full. Nothing is left of the attempt.
     """
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        writer(temporary)
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with atomic(path) as temporary:
+            writer(temporary)
     except OSError as error:
         raise RunError(
             f"{path}: could not be written. Expected: a writable disk with "
             f"room. Received: {error} ({_free(path)} free)"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _free(path: Path) -> str:
@@ -88,10 +82,52 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_text(path, text.getvalue())
 
 
-def read_table(path: Path) -> list[dict[str, str]]:
-    """Reads the rows of a CSV file."""
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+def read_table(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Reads the rows of a CSV file.
+
+    Args:
+        path: The file.
+        columns: Names of columns that it is expected to have.
+
+    Raises:
+        RunError: If the file is no CSV, or lacks a column or a value.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, strict=True)
+            rows = list(reader)
+        missing = sorted(set(columns) - set(reader.fieldnames or ()))
+        if missing:
+            raise ValueError(f"a table without the columns {missing}")
+        if any(None in row.values() for row in rows):
+            raise ValueError("a line with too few values")
+    except (OSError, ValueError, csv.Error) as error:
+        raise RunError(
+            f"{path}: a table of a run is expected. Received: {error}"
+        ) from None
+    return rows
+
+
+def read_json(path: Path, keys: Sequence[str] = ()) -> Any:
+    """Reads a JSON file of a run.
+
+    Args:
+        path: The file.
+        keys: Names that it is expected to map.
+
+    Raises:
+        RunError: If the file is no JSON, or lacks a key.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        missing = [key for key in keys if key not in document]
+        if missing:
+            raise ValueError(f"JSON without {missing}")
+    except (OSError, RecursionError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{path}: a JSON file of a run is expected. Received: {error}"
+        ) from None
+    return document
 
 
 class RunFolder:
@@ -160,7 +196,7 @@ class RunFolder:
                 ) from None
             # What a killed process was writing; nobody else is here.
             for path in self.path.rglob(".*"):
-                if _TEMPORARY.fullmatch(path.name):
+                if is_temporary(path.name):
                     path.unlink(missing_ok=True)
             yield
 
@@ -169,7 +205,7 @@ def _contents(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
     names = (path.name for path in folder.iterdir())
-    return sorted(n for n in names if not _TEMPORARY.fullmatch(n))
+    return sorted(n for n in names if not is_temporary(n))
 
 
 def _versions() -> dict[str, str]:

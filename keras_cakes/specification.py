@@ -81,9 +81,10 @@ class SearchSpecification:
         if isinstance(self.cost, Mapping):
             missing = [str(k) for k in kernels if str(k) not in self.cost]
             if missing or not all(c > 0 for c in self.cost.values()):
+                without = f", without {missing}" if missing else ""
                 raise ValueError(
                     "`cost` is expected to give each sub-kernel a positive "
-                    f"number. Received: cost={self.cost}, without {missing}"
+                    f"number. Received: cost={self.cost}{without}"
                 )
             costs = [float(self.cost[str(kernel)]) for kernel in kernels]
         elif self.cost in ("params", "macs"):

@@ -1,7 +1,8 @@
 """The vocabulary of CAKES: sub-kernels, kernel sets and their one order.
 
-Everything here is plain Python; no framework is imported, so that a
-configuration can be read and checked anywhere.
+The modules of sub-kernels, assignments and configurations import nothing but
+the standard library and one another. Importing them as a part of `keras_cakes`
+imports the whole package, and Keras with it.
 
 Reference:
 

@@ -1,5 +1,6 @@
 """The supernet: a model that trains candidates and their path weights."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,10 +9,14 @@ from keras import ops
 
 from keras_cakes.cost.capacity import batch_shape_of
 from keras_cakes.cost.capacity import check_capacity
+from keras_cakes.cost.capacity import checked_limit
 from keras_cakes.cost.capacity import free_memory
 from keras_cakes.cost.memory import estimate_memory
 from keras_cakes.layers.cakes_search_conv3d import DRAWS
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
+from keras_cakes.layers.paths import draw_channels
+
+logger = logging.getLogger(__name__)
 
 
 @keras.saving.register_keras_serializable(package="keras_cakes")
@@ -34,10 +39,9 @@ class Supernet(keras.Model):
       table also `expected_latency`, in milliseconds.
 
     The training step needs Keras' TensorFlow backend. Before the first one
-    `fit` states the memory that it will take (`estimate_memory`), and
-    refuses with a `MemoryError` what is above `memory_limit`: an attribute,
-    in bytes; by default what is free on the machine, where that and the size
-    of a batch are known.
+    `fit` logs the memory that it will take (`estimate_memory`), and
+    refuses with a `MemoryError` what is above `memory_limit`, where that and
+    the size of a batch are known.
 
     Args:
         network: A functional model with `CakesSearchConv3D` layers.
@@ -49,6 +53,8 @@ class Supernet(keras.Model):
             `latency`, of one channel of each candidate in the derived
             network.
         fixed_cost: The same of everything that is not searched.
+        memory_limit: Bytes that a training step may take; `None` for what is
+            free on the machine.
 
     Examples:
         >>> import keras_cakes as kc
@@ -64,6 +70,7 @@ class Supernet(keras.Model):
         seed: int = 0,
         channel_costs: Mapping[str, Mapping[str, list[float]]] | None = None,
         fixed_cost: Mapping[str, float] | None = None,
+        memory_limit: float | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -92,7 +99,7 @@ class Supernet(keras.Model):
                 "for balanced draws; they would run short of channels. "
                 f"Received: draw={draw!r} with layers {unfit}"
             )
-        self.memory_limit: float | None = None
+        self.memory_limit = memory_limit
         self.path_seed = keras.random.SeedGenerator(seed)
         self.penalty_tracker = keras.metrics.Mean(name="penalty")
         self.built = True
@@ -121,6 +128,15 @@ class Supernet(keras.Model):
         """`inputs` as the network structures them."""
         return self.network.input
 
+    @property
+    def memory_limit(self) -> float | None:
+        """Bytes that a training step may take; `None` for what is free."""
+        return self._memory_limit
+
+    @memory_limit.setter
+    def memory_limit(self, limit: float | None) -> None:
+        self._memory_limit = checked_limit(limit)
+
     def call(self, inputs, training=None):
         return self.network(inputs, training=training)
 
@@ -135,7 +151,7 @@ class Supernet(keras.Model):
             of each channel's candidate in `layer.kernel_set`.
         """
         path = {
-            layer.name: _draw(
+            layer.name: draw_channels(
                 layer.filters,
                 len(layer.kernel_set),
                 self.draw == "balanced",
@@ -149,6 +165,11 @@ class Supernet(keras.Model):
     def assign_path(self, path: Mapping[str, Any]) -> None:
         """Makes `path` the one that training runs, for example a record."""
         for layer in self.search_layers:
+            if layer.name not in path:
+                raise ValueError(
+                    "`path` is expected to name every search layer. "
+                    f"Received: path of {list(path)}, without {layer.name!r}"
+                )
             layer.assign_path(path[layer.name])
 
     @property
@@ -211,7 +232,7 @@ class Supernet(keras.Model):
                 batch_shape,
             )
             if verbose:
-                print(statement)
+                logger.info(statement)
         return super().fit(x, y, batch_size, epochs, verbose, **kwargs)
 
     def train_step(self, data):
@@ -267,6 +288,7 @@ class Supernet(keras.Model):
             "seed": self.seed,
             "channel_costs": self.channel_costs,
             "fixed_cost": self.fixed_cost,
+            "memory_limit": self.memory_limit,
         }
 
     @classmethod
@@ -276,13 +298,3 @@ class Supernet(keras.Model):
             config["network"], custom_objects=custom_objects
         )
         return cls(**config)
-
-
-def _draw(filters: int, candidates: int, balanced: bool, seed: Any) -> Any:
-    if not balanced:
-        return keras.random.randint((filters,), 0, candidates, seed=seed)
-    # The offset decides which candidates serve one channel more, so that
-    # every candidate is drawn equally often in the long run.
-    offset = keras.random.randint((), 0, candidates, seed=seed)
-    order = (ops.arange(filters, dtype="int32") + offset) % candidates
-    return keras.random.shuffle(order, seed=seed)

@@ -12,6 +12,7 @@ from keras_cakes.losses import DiceCrossEntropy
 from keras_cakes.metrics import DiceScore
 from keras_cakes.optimizers import DecayedSGD
 from keras_cakes.runs import RunError
+from keras_cakes.runs import read_json
 from keras_cakes.runs import read_table
 from keras_cakes.runs import write_atomic
 from keras_cakes.runs import write_json
@@ -199,7 +200,11 @@ class Recorder(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         # A history may be one epoch ahead of the checkpoint it belongs to.
         done = int(self.model.optimizer.iterations)
-        rows = read_table(self.history) if self.history.is_file() else []
+        rows = (
+            read_table(self.history, ("step",))
+            if self.history.is_file()
+            else []
+        )
         self.rows = [row for row in rows if int(row["step"]) <= done]
 
     def on_epoch_end(self, epoch, logs=None):
@@ -233,7 +238,7 @@ def _save_seeds(model: keras.Model, file: Path, step: int) -> None:
     The checkpoint that follows may not be written any more, and then
     training goes on from the one before.
     """
-    known = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    known = read_json(file) if file.is_file() else {}
     kept = dict(list(known.items())[-1:])
     states = [state.numpy().tolist() for state in _seed_states(model)]
     write_json(file, {**kept, str(step): states})

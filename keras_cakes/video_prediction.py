@@ -1,7 +1,6 @@
 """Classes of new clips by a network of a finished run."""
 
 import dataclasses
-import json
 import os
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from keras_cakes.data.video import VideoClips
 from keras_cakes.data.video import probe_video
 from keras_cakes.data.video.frame_folders import count_frames
 from keras_cakes.evaluation import predict_clips
+from keras_cakes.runs import read_json
 from keras_cakes.search_run import load_network
 from keras_cakes.settings import read_settings
 from keras_cakes.video import views_of
@@ -40,7 +40,7 @@ def predict_clip(
     network = load_network(folder, variant)
     settings = read_settings(VideoSettings, folder / "settings.json")
     names = folder / "networks" / variant / "classes.json"
-    classes = tuple(json.loads(names.read_text(encoding="utf-8")))
+    classes = tuple(read_json(names))
     dataset = ClipDataset(clip.name, (), classes)
     frames = (
         count_frames(clip, dataset.template, dataset.first_frame)

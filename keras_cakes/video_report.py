@@ -68,7 +68,10 @@ def write_video_report(run: VideoRun) -> Path:
 
 
 def _rows(run: VideoRun, variant: str) -> list[dict[str, str]]:
-    return read_table(run.folder / "networks" / variant / "scores.csv")
+    return read_table(
+        run.folder / "networks" / variant / "scores.csv",
+        ("label", "predicted", "mean"),
+    )
 
 
 def _recalls(

@@ -30,7 +30,8 @@ def prepare(
     data = folder / TASK
     if not data.is_dir():
         archive = folder / f"{TASK}.tar"
-        download(url, archive, sha256=sha256, md5=md5)
+        found = download(url, archive, sha256=sha256, md5=md5)
+        print(f"{archive}: sha256={found}")
         unpack(archive, data, root=TASK)
         print(f"{archive} is no longer needed.")
     dataset = read_msd(data)

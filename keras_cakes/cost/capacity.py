@@ -1,32 +1,25 @@
 """Whether a training step fits into the memory that is free."""
 
-from pathlib import Path
+import math
+import numbers
 from typing import Any
 
 import keras
-import psutil
 
 from keras_cakes.cost.memory import Memory
 from keras_cakes.layers.channels import is_on_cpu
-
-_GROUPS = Path("/sys/fs/cgroup")
+from keras_cakes.machine import available_memory
 
 
 def free_memory() -> int | None:
     """Bytes that a training step may take; `None` if they are not known.
 
-    On a CPU the machine's available memory, or what the limit of a container
-    leaves of it. TensorFlow does not tell an accelerator's.
+    On a CPU this is `available_memory`. TensorFlow does not tell the free
+    memory of an accelerator.
     """
     if not is_on_cpu():
         return None
-    free = int(psutil.virtual_memory().available)
-    try:
-        limit = (_GROUPS / "memory.max").read_text(encoding="ascii").strip()
-        used = (_GROUPS / "memory.current").read_text(encoding="ascii")
-    except OSError:
-        return free
-    return free if limit == "max" else min(free, int(limit) - int(used))
+    return available_memory()
 
 
 def batch_shape_of(data: Any, batch_size: int | None = None) -> Any:
@@ -61,6 +54,24 @@ def batch_shape_of(data: Any, batch_size: int | None = None) -> Any:
         ]
     shapes = [tuple(shape) for shape in shapes]
     return shapes[0] if len(shapes) == 1 else shapes
+
+
+def checked_limit(limit: Any) -> float | None:
+    """Returns a memory limit as a plain number.
+
+    Raises:
+        ValueError: If it is neither `None` nor a positive, finite number.
+    """
+    if limit is None:
+        return None
+    # A tensor or a text is no number, and a truth value is a mistake.
+    is_number = isinstance(limit, numbers.Real) and not isinstance(limit, bool)
+    if not is_number or not 0 < limit < math.inf:
+        raise ValueError(
+            "`memory_limit` is expected to be `None` or a positive, finite "
+            f"number of bytes. Received: memory_limit={limit!r}"
+        )
+    return float(limit)
 
 
 def check_capacity(

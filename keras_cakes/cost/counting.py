@@ -196,9 +196,12 @@ def _chosen(layer: Any, path: Any) -> Any:
             keras.ops.argmax(layer.path_weights, axis=0)
         )
     if not isinstance(path, Mapping) or layer.name not in path:
+        without = (
+            f", without {layer.name!r}" if isinstance(path, Mapping) else ""
+        )
         raise ValueError(
             "`path` is expected to be 'argmax' or a mapping with every "
-            f"search layer. Received: path={path!r} without {layer.name!r}"
+            f"search layer. Received: path={path!r}{without}"
         )
     return path[layer.name]
 

@@ -140,10 +140,18 @@ class LatencyTable:
         is_known = saved > 0 and expected > 0.02 * plain_ms
         return plain_ms, saved / expected if is_known else 1.0
 
+    def _layer(self, name: str) -> Any:
+        if name not in self._layers:
+            raise ValueError(
+                "`name` is expected to be that of a layer of the table, one "
+                f"of {list(self._layers)}. Received: name={name!r}"
+            )
+        return self._layers[name]
+
     def sizes(self, name: str) -> tuple[SubKernel, ...]:
         """The sub-kernels of a layer, in canonical order."""
         return resolve_kernel_set(
-            self.kernel_set, self._layers[name].kernel_size
+            self.kernel_set, self._layer(name).kernel_size
         )
 
     def channel_ms(self, name: str) -> list[float]:
@@ -151,7 +159,7 @@ class LatencyTable:
 
         The share of a channel in a layer made of that sub-kernel alone.
         """
-        filters = self._layers[name].filters
+        filters = self._layer(name).filters
         return [
             self.scale
             * max(self._pieces.box_ms(name, size, filters), 1e-6)
@@ -172,7 +180,7 @@ class LatencyTable:
             name: Name of the layer.
             sub_kernels: Anything that `CakesConv3D` takes.
         """
-        layer = self._layers[name]
+        layer = self._layer(name)
         assignment = Assignment.resolve(
             sub_kernels, layer.filters, layer.kernel_size
         )

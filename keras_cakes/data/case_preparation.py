@@ -2,8 +2,6 @@
 
 import json
 import math
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from keras_cakes.data.prepared import grid_record
 from keras_cakes.data.scans import Scan
 from keras_cakes.data.volumes import Case
 from keras_cakes.data.volumes import read_case
+from keras_cakes.files import atomic
 
 # A random draw needs no more voxels of a class than these.
 _MOST_FOREGROUND = 20_000
@@ -177,31 +176,21 @@ def _foreground(
 def _write(
     folder: Path, arrays: dict[str, np.ndarray], record: dict[str, Any]
 ) -> None:
-    temporary = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
     try:
-        files = {}
-        for name, array in arrays.items():
-            path = temporary / name
-            with open(path, "wb") as file:
-                np.save(file, array, allow_pickle=False)
-                file.flush()
-                os.fsync(file.fileno())
-            files[name] = {
-                "bytes": path.stat().st_size,
-                "sha256": checksum(path),
-            }
-        with open(temporary / CASE, "w", encoding="utf-8") as text:
-            json.dump({**record, "files": files}, text, indent=1)
-            text.flush()
-            os.fsync(text.fileno())
-        # Appears at once, with everything in it.
-        os.rename(temporary, folder)
+        with atomic(folder) as temporary:
+            temporary.mkdir(parents=True)
+            files = {}
+            for name, array in arrays.items():
+                path = temporary / name
+                np.save(path, array, allow_pickle=False)
+                files[name] = {
+                    "bytes": path.stat().st_size,
+                    "sha256": checksum(path),
+                }
+            text = json.dumps({**record, "files": files}, indent=1)
+            (temporary / CASE).write_text(text, encoding="utf-8")
     except OSError as error:
         raise DataError(
             f"{folder}: could not be written. Expected: a writable disk with "
             f"room. Received: {error}"
         ) from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

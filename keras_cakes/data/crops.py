@@ -135,6 +135,11 @@ class Crops:
         return images, labels
 
 
+def _without_label(names: Sequence[str], held: str) -> str:
+    """Names volumes without a label, where there are any."""
+    return f"{held}, without label: {list(names[:5])}" if names else held
+
+
 def memory_sources(volumes: Sequence[Volume]) -> list[Source]:
     """Volumes in memory.
 
@@ -145,8 +150,10 @@ def memory_sources(volumes: Sequence[Volume]) -> list[Source]:
     if not volumes or any(volume.label is None for volume in volumes):
         raise ValueError(
             "`volumes` is expected to hold labelled volumes. Received: "
-            f"{len(volumes)} volumes, without label: "
-            f"{[v.name for v in volumes if v.label is None][:5]}"
+            + _without_label(
+                [v.name for v in volumes if v.label is None],
+                f"{len(volumes)} volumes",
+            )
         )
     sources = []
     for volume in volumes:
@@ -181,8 +188,10 @@ def prepared_sources(prepared: PreparedDataset) -> list[Source]:
     if not cases or len(sources) < len(cases):
         raise ValueError(
             "`volumes` is expected to hold labelled cases. Received: "
-            f"{len(cases)} prepared cases, without label: "
-            f"{[c.name for c in cases if c.label is None][:5]}"
+            + _without_label(
+                [c.name for c in cases if c.label is None],
+                f"{len(cases)} prepared cases",
+            )
         )
     return sources
 

@@ -25,9 +25,10 @@ from keras_cakes.data.prepared import MANIFEST
 from keras_cakes.data.prepared import VERSION
 from keras_cakes.data.prepared import PreparedDataset
 from keras_cakes.data.prepared import open_prepared
-from keras_cakes.data.prepared import read_json
+from keras_cakes.data.prepared import read_record
 from keras_cakes.data.scans import read_grid
 from keras_cakes.data.volumes import Case
+from keras_cakes.files import is_temporary
 from keras_cakes.files import locked
 from keras_cakes.files import write_text
 
@@ -59,7 +60,7 @@ def prepare(
         workers: Cases at a time; by default one for each core, four at most.
         on_error: `"raise"` stops at the first case that is not what it
             should be; `"skip"` goes on without it, logs it and lists it.
-        verbose: Whether to state what is needed and show the progress.
+        verbose: Whether to log what is needed and show the progress.
 
     Returns:
         The prepared data set, as `open_prepared` opens it later.
@@ -113,10 +114,11 @@ def prepare(
                 "another process works in this folder"
             ) from None
         # What a killed process was writing.
-        for part in (folder / CASES).glob(".*.part"):
-            shutil.rmtree(part, ignore_errors=True)
-        for name in (_SETTINGS, MANIFEST):
-            for part in folder.glob(f"{name}.*.tmp"):
+        for part in (folder / CASES).glob(".*"):
+            if is_temporary(part.name):
+                shutil.rmtree(part)
+        for part in folder.glob(".*"):
+            if is_temporary(part.name):
                 part.unlink()
         _own(folder, dataset, preparation)
         waiting = [
@@ -154,8 +156,7 @@ def _claim(folder: Path) -> None:
     if folder.exists() and not (folder / _SETTINGS).is_file():
         # A process that was killed may have left no more than these.
         ours = folder.is_dir() and all(
-            name == _LOCK or name.startswith(_SETTINGS)
-            for name in os.listdir(folder)
+            name == _LOCK or is_temporary(name) for name in os.listdir(folder)
         )
         if not ours:
             raise DataError(
@@ -222,12 +223,12 @@ def _is_done(case: Case, folder: Path) -> bool:
     path = folder / CASES / case.name
     if not (path / CASE).is_file():
         return False
-    record = read_json(path / CASE)
+    record = read_record(path)
     if record["sources"] == source_record(case):
         return True
     (folder / MANIFEST).unlink(missing_ok=True)
     # Out of sight at once; removing a folder takes many steps.
-    gone = path.with_name(f".{case.name}.part")
+    gone = path.with_name(f".{os.getpid()}.{case.name}")
     os.rename(path, gone)
     shutil.rmtree(gone)
     return False

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -23,6 +24,8 @@ from keras_cakes.files import locked
 _BLOCK = 1 << 20
 _MOST_WAIT = 60.0
 _DIGITS = {"sha256": 64, "md5": 32}
+
+logger = logging.getLogger(__name__)
 
 
 def download(
@@ -55,7 +58,7 @@ def download(
         timeout: Seconds that the server may stay silent.
         wait: Seconds before the second attempt; doubled before each further
             one, up to a minute.
-        verbose: Whether to show the progress and state the checksum.
+        verbose: Whether to show the progress and log the checksum.
 
     Returns:
         The SHA-256 of the file.
@@ -114,7 +117,12 @@ def download(
             )
         part.finish(path)
     if verbose:
-        print(f"{path}: {path.stat().st_size} bytes, sha256={found['sha256']}")
+        logger.info(
+            "%s: %s bytes, sha256=%s",
+            path,
+            path.stat().st_size,
+            found["sha256"],
+        )
     return found["sha256"]
 
 

@@ -12,11 +12,10 @@ import numpy as np
 from keras_cakes.data.errors import DataError
 from keras_cakes.data.msd import VolumeDataset
 from keras_cakes.data.preparation import Preparation
-from keras_cakes.data.prepared import CASE
 from keras_cakes.data.prepared import CASES
 from keras_cakes.data.prepared import MANIFEST
 from keras_cakes.data.prepared import VERSION
-from keras_cakes.data.prepared import read_json
+from keras_cakes.data.prepared import read_record
 from keras_cakes.files import write_text
 
 
@@ -43,7 +42,7 @@ def write_manifest(
             f"{folder}: at least one case that can be prepared is expected. "
             f"Received: {skipped}"
         )
-    records = {name: read_json(folder / CASES / name / CASE) for name in names}
+    records = {name: read_record(folder / CASES / name) for name in names}
     settings = preparation.settings()
     document = {
         "version": VERSION,

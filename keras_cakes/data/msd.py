@@ -167,10 +167,16 @@ def read_fold(
         validation = {str(i): set(ordered[i::5]) for i in range(5)}
     chosen = validation.get(str(fold))
     if not chosen or chosen - names or chosen == names:
+        unknown = sorted(map(str, (chosen or set()) - names))[:5]
+        if chosen is None:
+            found = "no such fold"
+        elif unknown:
+            found = f"unknown cases {unknown}"
+        else:
+            found = f"{len(chosen)} of {len(names)} cases for validation"
         raise DataError(
             f"{path}: a fold of {sorted(validation)} with known cases on "
-            f"both sides is expected. Received: fold={fold}, unknown cases "
-            f"{sorted(map(str, (chosen or set()) - names))[:5]}"
+            f"both sides is expected. Received: fold={fold}, {found}"
         )
     return (
         tuple(case for case in dataset.cases if case.name not in chosen),

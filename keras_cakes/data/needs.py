@@ -1,5 +1,6 @@
 """What a preparation takes of memory and disk, told before it starts."""
 
+import logging
 import math
 import shutil
 from collections.abc import Sequence
@@ -7,10 +8,13 @@ from pathlib import Path
 
 from keras_cakes.data.errors import DataError
 from keras_cakes.data.geometry import Grid
+from keras_cakes.machine import available_memory
 
 # Of a case in work: as read and as float32, on its own grid and on the new.
 _COPIES = 2
 _GIB = 2**30
+
+logger = logging.getLogger(__name__)
 
 
 def check_needs(
@@ -25,13 +29,11 @@ def check_needs(
         grids: Grids before and after and the channels of each case.
         folder: Folder that is written to.
         workers: Cases at a time.
-        verbose: Whether to print the statement.
+        verbose: Whether to log the statement.
 
     Raises:
         DataError: If one of them is not there.
     """
-    import psutil
-
     sizes = [
         (math.prod(before.shape), math.prod(after.shape), channels)
         for before, after, channels in grids
@@ -43,7 +45,7 @@ def check_needs(
     memory = _COPIES * sum(largest[:workers])
     disk = sum((4 * channels + 1) * after for _, after, channels in sizes)
     free = shutil.disk_usage(folder).free
-    available = psutil.virtual_memory().available
+    available = available_memory()
     stated = (
         f"{len(grids)} cases to prepare: at most {disk / _GIB:.2f} GiB of disk "
         f"({free / _GIB:.2f} free) and {memory / _GIB:.2f} GiB of memory "
@@ -56,4 +58,4 @@ def check_needs(
             f"both. Received: {stated}"
         )
     if verbose and grids:
-        print(f"{stated}.")
+        logger.info("%s.", stated)

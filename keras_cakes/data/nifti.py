@@ -13,6 +13,7 @@ import numpy as np
 from keras_cakes.data.errors import DataError
 from keras_cakes.data.scans import Scan
 from keras_cakes.data.scans import check_affine
+from keras_cakes.files import atomic
 
 # A header may claim any size. Compressed medical images rarely shrink more
 # than a hundredfold; a claim far beyond the file is damage or an attack.
@@ -59,13 +60,8 @@ def write_nifti(
     """Writes a NIfTI file, whole or not at all; the type of voxels is kept."""
     import nibabel
 
-    path = Path(path)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
+    with atomic(path) as temporary:
         nibabel.Nifti1Image(array, affine).to_filename(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

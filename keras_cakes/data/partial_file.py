@@ -1,11 +1,11 @@
 """What has come of a file that is being downloaded."""
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
 
+from keras_cakes.files import put
 from keras_cakes.files import read_text
 from keras_cakes.files import write_text
 
@@ -81,9 +81,7 @@ class PartialFile:
 
     def finish(self, path: Path) -> None:
         """Gives the file its name, after it has reached the disk."""
-        with open(self.path, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(self.path, path)
+        put(self.path, path)
         self.discard()
 
     def discard(self) -> None:

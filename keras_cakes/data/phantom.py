@@ -16,8 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_cakes.data.nifti import write_nifti
 from keras_cakes.data.volumes import Volume
 from keras_cakes.data.volumes import save_label
+from keras_cakes.files import write_text
 
 PHANTOM_CLASSES = ("background", "rising", "falling")
 
@@ -106,16 +108,14 @@ def write_msd(
         shape: `(depth, height, width)`.
         seed: Integer; the same seed gives the same volumes.
     """
-    import nibabel
-
     folder = Path(folder)
     training = []
     for part in ("imagesTr", "labelsTr"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     for volume in phantom_volumes(cases, shape, seed):
         file = f"{volume.name}.nii.gz"
-        nibabel.Nifti1Image(volume.image[..., 0], volume.affine).to_filename(
-            folder / "imagesTr" / file
+        write_nifti(
+            volume.image[..., 0], volume.affine, folder / "imagesTr" / file
         )
         save_label(volume, volume.label, folder / "labelsTr" / file)
         training.append(
@@ -126,4 +126,4 @@ def write_msd(
         "labels": {str(i): name for i, name in enumerate(PHANTOM_CLASSES)},
         "training": training,
     }
-    (folder / "dataset.json").write_text(json.dumps(document, indent=1))
+    write_text(folder / "dataset.json", json.dumps(document, indent=1))

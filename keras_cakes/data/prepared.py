@@ -22,6 +22,12 @@ MANIFEST = "manifest.json"
 CASE = "case.json"
 CASES = "cases"
 _MOST_BYTES = 1 << 26
+# What `case.json` says, and of a case with a label.
+_RECORD = (
+    *("name", "shape", "original", "full", "grid"),
+    *("mean", "deviation", "sources", "files"),
+)
+_FOREGROUND = ("listed", "voxels", "sum", "squares")
 
 
 class PreparedCase:
@@ -178,7 +184,7 @@ def open_prepared(folder: "str | Path") -> PreparedDataset:
         names = list(document["cases"])
         cases = [
             PreparedCase(
-                folder / CASES / name, read_json(folder / CASES / name / CASE)
+                folder / CASES / name, read_record(folder / CASES / name)
             )
             for name in names
         ]
@@ -194,13 +200,17 @@ def open_prepared(folder: "str | Path") -> PreparedDataset:
             name: tuple(value) if isinstance(value, list) else value
             for name, value in document["preparation"].items()
         }
+        statistics = {
+            name: list(document["statistics"][name])
+            for name in ("mean", "deviation")
+        }
         return PreparedDataset(
             folder,
             tuple(document["classes"]),
             tuple(cases),
             Preparation(**settings),
             dict(document["skipped"]),
-            dict(document["statistics"]),
+            statistics,
         )
     except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
         raise DataError(
@@ -208,6 +218,33 @@ def open_prepared(folder: "str | Path") -> PreparedDataset:
             f"all its cases are expected. Received: {type(error).__name__}: "
             f"{error}"
         ) from None
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Reads what the folder of a prepared case says of it.
+
+    Raises:
+        DataError: If there is no such record, or it lacks an entry.
+    """
+    path = folder / CASE
+    record = read_json(path)
+    try:
+        missing = set(_RECORD) - record.keys()
+        for name in ("original", "full", "grid"):
+            missing |= {"shape", "affine"} - record.get(name, {}).keys()
+        for name, known in record.get("files", {}).items():
+            missing |= {"bytes", "sha256"} - known.keys()
+            if name == "foreground.npy":
+                missing |= set(_FOREGROUND) - record["foreground"].keys()
+    except (AttributeError, KeyError, TypeError):
+        missing = {"a mapping where one belongs"}
+    if missing:
+        raise DataError(
+            f"{path}: the record of a prepared case is expected; delete its "
+            "folder, and `prepare` makes it anew. Received: a record without "
+            f"{sorted(missing)}"
+        )
+    return record
 
 
 def read_json(path: Path) -> Any:

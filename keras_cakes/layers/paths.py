@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from keras import ops
+from keras import random
 
 from keras_cakes.layers.devices import present_device
 from keras_cakes.layers.execution import Geometry
@@ -164,3 +165,16 @@ def check_balance(
 def _share(filters: int, kernel_set: Sequence[SubKernel]) -> int:
     """The most channels that a balanced path gives to a candidate."""
     return -(-filters // len(kernel_set))
+
+
+def draw_channels(
+    filters: int, candidates: int, balanced: bool, seed: Any
+) -> Any:
+    """Draws a candidate for each channel; see `Supernet`."""
+    if not balanced:
+        return random.randint((filters,), 0, candidates, seed=seed)
+    # The offset decides which candidates serve one channel more, so that
+    # every candidate is drawn equally often in the long run.
+    offset = random.randint((), 0, candidates, seed=seed)
+    order = (ops.arange(filters, dtype="int32") + offset) % candidates
+    return random.shuffle(order, seed=seed)

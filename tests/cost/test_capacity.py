@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import keras
 import numpy as np
 import pytest
@@ -14,26 +12,14 @@ GIB = 2**30
 
 
 @pytest.fixture
-def machine(monkeypatch, tmp_path):
-    """A machine with 8 GiB available and no container."""
-    available = SimpleNamespace(available=8 * GIB)
-    monkeypatch.setattr(capacity.psutil, "virtual_memory", lambda: available)
-    monkeypatch.setattr(capacity, "_GROUPS", tmp_path)
+def machine(monkeypatch):
+    """A machine with 8 GiB available and no accelerator."""
+    monkeypatch.setattr(capacity, "available_memory", lambda: 8 * GIB)
     monkeypatch.setattr(capacity, "is_on_cpu", lambda: True)
-    return tmp_path
 
 
 def test_memory_of_the_machine(machine):
     assert free_memory() == 8 * GIB
-
-
-@pytest.mark.parametrize(
-    ("limit", "free"), [("max", 8), (str(5 * GIB), 4), (str(99 * GIB), 8)]
-)
-def test_memory_of_a_container(machine, limit, free):
-    (machine / "memory.max").write_text(f"{limit}\n", encoding="ascii")
-    (machine / "memory.current").write_text(f"{GIB}\n", encoding="ascii")
-    assert free_memory() == free * GIB
 
 
 def test_memory_of_an_accelerator_is_not_known(machine, monkeypatch):
@@ -96,17 +82,17 @@ def supernet():
 DATA = (np.zeros((2, 8, 8, 8, 1), "float32"), np.zeros((2, 8, 8, 8), "int32"))
 
 
-def test_fit_states_the_memory_first(supernet, capsys, machine):
+def test_fit_logs_the_memory_first(supernet, caplog, machine):
+    caplog.set_level("INFO", "keras_cakes")
     supernet.fit(*DATA, verbose=2)
-    stated, epoch = capsys.readouterr().out.splitlines()[:2]
+    stated = caplog.messages[0]
     assert stated.startswith(
         f"A training step of {supernet.name!r} takes about 0.00 GiB (weights "
     )
     assert stated.endswith("; 8.00 GiB are free.")
-    assert epoch.startswith("1/1")
-
+    caplog.clear()
     supernet.fit(*DATA, verbose=0)
-    assert capsys.readouterr().out == ""
+    assert caplog.messages == []
 
 
 def test_fit_refuses_what_does_not_fit(supernet):
@@ -123,19 +109,42 @@ def test_fit_refuses_what_does_not_fit(supernet):
         assert text in str(error.value)
     for weight, kept in zip(supernet.weights, before, strict=True):
         np.testing.assert_array_equal(weight, kept)
-    supernet.memory_limit = float("inf")
+    supernet.memory_limit = 2**60
     supernet.fit(*DATA, batch_size=1, verbose=0)
     assert int(supernet.optimizer.iterations) == 2
 
 
 def test_fit_is_silent_where_the_memory_is_not_known(
-    supernet, capsys, monkeypatch
+    supernet, caplog, monkeypatch
 ):
+    caplog.set_level("INFO", "keras_cakes")
     batches = tf.data.Dataset.from_tensor_slices(DATA).batch(2)
     supernet.memory_limit = 1
     supernet.fit(batches, shuffle=False, verbose=2)
-    assert "training step" not in capsys.readouterr().out
+    assert caplog.messages == []
     supernet.memory_limit = None
     monkeypatch.setattr(capacity, "is_on_cpu", lambda: False)
     supernet.fit(*DATA, verbose=2)
-    assert ")." in capsys.readouterr().out.splitlines()[0]
+    assert caplog.messages[0].endswith(").")
+
+
+def test_a_memory_limit_is_saved(supernet, tmp_path):
+    supernet.memory_limit = np.int64(5 * GIB)
+    supernet.save(tmp_path / "supernet.keras")
+    restored = keras.saving.load_model(tmp_path / "supernet.keras")
+    assert restored.memory_limit == 5 * GIB
+    config = supernet.get_config()
+    assert type(supernet).from_config(config).memory_limit == 5 * GIB
+    # As files of earlier versions have it.
+    config = supernet.get_config()
+    del config["memory_limit"]
+    assert type(supernet).from_config(config).memory_limit is None
+
+
+@pytest.mark.parametrize(
+    "limit", [0, -1, float("nan"), float("inf"), "1", True, [1]]
+)
+def test_a_memory_limit_is_a_number_of_bytes(supernet, limit):
+    with pytest.raises(ValueError, match="`memory_limit` is expected to be `N"):
+        supernet.memory_limit = limit
+    assert supernet.memory_limit is None

@@ -250,7 +250,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "left", [["preparation.json.12.tmp"], ["preparation.json.12.tmp", ".lock"]]
+    "left", [[".12.preparation.json"], [".12.preparation.json", ".lock"]]
 )
 def test_killed_while_it_wrote_its_settings(tmp_path, left):
     dataset = _dataset(tmp_path / "raw", 1)
@@ -259,7 +259,7 @@ def test_killed_while_it_wrote_its_settings(tmp_path, left):
     for name in left:
         (tmp_path / "out" / name).write_text("")
     _prepare(dataset, tmp_path / "out")
-    (tmp_path / "out" / "manifest.json.7.tmp").write_text("{")
+    (tmp_path / "out" / ".7.manifest.json").write_text("{")
     _prepare(dataset, tmp_path / "out")
     assert _digest(tmp_path / "out") == _digest(tmp_path / "whole")
 
@@ -325,13 +325,11 @@ def test_one_preparation_at_a_time(tmp_path):
             _prepare(dataset, tmp_path / "out")
 
 
-def test_needs_are_stated_and_refused(tmp_path, monkeypatch, capsys):
+def test_needs_are_logged_and_refused(tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO", "keras_cakes")
     dataset = _dataset(tmp_path / "raw", 2)
     prepare(dataset, tmp_path / "out")
-    assert (
-        "2 cases to prepare: at most 0.00 GiB of disk"
-        in capsys.readouterr().out
-    )
+    assert "2 cases to prepare: at most 0.00 GiB of disk" in caplog.text
 
     class Usage:
         free = 10

@@ -64,12 +64,12 @@ def test_a_file_is_fetched_once(path, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_progress_and_checksum_are_shown(path, capsys):
+def test_progress_is_shown_and_the_checksum_logged(path, capsys, caplog):
+    caplog.set_level("INFO", "keras_cakes")
     with serve(Answer(CONTENT)) as server:
         _get(server, path, verbose=True)
-    shown = capsys.readouterr().out
-    assert "MiB" in shown
-    assert f"scan.tar: 200000 bytes, sha256={SHA256}" in shown
+    assert "MiB" in capsys.readouterr().out
+    assert f"scan.tar: 200000 bytes, sha256={SHA256}" in caplog.text
 
 
 def test_a_file_that_is_not_right_is_replaced_by_one_that_is(path):

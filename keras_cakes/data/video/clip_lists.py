@@ -1,5 +1,6 @@
 """Lists of clips, as text or CSV."""
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,10 @@ from keras_cakes.data.video.list_files import Entry
 from keras_cakes.data.video.list_files import read_csv_list
 from keras_cakes.data.video.list_files import read_text_list
 from keras_cakes.data.video.records import ClipDataset
+
+# Of classes that are made up from numbers. No published set of clips has near
+# as many; one damaged number would make millions.
+_MOST_CLASSES = 10_000
 
 
 def read_clip_list(
@@ -42,7 +47,7 @@ def read_clip_list(
         root: Folder that paths are relative to; by default that of the list.
         classes: Names of the classes. By default the names in the whole
             list, sorted; where all labels are numbers, as many numbers as
-            they need.
+            they need, at most 10000.
         split: Only rows whose column `split` says so.
         template: What the files of a folder of frames are called, as a
             format of their number.
@@ -105,7 +110,11 @@ def read_clip_list(
             f"{folder}: the folder of the clips is expected. Received: no "
             "such folder"
         )
-    names = _names(labels) if classes is None else checked_classes(classes)
+    if classes is None:
+        names = _names(labels)
+        entries = [_without_high_number(entry, names) for entry in entries]
+    else:
+        names = checked_classes(classes)
     return collect(
         ClipDataset(name or path.stem, (), names, template, first_frame),
         _candidates(path, folder, entries, names),
@@ -174,8 +183,29 @@ def _names(labels: Sequence[str]) -> tuple[str, ...]:
     """Classes that a list speaks of."""
     known = set(labels) - {""}
     if known and all(label.isdecimal() for label in known):
-        return tuple(map(str, range(max(map(int, known)) + 1)))
+        numbers = [int(label) for label in known if not _is_high(label)]
+        return tuple(map(str, range(max(numbers, default=-1) + 1)))
     return tuple(sorted(known))
+
+
+def _is_high(label: str) -> bool:
+    """Tells numbers that no list without names of classes may hold."""
+    # A number of thousands of digits cannot even be converted.
+    return len(label.lstrip("0")) > 9 or int(label) >= _MOST_CLASSES
+
+
+def _without_high_number(entry: Entry, names: tuple[str, ...]) -> Entry:
+    """An entry, with a problem if its number asks for too many classes."""
+    label = entry.label
+    if entry.problem or label in names or not label.isdecimal():
+        return entry
+    if not _is_high(label):
+        return entry
+    problem = (
+        f"a number of a class below {_MOST_CLASSES} is expected where "
+        f"`classes` does not name them. Received: label={label[:80]!r}"
+    )
+    return dataclasses.replace(entry, problem=problem)
 
 
 def _label(label: str, indices: dict[str, int]) -> int:
@@ -185,6 +215,11 @@ def _label(label: str, indices: dict[str, int]) -> int:
         number = int(label)
     except ValueError:
         number = -1
+    if not label:
+        raise ValueError(
+            "a label, the number or the name of a class, is expected. "
+            "Received: nothing"
+        )
     if not 0 <= number < len(indices):
         raise ValueError(
             f"a label from 0 to {len(indices) - 1}, or the name of a class, "

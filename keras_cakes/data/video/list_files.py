@@ -9,6 +9,8 @@ from keras_cakes.data.errors import DataError
 from keras_cakes.files import read_text
 
 _MOST_BYTES = 256 << 20
+# Four days at 30 frames a second; more is damage.
+_MOST_FRAMES = 10_000_000
 _COLUMNS = ("path", "label", "num_frames", "split")
 
 
@@ -114,6 +116,11 @@ def _entry(line: int, path: str, label: str, frames: str | None) -> Entry:
             )
         if count is not None and count < 1:
             problem = f"1 frame or more is expected. Received: {count}"
+        if count is not None and count > _MOST_FRAMES:
+            problem = (
+                f"at most {_MOST_FRAMES} frames are expected. "
+                f"Received: {frames[:80]}"
+            )
     if not path:
         problem = "the path of a clip is expected. Received: nothing"
     return Entry(line, path, label, count, problem)

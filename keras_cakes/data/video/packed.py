@@ -241,6 +241,7 @@ def open_packed(
                 raise ValueError(
                     f"{records} of {held} bytes instead of {shard['bytes']}"
                 )
+        _check_keys(document)
         index = np.load(folder / INDEX_FILE, mmap_mode="r", allow_pickle=False)
         _check_index(document, index)
         clips = range(len(document["clips"]["name"]))
@@ -259,6 +260,18 @@ def open_packed(
     return PackedClips(folder, document, np.asarray(index), clips, channels)
 
 
+def _check_keys(document: Mapping[str, Any]) -> None:
+    """Sees to it that nothing is missing that is looked up later."""
+    for names, part in (
+        (("classes", "channels", "index_sha256", "skipped"), document),
+        (("shard", "height", "width"), document["clips"]),
+        *((("sha256",), shard) for shard in document["shards"]),
+    ):
+        missing = set(names) - part.keys()
+        if missing:
+            raise ValueError(f"nothing of {sorted(missing)}")
+
+
 def _check_index(document: Mapping[str, Any], index: np.ndarray) -> None:
     """Sees to it that all frames lie in their shards."""
     table = document["clips"]
@@ -274,6 +287,8 @@ def _check_index(document: Mapping[str, Any], index: np.ndarray) -> None:
     ends = index["offset"] + index["bytes"]
     if (
         counts.min() < 1
+        # The sum of large numbers starts again from zero.
+        or (ends < index["offset"]).any()
         or (ends > np.repeat(held[table["shard"]], counts)).any()
     ):
         raise ValueError("frames that lie outside their shard")

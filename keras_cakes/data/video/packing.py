@@ -29,13 +29,13 @@ from keras_cakes.data.video.shards import INDEX
 from keras_cakes.data.video.shards import Shard
 from keras_cakes.data.video.sources import ClipTable
 from keras_cakes.data.video.video_clips import VideoClips
+from keras_cakes.files import atomic
+from keras_cakes.files import is_temporary
 from keras_cakes.files import locked
 from keras_cakes.files import write_text
 
 _SETTINGS = "pack.json"
 _LOCK = ".lock"
-# Endings of files that are being written.
-_UNFINISHED = (".part", ".tmp")
 
 
 def pack(
@@ -133,8 +133,8 @@ def pack(
                 f"{folder}: one packing at a time is expected. Received: "
                 "another process works in this folder"
             ) from None
-        for ending in _UNFINISHED:
-            for path in folder.rglob(f"*{ending}"):
+        for path in folder.rglob(".*"):
+            if is_temporary(path.name):
                 path.unlink()
         _own(folder, settings)
         (folder / SHARDS).mkdir(exist_ok=True)
@@ -202,7 +202,7 @@ def _check_folder(folder: Path) -> None:
             path.name
             for path in folder.iterdir()
             # Of a packing that was killed at once.
-            if path.name != _LOCK and path.suffix not in _UNFINISHED
+            if path.name != _LOCK and not is_temporary(path.name)
         }
     else:
         found = {folder.name} if os.path.lexists(folder) else set()
@@ -257,10 +257,8 @@ def _finish(
     index = np.concatenate(
         [np.empty(0, INDEX), *(np.load(shard.index) for shard in shards)]
     )
-    temporary = folder / f"{INDEX_FILE}.part"
-    with open(temporary, "wb") as file:
-        np.save(file, index)
-    os.replace(temporary, folder / INDEX_FILE)
+    with atomic(folder / INDEX_FILE) as temporary:
+        np.save(temporary, index)
     document = {
         **settings,
         "shards": [

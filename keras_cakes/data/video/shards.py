@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import zlib
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -16,10 +15,14 @@ from keras_cakes.data.prepared import checksum
 from keras_cakes.data.prepared import read_json
 from keras_cakes.data.video.frame_encoding import Encoding
 from keras_cakes.data.video.sources import ClipTable
+from keras_cakes.files import atomic
 from keras_cakes.files import write_text
 
 # Of a frame in a shard: where it begins, its bytes, and their CRC-32.
 INDEX = np.dtype([("offset", "<u8"), ("bytes", "<u4"), ("crc", "<u4")])
+# What a note says of a shard, and of each of its clips.
+_NOTE = ("bytes", "sha256", "clips", "skipped", "fingerprints")
+_CLIPS = ("name", "label", "frames", "height", "width")
 # Bytes of TFRecord before and behind each record.
 _BEFORE, _BEHIND = 12, 4
 
@@ -58,8 +61,11 @@ class Shard:
         if not self.note.is_file():
             return False
         note = read_json(self.note)
+        if not isinstance(note, dict) or not note.keys() >= set(_NOTE):
+            return False
         return (
-            self.records.is_file()
+            note["clips"].keys() == set(_CLIPS)
+            and self.records.is_file()
             and self.records.stat().st_size == note["bytes"]
             and (on_error == "skip" or not note["skipped"])
             and note["fingerprints"]
@@ -88,15 +94,15 @@ class Shard:
         import tensorflow as tf
 
         self.note.unlink(missing_ok=True)
-        held: dict[str, list[Any]] = {
-            key: [] for key in ("name", "label", "frames", "height", "width")
-        }
+        held: dict[str, list[Any]] = {key: [] for key in _CLIPS}
         skipped: dict[str, str] = {}
         fingerprints: dict[str, str] = {}
         parts = [np.empty(0, INDEX)]
         place = 0
-        temporary = self.records.with_suffix(".part")
-        with tf.io.TFRecordWriter(str(temporary)) as writer:
+        with (
+            atomic(self.records) as temporary,
+            tf.io.TFRecordWriter(str(temporary)) as writer,
+        ):
             for clip in clips:
                 name = source.names[clip]
                 # Before it is read: a change while it is read shows later.
@@ -117,11 +123,8 @@ class Shard:
                 values = (name, label, len(frames), *size)
                 for key, value in zip(held, values, strict=True):
                     held[key].append(value)
-        _keep(temporary, self.records)
-        temporary = self.index.with_suffix(".part")
-        with open(temporary, "wb") as file:
-            np.save(file, np.concatenate(parts))
-        _keep(temporary, self.index)
+        with atomic(self.index) as temporary:
+            np.save(temporary, np.concatenate(parts))
         note = {
             "bytes": place,
             "sha256": checksum(self.records),
@@ -179,10 +182,3 @@ def _places(frames: list[bytes], place: int) -> np.ndarray:
         index[number] = place, len(frame), zlib.crc32(frame)
         place += len(frame)
     return index
-
-
-def _keep(temporary: Path, path: Path) -> None:
-    """Gives a file that is complete its name."""
-    with open(temporary, "rb") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, path)

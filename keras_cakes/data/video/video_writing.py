@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_cakes.data.video.containers import import_av
+from keras_cakes.files import atomic
 
 
 def write_video(
@@ -46,25 +47,23 @@ def write_video(
             f"Received: path={path}, rate={rate}"
         )
     av = import_av()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with av.open(f"file:{temporary}", "w", format="mp4") as container:
-            stream = container.add_stream("libx264", rate=rate)
-            stream.height, stream.width = frames.shape[1:3]
-            stream.pix_fmt = "yuv420p"
-            # One thread and one quantizer, so that the same frames give the
-            # same bytes: the trees of macroblocks that adapt it were seen to
-            # differ from run to run.
-            stream.options = {"qp": "14"}
-            stream.codec_context.thread_count = 1
-            for frame in frames:
-                is_grey = frame.shape[-1] == 1
-                picture = av.VideoFrame.from_ndarray(
-                    frame[..., 0] if is_grey else frame,
-                    "gray" if is_grey else "rgb24",
-                )
-                container.mux(stream.encode(picture))
-            container.mux(stream.encode(None))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        atomic(path) as temporary,
+        av.open(f"file:{temporary}", "w", format="mp4") as container,
+    ):
+        stream = container.add_stream("libx264", rate=rate)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        # One thread and one quantizer, so that the same frames give the
+        # same bytes: the trees of macroblocks that adapt it were seen to
+        # differ from run to run.
+        stream.options = {"qp": "14"}
+        stream.codec_context.thread_count = 1
+        for frame in frames:
+            is_grey = frame.shape[-1] == 1
+            picture = av.VideoFrame.from_ndarray(
+                frame[..., 0] if is_grey else frame,
+                "gray" if is_grey else "rgb24",
+            )
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))

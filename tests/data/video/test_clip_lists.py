@@ -170,6 +170,30 @@ def test_bad_lines(tmp_path, root, line):
     assert list(dataset.skipped.values()) == [str(caught.value)]
 
 
+@pytest.mark.parametrize("number", ["4000000", "10000", "9" * 5000, "0" * 9])
+def test_one_number_does_not_make_millions_of_classes(tmp_path, root, number):
+    text = f"1 5 1\nv.mp4 7 {number}\n"
+    if number == "0" * 9:
+        assert _read(tmp_path, root, text, classes=None).classes == ("0", "1")
+        return
+    with pytest.raises(DataError) as caught:
+        _read(tmp_path, root, text, classes=None)
+    assert str(caught.value) == (
+        f"{tmp_path / 'own.txt'}, line 2: a number of a class below 10000 is "
+        "expected where `classes` does not name them. "
+        f"Received: label={number[:80]!r}"
+    )
+    dataset = _read(tmp_path, root, text, classes=None, on_error="skip")
+    assert dataset.classes == ("0", "1")
+    assert [clip.name for clip in dataset.clips] == ["1"]
+
+
+@pytest.mark.parametrize("number", ["10000001", "9" * 30])
+def test_one_number_does_not_make_millions_of_frames(tmp_path, root, number):
+    with pytest.raises(DataError, match="line 1: at most 10000000 frames"):
+        _read(tmp_path, root, f"v.mp4 {number} 0\n")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -181,7 +205,10 @@ def test_bad_lines(tmp_path, root, line):
         ("path,label\ntext.mp4,left\n", "line 2: .*text.mp4: a readable vid"),
         ("path,label,num_frames\nv.mp4,left,x\n", "line 2: a number of fra"),
         ("path,label,num_frames\nv.mp4,left,-7\n", "line 2: 1 frame or more"),
-        ("path,label\nv.mp4,\n", "line 2: a label from 0 to -1"),
+        (
+            "path,label\nv.mp4,\n",
+            "line 2: a label, the number or the n",
+        ),
         ('path,label\n"v.mp4,left\n', "line 2: CSV is expected"),
         ("path,label\n", "own.csv: at least one clip is expected"),
         ("path,label\n1/00001.jpg,left", "line 2: .*a readable video"),

@@ -333,10 +333,10 @@ def test_a_packing_that_was_killed_at_once(tmp_path):
     with pytest.raises(DataError, match=r"out: a new folder.*\['shards'\]"):
         _pack(source, folder)
     (folder / "shards").rmdir()
-    for name in (".lock", "pack.json.77.tmp"):
+    for name in (".lock", ".77.pack.json"):
         (folder / name).write_bytes(b"")
     _pack(source, folder)
-    assert not list(folder.rglob("*.tmp"))
+    assert not list(folder.rglob(".77.*"))
 
 
 def _arrays():
