@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from keras_cakes._errors import shortened
 from keras_cakes.sub_kernels import NAMED_SETS
 from keras_cakes.sub_kernels import SubKernel
 from keras_cakes.sub_kernels import canonical_order
@@ -173,9 +174,3 @@ def _count(name: object, count: Any) -> int:
             f"{_MOST_CHANNELS}. Received: {name!r}: {shortened(count)}"
         )
     return int(count)
-
-
-def shortened(value: object) -> str:
-    """The value as it may stand in a message, at most 200 characters."""
-    text = repr(value)
-    return text if len(text) <= 200 else text[:197] + "..."

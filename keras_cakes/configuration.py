@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
+from keras_cakes._errors import shortened
 from keras_cakes.assignment import Assignment
-from keras_cakes.assignment import shortened
 from keras_cakes.files import read_text
 from keras_cakes.files import write_text
 from keras_cakes.sub_kernels import canonical_order

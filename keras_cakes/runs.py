@@ -17,16 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from keras_cakes import __version__
+from keras_cakes._errors import RunError
 from keras_cakes.files import locked
 
 # A file that `write_atomic` has not put in its place yet.
 _TEMPORARY = re.compile(r"\.\d+\..+")
 # What a folder holds before the first step has left anything.
 _OWN_FILES = ("settings.json", "versions.json", ".lock")
-
-
-class RunError(RuntimeError):
-    """A run cannot start, go on or be written; the message names the file."""
 
 
 def write_atomic(path: Path, writer: Callable[[Path], None]) -> None:

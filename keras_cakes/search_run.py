@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import keras
 
+from keras_cakes._errors import RunError
 from keras_cakes.baselines import random_configuration
 from keras_cakes.configuration import Configuration
 from keras_cakes.conversion import replace
@@ -17,7 +18,6 @@ from keras_cakes.cost import count_cost
 from keras_cakes.cost_comparison import compare_cost
 from keras_cakes.derivation import derive
 from keras_cakes.derivation import path_weight_rows
-from keras_cakes.runs import RunError
 from keras_cakes.runs import RunFolder
 from keras_cakes.runs import write_atomic
 from keras_cakes.runs import write_json

@@ -8,10 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_cakes._errors import RunError
 from keras_cakes.losses import DiceCrossEntropy
 from keras_cakes.metrics import DiceScore
 from keras_cakes.optimizers import DecayedSGD
-from keras_cakes.runs import RunError
 from keras_cakes.runs import read_table
 from keras_cakes.runs import write_atomic
 from keras_cakes.runs import write_json

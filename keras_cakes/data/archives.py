@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import IO
 from typing import Any
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 from keras_cakes.files import locked
 
 _BLOCK = 1 << 20

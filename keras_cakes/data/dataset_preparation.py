@@ -11,9 +11,9 @@ from pathlib import Path
 
 import keras
 
+from keras_cakes._errors import DataError
 from keras_cakes.data.case_preparation import prepare_case
 from keras_cakes.data.case_preparation import source_record
-from keras_cakes.data.errors import DataError
 from keras_cakes.data.geometry import Grid
 from keras_cakes.data.manifest import write_manifest
 from keras_cakes.data.msd import VolumeDataset

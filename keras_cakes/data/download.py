@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 import keras
 
+from keras_cakes._errors import DataError
 from keras_cakes.data.connection import BrokenConnection
 from keras_cakes.data.connection import blocks
 from keras_cakes.data.connection import connect
-from keras_cakes.data.errors import DataError
 from keras_cakes.data.partial_file import PartialFile
 from keras_cakes.files import locked
 

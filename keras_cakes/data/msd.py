@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 from keras_cakes.data.volumes import Case
 
 SPLITS = "splits.json"

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 from keras_cakes.data.geometry import Grid
 
 # Of a case in work: as read and as float32, on its own grid and on the new.

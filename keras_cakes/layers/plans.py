@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-from keras_cakes.assignment import shortened
+from keras_cakes._errors import shortened
 from keras_cakes.sub_kernels import SubKernel
 from keras_cakes.sub_kernels import canonical_order
 

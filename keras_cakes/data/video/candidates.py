@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 from keras_cakes.data.video.decoding import probe_video
 from keras_cakes.data.video.frame_folders import check_frames
 from keras_cakes.data.video.frame_folders import count_frames

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 from keras_cakes.data.video.containers import import_av
 from keras_cakes.data.video.containers import opened
 from keras_cakes.data.video.packets import Packets

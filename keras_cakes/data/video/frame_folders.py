@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 from keras_cakes.data.video.containers import MOST_PIXELS
 
 _PNG = b"\x89PNG\r\n\x1a\n"

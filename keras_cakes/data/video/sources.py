@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 
 logger = logging.getLogger(__name__)
 
