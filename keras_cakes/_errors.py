@@ -81,6 +81,20 @@ def whole(
     return operator.index(value)
 
 
+def three(name: str, value: Any) -> tuple[int, int, int]:
+    """Returns positive sizes of three axes, which may be given as one."""
+    sizes = tuple(value) if isinstance(value, list | tuple) else (value,) * 3
+    fits = len(sizes) == 3 and all(
+        isinstance(size, numbers.Integral)
+        and not isinstance(size, bool)
+        and size >= 1
+        for size in sizes
+    )
+    expect(name, value, fits, "to be a positive integer, or three of them")
+    first, second, third = map(operator.index, sizes)
+    return first, second, third
+
+
 def number(
     name: str,
     value: Any,

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_cakes._errors import shortened
+from keras_cakes._errors import whole
 from keras_cakes.sub_kernels import NAMED_SETS
 from keras_cakes.sub_kernels import SubKernel
 from keras_cakes.sub_kernels import canonical_order
-from keras_cakes.sub_kernels import kernel_set
+from keras_cakes.sub_kernels import members_of
 from keras_cakes.sub_kernels import uniform_counts
 
 # Far above any real layer, so that a hostile number in a file is an error and
@@ -71,8 +72,9 @@ class Assignment:
             ValueError: If the channels do not add up to `filters` or a
                 sub-kernel does not fit into `kernel_size`.
         """
+        whole("filters", filters, least=1)
         if isinstance(sub_kernels, str):
-            members = kernel_set(sub_kernels, kernel_size)
+            members = members_of("sub_kernels", sub_kernels, kernel_size)
             assignment = cls(uniform_counts(filters, members))
         elif isinstance(sub_kernels, Assignment):
             assignment = sub_kernels
