@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from keras_cakes._errors import shortened
+from keras_cakes._errors import whole
 from keras_cakes.sub_kernels import NAMED_SETS
 from keras_cakes.sub_kernels import SubKernel
 from keras_cakes.sub_kernels import canonical_order
-from keras_cakes.sub_kernels import kernel_set
+from keras_cakes.sub_kernels import members_of
 from keras_cakes.sub_kernels import uniform_counts
 
 # Far above any real layer, so that a hostile number in a file is an error and
@@ -70,8 +72,9 @@ class Assignment:
             ValueError: If the channels do not add up to `filters` or a
                 sub-kernel does not fit into `kernel_size`.
         """
+        whole("filters", filters, least=1)
         if isinstance(sub_kernels, str):
-            members = kernel_set(sub_kernels, kernel_size)
+            members = members_of("sub_kernels", sub_kernels, kernel_size)
             assignment = cls(uniform_counts(filters, members))
         elif isinstance(sub_kernels, Assignment):
             assignment = sub_kernels
@@ -173,9 +176,3 @@ def _count(name: object, count: Any) -> int:
             f"{_MOST_CHANNELS}. Received: {name!r}: {shortened(count)}"
         )
     return int(count)
-
-
-def shortened(value: object) -> str:
-    """The value as it may stand in a message, at most 200 characters."""
-    text = repr(value)
-    return text if len(text) <= 200 else text[:197] + "..."

@@ -12,6 +12,7 @@ import keras
 from keras_cakes.cost.inputs import split_batch
 from keras_cakes.cost.inputs import symbolic_inputs
 from keras_cakes.cost.timing import Timing
+from keras_cakes.cost.timing import check_measurement
 from keras_cakes.cost.timing import describe_device
 from keras_cakes.cost.timing import phase_function
 from keras_cakes.cost.timing import time_alternately
@@ -82,6 +83,7 @@ def autotune(
         >>> sorted(next(iter(plans.values())))
         ['inference', 'training']
     """
+    check_measurement(phases, repeats)
     known = Measurements("plans", describe_device(), file)
     calls = _cakes_calls(model, batch_shape)
     keys = {layer: _key(layer, shape) for layer, shape in calls.items()}

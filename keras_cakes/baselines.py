@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_cakes._errors import whole
 from keras_cakes.budget import parse_budget
 from keras_cakes.configuration import Configuration
 from keras_cakes.conversion import replaceable_layers
@@ -55,6 +56,7 @@ def random_configuration(
         >>> round(found.macs / kc.count_cost(model).macs, 2)
         0.5
     """
+    whole("seed", seed, least=0)
     space = _Space(model, kernel_set, layers, budget)
     generator = np.random.default_rng(seed)
     draws = [

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cakes.assignment import shortened
+from keras_cakes._errors import shortened
 
 # For each layer the number of channels of each candidate.
 Counts = Mapping[str, Any]

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 
 from keras_cakes import __version__
+from keras_cakes._errors import RunError
 from keras_cakes.demo_command import add_demo
 from keras_cakes.prepare_command import add_prepare
-from keras_cakes.runs import RunError
 from keras_cakes.segment_command import add_segment
 from keras_cakes.video_command import add_video
 

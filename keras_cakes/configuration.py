@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
+from keras_cakes._errors import choose
+from keras_cakes._errors import shortened
 from keras_cakes.assignment import Assignment
-from keras_cakes.assignment import shortened
 from keras_cakes.files import read_text
 from keras_cakes.files import write_text
 from keras_cakes.sub_kernels import canonical_order
@@ -171,11 +172,7 @@ class Configuration(Mapping[str, Assignment]):
             >>> Configuration.preset(name).counts
             {'3x3x3': 1447, '1x3x3': 2048, '3x1x1': 281}
         """
-        if name not in cls.presets():
-            raise ValueError(
-                f"`name` is expected to be one of {cls.presets()}. "
-                f"Received: name={name!r}"
-            )
+        choose("name", name, cls.presets())
         file = _PRESETS / f"{name}.json"
         return cls.from_json(file.read_text(encoding="utf-8"))
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_cakes.assignment import shortened
+from keras_cakes._errors import shortened
 from keras_cakes.chooser import Chooser
 from keras_cakes.configuration import Configuration
 from keras_cakes.supernet import Supernet

@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from keras_cakes._errors import choose
+from keras_cakes._errors import whole
 from keras_cakes.evaluation import paired_interval
 from keras_cakes.evaluation import plot_paired_scores
 from keras_cakes.evaluation import read_scores
@@ -15,6 +17,7 @@ from keras_cakes.runs import write_table
 from keras_cakes.runs import write_text
 from keras_cakes.segmentation import SegmentationRun
 from keras_cakes.segmentation_settings import SegmentationSettings
+from keras_cakes.training import VERBOSE
 
 
 def cross_validate(
@@ -42,6 +45,9 @@ def cross_validate(
         ValueError: If no fold is given, or one twice.
         DataError: If there is no such fold.
     """
+    choose("verbose", verbose, VERBOSE)
+    for index, fold in enumerate(folds):
+        whole(f"folds[{index}]", fold, least=0)
     if not folds or len(set(folds)) < len(folds):
         raise ValueError(
             "`folds` is expected to name at least one fold, each once. "
@@ -84,12 +90,12 @@ def cross_validate(
             )
     lines.append("")
     first, *others = scores
-    whole = {
+    merged = {
         name: [row for part in parts for row in part]
         for name, parts in scores.items()
     }
     for other in others:
-        interval = paired_interval(whole[first], whole[other])
+        interval = paired_interval(merged[first], merged[other])
         lines += [
             f"{first} less {other}: {interval.difference:+.4f}, 95 % interval "
             f"{interval.low:+.4f} to {interval.high:+.4f} over "
@@ -99,7 +105,7 @@ def cross_validate(
             "",
         ]
         figure = plot_paired_scores(
-            whole[first], whole[other], names=(first, other)
+            merged[first], merged[other], names=(first, other)
         )
         write_atomic(
             folder / "figures" / f"{first}_{other}.png",

@@ -4,6 +4,7 @@ import dataclasses
 from fractions import Fraction
 from typing import Any
 
+from keras_cakes._errors import whole
 from keras_cakes.budget import Bound
 from keras_cakes.budget import as_number
 from keras_cakes.chooser import Chooser
@@ -73,11 +74,7 @@ def pareto(
         >>> [point.score for point in front]
         [144.0, 288.0, 432.0]
     """
-    if type(points) is not int or points < 2:
-        raise ValueError(
-            "`points` is expected to be an integer of at least 2. "
-            f"Received: points={points!r}"
-        )
+    whole("points", points, least=2)
     scores = scores_of(supernet, score)
     chooser = Chooser(supernet, scores, rule, channel_multiple, floor)
     if cost not in chooser.costs:

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_cakes._errors import number
+
 
 @keras.saving.register_keras_serializable(package="keras_cakes")
 class DiceCrossEntropy(keras.losses.Loss):
@@ -53,19 +55,11 @@ class DiceCrossEntropy(keras.losses.Loss):
         **kwargs,
     ):
         super().__init__(name=name, **kwargs)
-        for argument, value in (
-            ("smooth", smooth),
-            ("dice_weight", dice_weight),
-            ("cross_entropy_weight", cross_entropy_weight),
-        ):
-            if not value >= 0.0:
-                raise ValueError(
-                    f"`{argument}` is expected to be at least 0. "
-                    f"Received: {argument}={value}"
-                )
-        self.smooth = smooth
-        self.dice_weight = dice_weight
-        self.cross_entropy_weight = cross_entropy_weight
+        self.smooth = number("smooth", smooth, least=0)
+        self.dice_weight = number("dice_weight", dice_weight, least=0)
+        self.cross_entropy_weight = number(
+            "cross_entropy_weight", cross_entropy_weight, least=0
+        )
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         # Against one loss per sample, weights of voxels would broadcast along

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from keras_cakes.assignment import shortened
+from keras_cakes._errors import shortened
 from keras_cakes.files import read_text
 from keras_cakes.files import write_text
 

@@ -1,6 +1,9 @@
 """The optimizer of the paper's recipe for clips."""
 
 import keras
+import numpy as np
+
+from keras_cakes._errors import number
 
 
 @keras.saving.register_keras_serializable(package="keras_cakes")
@@ -53,15 +56,13 @@ class DecayedSGD(keras.optimizers.SGD):
                 "`weight_decay` is expected to be unset: `decay` takes its "
                 f"place. Received: weight_decay={kwargs['weight_decay']}"
             )
+        # Else a schedule, or what else Keras takes.
+        if isinstance(learning_rate, str | float | int | np.number):
+            number("learning_rate", learning_rate, least=0)
+        momentum = number("momentum", momentum, least=0, most=1)
         super().__init__(learning_rate, momentum=momentum, name=name, **kwargs)
-        for argument, value in (("decay", decay), ("bias_rate", bias_rate)):
-            if not value >= 0:
-                raise ValueError(
-                    f"`{argument}` is expected to be 0 or more. "
-                    f"Received: {argument}={value}"
-                )
-        self.decay = decay
-        self.bias_rate = bias_rate
+        self.decay = number("decay", decay, least=0)
+        self.bias_rate = number("bias_rate", bias_rate, least=0)
 
     def build(self, variables):
         # In `update_step` they come as variables of the backend, which are

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_cakes._errors import choose
 from keras_cakes.data.case_preparation import prepare_image
 from keras_cakes.data.case_preparation import statistics
 from keras_cakes.data.nifti import write_nifti
@@ -41,6 +42,7 @@ def predict_scan(
         ValueError: If `target` has another ending, or the scan does not fit
             the network.
     """
+    choose("variant", variant, SegmentationSettings.known_variants())
     folder, image, target = Path(folder), Path(image), Path(target)
     if not target.name.endswith((".nii", ".nii.gz")):
         raise ValueError(

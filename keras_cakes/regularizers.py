@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_cakes._errors import number
+
 
 @keras.saving.register_keras_serializable(package="keras_cakes")
 class CostLasso(keras.regularizers.Regularizer):
@@ -31,13 +33,11 @@ class CostLasso(keras.regularizers.Regularizer):
     """
 
     def __init__(self, relative_costs, strength=1e-4):
-        if strength < 0:
-            raise ValueError(
-                "`strength` is expected to be zero or positive. "
-                f"Received: strength={strength}"
-            )
-        self.relative_costs = [float(cost) for cost in relative_costs]
-        self.strength = float(strength)
+        self.relative_costs = [
+            number(f"relative_costs[{index}]", cost, least=0)
+            for index, cost in enumerate(relative_costs)
+        ]
+        self.strength = number("strength", strength, least=0)
 
     def __call__(self, x):
         costs = ops.convert_to_tensor(self.relative_costs, dtype="float32")

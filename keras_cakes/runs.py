@@ -16,16 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from keras_cakes import __version__
+from keras_cakes._errors import RunError
 from keras_cakes.files import atomic
 from keras_cakes.files import is_temporary
 from keras_cakes.files import locked
 
 # What a folder holds before the first step has left anything.
 _OWN_FILES = ("settings.json", "versions.json", ".lock")
-
-
-class RunError(RuntimeError):
-    """A run cannot start, go on or be written; the message names the file."""
 
 
 def write_atomic(path: Path, writer: Callable[[Path], None]) -> None:

@@ -3,6 +3,9 @@
 import keras
 from keras import ops
 
+from keras_cakes._errors import number
+from keras_cakes._errors import whole
+
 
 @keras.saving.register_keras_serializable(package="keras_cakes")
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
@@ -24,13 +27,9 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     """
 
     def __init__(self, schedule, start, steps):
-        if not steps > 0:
-            raise ValueError(
-                f"`steps` is expected to be positive. Received: steps={steps}"
-            )
         self.schedule = schedule
-        self.start = start
-        self.steps = steps
+        self.start = number("start", start, least=0)
+        self.steps = whole("steps", steps, least=1)
 
     def __call__(self, step):
         step = ops.cast(step, "float32")
@@ -61,6 +60,8 @@ def volume_schedule(steps: int = 40_000, learning_rate: float = 0.01):
         steps: Number of training steps.
         learning_rate: Learning rate at the start.
     """
+    whole("steps", steps, least=1)
+    number("learning_rate", learning_rate, above=0)
     return keras.optimizers.schedules.PolynomialDecay(
         learning_rate, steps, end_learning_rate=0.0, power=0.9
     )
@@ -86,7 +87,10 @@ def video_schedule(
         epochs: Epochs of the training or the search; by default the paper's.
     """
     published = 140 if search else 70
-    unit = steps_per_epoch * (epochs or published) / published
+    epochs = published if epochs is None else whole("epochs", epochs, least=1)
+    whole("steps_per_epoch", steps_per_epoch, least=1)
+    number("learning_rate", learning_rate, above=0)
+    unit = steps_per_epoch * epochs / published
     falls = (100, 120) if search else (50, 60)
     # Keras keeps the old rate on the boundary itself.
     boundaries = [round(fall * unit) - 1 for fall in falls]

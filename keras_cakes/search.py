@@ -1,10 +1,12 @@
 """From anyone's model to the supernet of its search."""
 
+import dataclasses
 import math
 from typing import Any
 
 import keras
 
+from keras_cakes._errors import whole
 from keras_cakes.conversion import replaceable_layers
 from keras_cakes.conversion import to_search_network
 from keras_cakes.cost import LatencyTable
@@ -59,20 +61,24 @@ def to_supernet(
         ValueError: If an argument is not one of those listed, or `model`
             has nothing to replace.
     """
-    model = as_functional(model)
-    names = replaceable_layers(model, layers)
-    if isinstance(cost, str) and cost == "latency":
-        cost = LatencyTable(model, names, kernel_set)
+    whole("seed", seed, least=0)
+    is_measured = isinstance(cost, str) and cost == "latency"
     specification = SearchSpecification(
         kernel_set=kernel_set,
         priority=priority,
         lasso=lasso,
-        cost=cost,
+        cost="params" if is_measured else cost,
         aggregation=aggregation,
         draw=draw,
         normalization=normalization,
         weights=weights,
     )
+    model = as_functional(model)
+    names = replaceable_layers(model, layers)
+    if is_measured:
+        # Minutes, spent when everything else is known to fit.
+        cost = LatencyTable(model, names, kernel_set)
+        specification = dataclasses.replace(specification, cost=cost)
     network = to_search_network(model, specification, layers)
     table = cost if isinstance(cost, LatencyTable) else None
     return Supernet(

@@ -10,6 +10,8 @@ from typing import ClassVar
 
 import keras
 
+from keras_cakes._errors import RunError
+from keras_cakes._errors import choose
 from keras_cakes.baselines import random_configuration
 from keras_cakes.configuration import Configuration
 from keras_cakes.conversion import replace
@@ -17,7 +19,6 @@ from keras_cakes.cost import count_cost
 from keras_cakes.cost_comparison import compare_cost
 from keras_cakes.derivation import derive
 from keras_cakes.derivation import path_weight_rows
-from keras_cakes.runs import RunError
 from keras_cakes.runs import RunFolder
 from keras_cakes.runs import write_atomic
 from keras_cakes.runs import write_json
@@ -28,6 +29,7 @@ from keras_cakes.search import to_supernet
 from keras_cakes.settings import PRIORITIES
 from keras_cakes.settings import RunSettings
 from keras_cakes.supernet import Supernet
+from keras_cakes.training import VERBOSE
 from keras_cakes.training import fit_resumable
 from keras_cakes.training import load_whole
 
@@ -57,7 +59,7 @@ class SearchRun(abc.ABC):
         settings: RunSettings,
         verbose: int | str = "auto",
     ):
-        self.verbose = verbose
+        self.verbose = choose("verbose", verbose, VERBOSE)
         # Bad data, and settings that do not fit them, are found before the
         # folder exists.
         self.prepare()
@@ -120,7 +122,7 @@ class SearchRun(abc.ABC):
 
     def search(self, priority: str) -> Path:
         """Trains the supernet of a search; returns its file."""
-        _check("priority", priority, PRIORITIES)
+        choose("priority", priority, PRIORITIES)
         settings = self._settings
         folder = self.folder / "search" / priority
         supernet_file = folder / "supernet.keras"
@@ -144,7 +146,7 @@ class SearchRun(abc.ABC):
 
     def derive(self, priority: str) -> Configuration:
         """Derives the configuration of a search, which has to be done."""
-        _check("priority", priority, PRIORITIES)
+        choose("priority", priority, PRIORITIES)
         folder = self.folder / "search" / priority
         file = folder / "configuration.json"
         if not file.is_file():
@@ -171,7 +173,7 @@ class SearchRun(abc.ABC):
 
     def train(self, variant: str) -> Path:
         """Trains a network from scratch; returns its file."""
-        _check("variant", variant, self._settings.known_variants())
+        choose("variant", variant, self._settings.known_variants())
         folder = self.folder / "networks" / variant
         file = folder / "network.keras"
         if file.is_file():
@@ -190,7 +192,7 @@ class SearchRun(abc.ABC):
 
     def network(self, variant: str) -> keras.Model:
         """Loads a trained network."""
-        _check("variant", variant, self._settings.known_variants())
+        choose("variant", variant, self._settings.known_variants())
         return load_network(self.folder.path, variant)
 
     def evaluate(self, variant: str) -> Path:
@@ -287,11 +289,3 @@ def searches_behind(variant: str) -> tuple[str, ...]:
     if variant == "random":
         return ("performance",)
     return (variant,) if variant in PRIORITIES else ()
-
-
-def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(
-            f"`{name}` is expected to be one of {allowed}. "
-            f"Received: {name}={value!r}"
-        )

@@ -1,8 +1,9 @@
 """The settings of a segmentation run."""
 
 import dataclasses
-import math
 
+from keras_cakes._errors import number
+from keras_cakes._errors import whole
 from keras_cakes.models.parts import NORMALIZATIONS
 from keras_cakes.settings import PRIORITIES
 from keras_cakes.settings import RunSettings
@@ -67,12 +68,7 @@ class SegmentationSettings(RunSettings):
         super().__post_init__()
         self.choose(normalization=NORMALIZATIONS)
         self.require_positive(
-            ("depth", "steps", "search_steps", "steps_per_epoch")
-        )
-        self.expect(
-            "cases",
-            self.cases is None or self.cases > 0,
-            "to be positive or None",
+            ("cases", "depth", "steps", "search_steps", "steps_per_epoch")
         )
         for name in ("steps", "search_steps"):
             steps = getattr(self, name)
@@ -81,14 +77,10 @@ class SegmentationSettings(RunSettings):
                 steps % min(self.steps_per_epoch, steps) == 0,
                 f"to be a multiple of steps_per_epoch={self.steps_per_epoch}",
             )
-        self.expect("fold", self.fold >= 0, "to be 0 or more")
-        value = self.foreground
-        self.expect("foreground", 0 <= value <= 1, "to lie from 0 to 1")
-        value = self.overlap
-        self.expect("overlap", 0 <= value < 1, "to lie from 0 to below 1")
-        self.expect(
-            "tolerance", 0 <= self.tolerance < math.inf, "to be 0 or more"
-        )
+        whole("fold", self.fold, least=0)
+        number("foreground", self.foreground, least=0, most=1)
+        number("overlap", self.overlap, least=0, below=1)
+        number("tolerance", self.tolerance, least=0)
         self.require_sizes(patch_shape=3, stem_kernel_size=3)
         self.expect("flip", {*self.flip} <= {0, 1, 2}, "to name axes 0 to 2")
 

@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import Any
 from typing import TypeVar
 
+from keras_cakes._errors import choose
+from keras_cakes._errors import expect
+from keras_cakes._errors import number
+from keras_cakes._errors import whole
 from keras_cakes.layers.cakes_search_conv3d import DRAWS
 from keras_cakes.selection import RULES
+from keras_cakes.specification import CHOICES_OF_AGGREGATION
 from keras_cakes.specification import CHOICES_OF_WEIGHTS
 from keras_cakes.sub_kernels import kernel_set
 
@@ -17,7 +22,7 @@ PRIORITIES = ("performance", "cost")
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "draw": DRAWS,
-    "aggregation": ("auto", "concat", "sum"),
+    "aggregation": CHOICES_OF_AGGREGATION,
     "rule": RULES,
     "score": ("path_weights", "sampled"),
     "weights": CHOICES_OF_WEIGHTS,
@@ -90,19 +95,18 @@ class RunSettings:
             _check_type(field, getattr(self, field.name))
         self.choose(**_CHOICES)
         kernel_set(self.kernel_set)
-        self.require_positive(
-            ("batch_size", "width", "learning_rate", "channel_multiple")
-        )
+        self.require_positive(("batch_size", "width", "channel_multiple"))
+        number("learning_rate", self.learning_rate, above=0)
         known = self.known_variants()
         self.expect(
             "variants",
             self.variants and set(self.variants) <= set(known),
             f"to name some of {known}",
         )
-        self.expect("lasso", self.lasso >= 0, "to be 0 or more")
-        self.expect("budget", 0 < self.budget <= 1, "above 0 and at most 1")
+        number("lasso", self.lasso, least=0)
+        number("budget", self.budget, above=0, most=1)
         # Seeds of data and path draws are signed integers of 32 bits.
-        self.expect("seed", 0 <= self.seed < 2**31 - 1, "from 0 to 2**31 - 2")
+        whole("seed", self.seed, least=0, most=2**31 - 2)
         self.resolve_paths(("data",))
 
     @classmethod
@@ -121,22 +125,18 @@ class RunSettings:
 
     def expect(self, name: str, holds: Any, expected: str) -> None:
         """Refuses a setting that is not as expected."""
-        if not holds:
-            value = json.dumps(getattr(self, name))
-            raise ValueError(
-                f"`{name}` is expected {expected}. Received: {name}={value}"
-            )
+        expect(name, getattr(self, name), holds, expected)
 
     def choose(self, **allowed: tuple[Any, ...]) -> None:
         """Refuses settings that are not among those allowed."""
         for name, values in allowed.items():
-            value = getattr(self, name)
-            self.expect(name, value in values, f"to be one of {values}")
+            choose(name, getattr(self, name), values)
 
     def require_positive(self, names: Iterable[str]) -> None:
-        """Refuses settings that are not above zero."""
+        """Refuses settings that are neither `None` nor integers above 0."""
         for name in names:
-            self.expect(name, getattr(self, name) > 0, "to be positive")
+            if getattr(self, name) is not None:
+                whole(name, getattr(self, name), least=1)
 
     def require_sizes(self, **counts: int) -> None:
         """Refuses settings that are not so many positive integers."""

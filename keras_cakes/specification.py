@@ -5,13 +5,29 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from keras_cakes._errors import choose
+from keras_cakes._errors import expect
+from keras_cakes._errors import number
+from keras_cakes.layers.cakes_search_conv3d import AGGREGATIONS
+from keras_cakes.layers.cakes_search_conv3d import DRAWS
+from keras_cakes.layers.cakes_search_conv3d import PRIORITIES
 from keras_cakes.layers.candidate_conv3d import WEIGHTS
+from keras_cakes.layers.normalization import NORMALIZATIONS
 from keras_cakes.regularizers import CostLasso
+from keras_cakes.sub_kernels import check_kernels
 from keras_cakes.sub_kernels import kernel_set as resolve_kernel_set
 from keras_cakes.sub_kernels import relative_costs
 
 # How candidates may come by their weights.
 CHOICES_OF_WEIGHTS = ("auto", *WEIGHTS)
+CHOICES_OF_AGGREGATION = ("auto", *AGGREGATIONS)
+_CHOICES: dict[str, tuple[str | None, ...]] = {
+    "priority": PRIORITIES,
+    "aggregation": CHOICES_OF_AGGREGATION,
+    "draw": DRAWS,
+    "normalization": NORMALIZATIONS,
+    "weights": CHOICES_OF_WEIGHTS,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,10 +69,21 @@ class SearchSpecification:
     weights: str = "auto"
 
     def __post_init__(self):
-        if self.weights not in CHOICES_OF_WEIGHTS:
-            raise ValueError(
-                f"`weights` is expected to be one of {CHOICES_OF_WEIGHTS}. "
-                f"Received: weights={self.weights!r}"
+        check_kernels("kernel_set", self.kernel_set)
+        for name, allowed in _CHOICES.items():
+            choose(name, getattr(self, name), allowed)
+        number("lasso", self.lasso, least=0)
+        if isinstance(self.cost, Mapping):
+            for kernel, cost in self.cost.items():
+                number(f"cost[{kernel!r}]", cost, above=0)
+        else:
+            expect(
+                "cost",
+                self.cost,
+                self.cost in ("params", "macs")
+                or hasattr(self.cost, "channel_ms"),
+                "to be 'params', 'macs', a mapping of sub-kernel to cost or "
+                "a `LatencyTable`; `to_supernet` measures one for 'latency'",
             )
 
     @property
@@ -80,19 +107,12 @@ class SearchSpecification:
             return CostLasso(relative_costs(costs, taps), self.lasso)
         if isinstance(self.cost, Mapping):
             missing = [str(k) for k in kernels if str(k) not in self.cost]
-            if missing or not all(c > 0 for c in self.cost.values()):
-                without = f", without {missing}" if missing else ""
+            if missing:
                 raise ValueError(
                     "`cost` is expected to give each sub-kernel a positive "
-                    f"number. Received: cost={self.cost}{without}"
+                    f"number. Received: cost={self.cost}, without {missing}"
                 )
             costs = [float(self.cost[str(kernel)]) for kernel in kernels]
-        elif self.cost in ("params", "macs"):
-            costs = [float(count) for count in taps]
         else:
-            raise ValueError(
-                "`cost` is expected to be 'params', 'macs', a mapping of "
-                "sub-kernel to cost or a `LatencyTable`; `to_supernet` "
-                f"measures one for 'latency'. Received: cost={self.cost!r}"
-            )
+            costs = [float(count) for count in taps]
         return CostLasso(relative_costs(costs), self.lasso)

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from keras_cakes._errors import expect
+
 NAMED_SETS: Mapping[str, tuple[str, ...]] = {
     "1d": ("kx1x1", "1xkx1", "1x1xk"),
     "2d": ("1xkxk", "kx1xk", "kxkx1"),
@@ -191,6 +193,37 @@ def kernel_set(
         >>> [str(k) for k in kernel_set("video_1d2d3d")]
         ['3x3x3', '1x3x3', '3x1x1']
     """
+    return members_of("kernel_set", kernels, kernel_size)
+
+
+def names_kernels(text: str) -> bool:
+    """Tells whether a text names a kernel set or one sub-kernel."""
+    return text in NAMED_SETS or _NAME.fullmatch(text) is not None
+
+
+def check_kernels(argument: str, kernels: object) -> None:
+    """Refuses a name of kernels that no set and no sub-kernel has.
+
+    Args:
+        argument: Name of the argument, for the message.
+        kernels: What it holds; only strings are checked.
+    """
+    expect(
+        argument,
+        kernels,
+        not isinstance(kernels, str) or names_kernels(kernels),
+        f"to be one of {sorted(NAMED_SETS)}, a sub-kernel such as '1x3x3' or "
+        "a sequence of sub-kernels",
+    )
+
+
+def members_of(
+    argument: str,
+    kernels: "str | Iterable[str | Iterable[int]]",
+    kernel_size: Sequence[int],
+) -> tuple[SubKernel, ...]:
+    """Resolves a kernel set that an argument of some name holds."""
+    check_kernels(argument, kernels)
     members: Iterable[str | Iterable[int]]
     if isinstance(kernels, str) and kernels in NAMED_SETS:
         members = [
@@ -202,20 +235,10 @@ def kernel_set(
             )
             for pattern in NAMED_SETS[kernels]
         ]
-    elif isinstance(kernels, str) and not _NAME.fullmatch(kernels):
-        raise ValueError(
-            f"`kernel_set` is expected to be one of {sorted(NAMED_SETS)}, a "
-            "sub-kernel such as '1x3x3' or a sequence of sub-kernels. "
-            f"Received: kernel_set={kernels!r}"
-        )
     else:
         members = [kernels] if isinstance(kernels, str) else kernels
     resolved = canonical_order(members)
-    if not resolved:
-        raise ValueError(
-            "`kernel_set` is expected to hold at least one sub-kernel. "
-            f"Received: kernel_set={kernels!r}"
-        )
+    expect(argument, kernels, resolved, "to hold at least one sub-kernel")
     for member in resolved:
         member.offset_in(kernel_size)
     return resolved

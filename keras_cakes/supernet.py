@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_cakes._errors import choose
+from keras_cakes._errors import whole
 from keras_cakes.cost.capacity import batch_shape_of
 from keras_cakes.cost.capacity import check_capacity
 from keras_cakes.cost.capacity import checked_limit
@@ -74,14 +76,9 @@ class Supernet(keras.Model):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if draw not in DRAWS:
-            raise ValueError(
-                f"`draw` is expected to be one of {DRAWS}. "
-                f"Received: draw={draw!r}"
-            )
         self.network = network
-        self.draw = draw
-        self.seed = seed
+        self.draw = choose("draw", draw, DRAWS)
+        self.seed = whole("seed", seed, least=0)
         self.channel_costs = channel_costs
         self.fixed_cost = fixed_cost
         if not self.search_layers:

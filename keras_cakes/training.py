@@ -8,10 +8,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_cakes._errors import RunError
+from keras_cakes._errors import choose
+from keras_cakes._errors import number
+from keras_cakes._errors import whole
 from keras_cakes.losses import DiceCrossEntropy
 from keras_cakes.metrics import DiceScore
 from keras_cakes.optimizers import DecayedSGD
-from keras_cakes.runs import RunError
 from keras_cakes.runs import read_json
 from keras_cakes.runs import read_table
 from keras_cakes.runs import write_atomic
@@ -20,6 +23,8 @@ from keras_cakes.runs import write_table
 from keras_cakes.schedules import video_schedule
 from keras_cakes.schedules import volume_schedule
 
+# What `model.fit` takes.
+VERBOSE = ("auto", 0, 1, 2, False, True)
 # Random states, such as those of dropout, which `.keras` files leave out.
 _SEEDS = "seeds.json"
 
@@ -77,6 +82,9 @@ def compile_video(
         decay: Weight decay of kernels.
         clip_norm: Largest global norm of a gradient.
     """
+    number("clip_norm", clip_norm, above=0)
+    number("decay", decay, least=0)
+    whole("epochs", epochs, least=1)
     schedule = video_schedule(steps_per_epoch, is_search, learning_rate, epochs)
     metrics: list[Any] = ["accuracy"]
     if model.compute_output_shape(model.input.shape)[-1] > 5:
@@ -127,7 +135,10 @@ def fit_resumable(
         RunError: If the checkpoint is damaged, the loss is not finite, or a
             file cannot be written.
     """
-    if steps_per_epoch < 1 or steps % steps_per_epoch:
+    choose("verbose", verbose, VERBOSE)
+    whole("steps", steps, least=1)
+    whole("steps_per_epoch", steps_per_epoch, least=1)
+    if steps % steps_per_epoch:
         raise ValueError(
             "`steps_per_epoch` is expected to divide `steps`. Received: "
             f"steps_per_epoch={steps_per_epoch}, steps={steps}"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 from keras_cakes.data.video import FrameSource
 from keras_cakes.data.video import VideoClips
 from keras_cakes.data.video import open_packed

@@ -4,6 +4,7 @@ import dataclasses
 import os
 from pathlib import Path
 
+from keras_cakes._errors import choose
 from keras_cakes.data.video import Clip
 from keras_cakes.data.video import ClipDataset
 from keras_cakes.data.video import VideoClips
@@ -36,6 +37,7 @@ def predict_clip(
         DataError: If the clip is not readable.
         RunError: If there is no such network.
     """
+    choose("variant", variant, VideoSettings.known_variants())
     folder, clip = Path(folder), Path(clip)
     network = load_network(folder, variant)
     settings = read_settings(VideoSettings, folder / "settings.json")

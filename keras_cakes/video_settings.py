@@ -2,10 +2,12 @@
 
 import dataclasses
 
+from keras_cakes._errors import number
+from keras_cakes.data.arguments import ON_ERROR
 from keras_cakes.data.video.clip_augmentation import CROPS
-from keras_cakes.data.video.clips import ON_ERROR
 from keras_cakes.data.video.sampling import REMAINDERS
 from keras_cakes.data.video.sampling import SHORT
+from keras_cakes.data.video.sources import CHANNELS
 from keras_cakes.settings import PRIORITIES
 from keras_cakes.settings import RunSettings
 
@@ -108,21 +110,21 @@ class VideoSettings(RunSettings):
         self.choose(
             network=NETWORKS,
             crop=CROPS,
-            channels=(1, 3),
+            channels=CHANNELS,
+            crops=(1,) if self.crop == "none" else (1, 3),
             short=SHORT,
             remainder=REMAINDERS,
             on_error=ON_ERROR,
         )
-        self.require_positive(("stages", "blocks", "frames", "views", "epochs"))
-        for name in ("clips_per_class", "search_epochs"):
-            value = getattr(self, name)
-            self.expect(
-                name, value is None or value > 0, "to be positive or None"
+        self.require_positive(
+            (
+                *("stages", "blocks", "frames", "views"),
+                *("clips_per_class", "epochs", "search_epochs"),
             )
+        )
         self.require_sizes(size=2, stem_kernel_size=3)
-        self.expect("decay", self.decay >= 0, "to be 0 or more")
-        dropout = self.dropout
-        self.expect("dropout", 0 <= dropout < 1, "to lie from 0 to below 1")
+        number("decay", self.decay, least=0)
+        number("dropout", self.dropout, least=0, below=1)
         self.resolve_paths(("validation", "root"))
 
     @classmethod

@@ -5,13 +5,13 @@ import logging
 
 import pytest
 import tensorflow as tf
+from keras_cakes.data.errors import DataError
 
 from keras_cakes import __version__
 from keras_cakes import cli
 from keras_cakes import demo_command
 from keras_cakes import run_command
 from keras_cakes import segment_command
-from keras_cakes.data.errors import DataError
 from keras_cakes.runs import RunError
 from keras_cakes.search_run import searches_behind
 from keras_cakes.segmentation_settings import SegmentationSettings

@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "keras_cakes"
 # A room may import rooms of a lower floor; those of one floor stand side by
 # side. The exceptions within a floor are named.
 FLOORS = [
+    ["_errors"],
     ["sub_kernels", "files", "machine"],
     ["assignment"],
     ["configuration", "measurements"],
@@ -54,6 +55,7 @@ FLOORS = [
 # These stand beside the line and never know a particular model.
 BESIDE = {"data", "evaluation", "plotting", "losses", "metrics"}
 BESIDE_MAY_KNOW = {
+    "_errors",
     "sub_kernels",
     "assignment",
     "configuration",
@@ -154,6 +156,7 @@ def test_rooms_are_small(path):
 
 
 VOCABULARY = {
+    "_errors",
     "assignment",
     "configuration",
     "files",

@@ -10,7 +10,7 @@ import argparse
 import csv
 from pathlib import Path
 
-from keras_cakes.data.errors import DataError
+from keras_cakes.data import DataError
 from keras_cakes.data.video.clip_lists import read_clip_list
 from keras_cakes.data.video.decoding import probe_video
 from keras_cakes.data.video.list_writing import write_clip_list

@@ -9,9 +9,9 @@ import argparse
 import json
 from pathlib import Path
 
+from keras_cakes.data import DataError
 from keras_cakes.data.archives import unpack
 from keras_cakes.data.download import download
-from keras_cakes.data.errors import DataError
 from keras_cakes.data.msd import read_fold
 from keras_cakes.data.msd import read_msd
 from keras_cakes.files import write_text

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import keras
 
+from keras_cakes.data import DataError
 from keras_cakes.data.case_lists import read_case_list
 from keras_cakes.data.case_lists import write_case_list
-from keras_cakes.data.errors import DataError
 from keras_cakes.data.msd import VolumeDataset
 from keras_cakes.data.msd import read_fold
 from keras_cakes.data.nih_pancreas import align_label

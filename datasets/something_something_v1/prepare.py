@@ -10,7 +10,7 @@ DATA/validation.txt, DATA/classes.txt and DATA/left_out.csv.
 import argparse
 from pathlib import Path
 
-from keras_cakes.data.errors import DataError
+from keras_cakes.data import DataError
 from keras_cakes.data.video.packing import pack
 from keras_cakes.data.video.something_something_lists import (
     write_something_something_lists,

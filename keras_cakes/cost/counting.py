@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from keras_cakes._errors import choose
+from keras_cakes._errors import expect
 from keras_cakes.cost.cakes_rules import path_count
 from keras_cakes.cost.cakes_rules import path_params
 from keras_cakes.cost.count import Count
@@ -89,11 +91,13 @@ def count_cost(
         >>> count_cost(model).params, count_cost(model).macs
         (220, 46656)
     """
-    if convention not in CONVENTIONS:
-        raise ValueError(
-            f"`convention` is expected to be one of {CONVENTIONS}. "
-            f"Received: convention={convention!r}"
-        )
+    choose("convention", convention, CONVENTIONS)
+    expect(
+        "path",
+        path,
+        path is None or isinstance(path, Mapping) or path == "argmax",
+        "to be 'argmax' or a mapping with every search layer",
+    )
     inputs = symbolic_inputs(model, input_shape)
     if isinstance(model, keras.Sequential) and not model.built:
         model.build((None, *inputs.shape[1:]))
@@ -191,17 +195,14 @@ def _chosen(layer: Any, path: Any) -> Any:
             "derived, see `Supernet.expected_cost`. Received: layer "
             f"{layer.name!r} with priority='cost'"
         )
-    if isinstance(path, str) and path == "argmax":
+    if path == "argmax":
         return keras.ops.convert_to_numpy(
             keras.ops.argmax(layer.path_weights, axis=0)
         )
-    if not isinstance(path, Mapping) or layer.name not in path:
-        without = (
-            f", without {layer.name!r}" if isinstance(path, Mapping) else ""
-        )
+    if layer.name not in path:
         raise ValueError(
             "`path` is expected to be 'argmax' or a mapping with every "
-            f"search layer. Received: path={path!r}{without}"
+            f"search layer. Received: path={path!r}, without {layer.name!r}"
         )
     return path[layer.name]
 

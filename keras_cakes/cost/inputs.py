@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from keras_cakes.assignment import shortened
+from keras_cakes._errors import shortened
 
 
 def symbolic_inputs(

@@ -7,11 +7,13 @@ from typing import Any
 
 import keras
 
+from keras_cakes._errors import choose
 from keras_cakes.assignment import Assignment
 from keras_cakes.cost.inputs import batch_shapes
 from keras_cakes.cost.inputs import split_batch
 from keras_cakes.cost.inputs import symbolic_inputs
 from keras_cakes.cost.pieces import Pieces
+from keras_cakes.cost.timing import check_measurement
 from keras_cakes.cost.timing import describe_device
 from keras_cakes.cost.timing import keeping_state
 from keras_cakes.cost.timing import phase_function
@@ -20,6 +22,7 @@ from keras_cakes.cost.tracing import Shape
 from keras_cakes.cost.tracing import members
 from keras_cakes.cost.tracing import trace_calls
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
+from keras_cakes.layers.devices import PHASES
 from keras_cakes.layers.planning import default_plan
 from keras_cakes.measurements import Measurements
 from keras_cakes.sub_kernels import SubKernel
@@ -76,11 +79,15 @@ class LatencyTable:
         repeats: int = 7,
         verbose: int = 1,
     ):
+        choose("phase", phase, PHASES)
+        check_measurement((phase,), repeats)
         self.phase = phase
         self.kernel_set = kernel_set
         self.device = describe_device()
         self.scale = 1.0
         self._layers = {name: model.get_layer(name) for name in layers}
+        for name in self._layers:
+            self.sizes(name)
         self._pieces = Pieces(
             self._layers,
             _input_shapes(model, self._layers, batch_shape),
@@ -153,6 +160,9 @@ class LatencyTable:
         return resolve_kernel_set(
             self.kernel_set, self._layer(name).kernel_size
         )
+
+    def _layer(self, name: str) -> Any:
+        return self._layers[choose("name", name, tuple(self._layers))]
 
     def channel_ms(self, name: str) -> list[float]:
         """What one channel of each sub-kernel takes, in canonical order.

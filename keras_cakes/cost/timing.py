@@ -13,12 +13,15 @@ from typing import Any
 
 import keras
 
+from keras_cakes._errors import expect
+from keras_cakes._errors import whole
 from keras_cakes.cost.inputs import batch_shapes
 from keras_cakes.cost.inputs import split_batch
 from keras_cakes.cost.inputs import symbolic_inputs
 from keras_cakes.cost.tracing import Call
 from keras_cakes.cost.tracing import members
 from keras_cakes.cost.tracing import trace_calls
+from keras_cakes.layers.devices import PHASES
 from keras_cakes.layers.devices import processor
 
 
@@ -194,6 +197,7 @@ def measure_latency(
         >>> kc.measure_latency(model, repeats=3).inference.median_ms > 0
         True
     """
+    check_measurement(phases, repeats)
     if isinstance(model, keras.Model):
         shapes = batch_shapes(model, batch_shape)
     elif batch_shape is None:
@@ -215,6 +219,13 @@ def measure_latency(
                     for phase in phases
                 }
     return Latency(timings, describe_device(), rows)
+
+
+def check_measurement(phases: Sequence[str], repeats: int) -> None:
+    """Refuses unknown phases and a number of repeats below 1."""
+    fits = isinstance(phases, list | tuple) and set(phases) <= set(PHASES)
+    expect("phases", phases, fits and phases, f"to hold some of {PHASES}")
+    whole("repeats", repeats, least=1)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Volumes, patches and the embedded phantom."""
 
+from keras_cakes._errors import DataError
 from keras_cakes.data.archives import unpack
 from keras_cakes.data.augmentation import Augmentation
 from keras_cakes.data.case_lists import read_case_list
@@ -8,7 +9,6 @@ from keras_cakes.data.dataset_preparation import prepare
 from keras_cakes.data.dicom import list_series
 from keras_cakes.data.dicom import read_dicom
 from keras_cakes.data.download import download
-from keras_cakes.data.errors import DataError
 from keras_cakes.data.listings import read_dataset
 from keras_cakes.data.msd import VolumeDataset
 from keras_cakes.data.msd import read_fold

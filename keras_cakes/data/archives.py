@@ -13,7 +13,8 @@ from pathlib import PurePosixPath
 from typing import IO
 from typing import Any
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
+from keras_cakes._errors import whole
 from keras_cakes.files import locked
 
 _BLOCK = 1 << 20
@@ -71,6 +72,8 @@ def unpack(
         >>> (place / "new" / "labels" / "a.txt").read_text()
         'organ'
     """
+    whole("most_bytes", most_bytes, least=0)
+    whole("most_members", most_members, least=0)
     archive, folder = Path(archive), Path(folder)
     if not archive.is_file():
         raise DataError(

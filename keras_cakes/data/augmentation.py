@@ -5,6 +5,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from keras_cakes._errors import number
+
 _MOST = {"angle": 180.0, "scale": 0.9, "contrast": 1.0, "gamma": 10.0}
 _CONTROL_POINTS = 4
 
@@ -42,13 +44,8 @@ class Augmentation:
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            most = _MOST.get(field.name, math.inf)
-            if not 0 <= value <= most or math.isinf(value):
-                raise ValueError(
-                    f"`{field.name}` is expected to lie from 0 to {most:g}. "
-                    f"Received: {field.name}={value}"
-                )
+            value, most = getattr(self, field.name), _MOST.get(field.name)
+            number(field.name, value, least=0, most=most)
 
     @property
     def moves_voxels(self) -> bool:

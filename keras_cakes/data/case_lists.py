@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 from keras_cakes.data.msd import VolumeDataset
 from keras_cakes.data.volumes import Case
 from keras_cakes.files import read_text

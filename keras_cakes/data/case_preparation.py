@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 from keras_cakes.data.geometry import Grid
 from keras_cakes.data.geometry import Placement
 from keras_cakes.data.geometry import transfer

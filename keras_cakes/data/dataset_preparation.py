@@ -11,9 +11,12 @@ from pathlib import Path
 
 import keras
 
+from keras_cakes._errors import DataError
+from keras_cakes._errors import choose
+from keras_cakes._errors import whole
+from keras_cakes.data.arguments import ON_ERROR
 from keras_cakes.data.case_preparation import prepare_case
 from keras_cakes.data.case_preparation import source_record
-from keras_cakes.data.errors import DataError
 from keras_cakes.data.geometry import Grid
 from keras_cakes.data.manifest import write_manifest
 from keras_cakes.data.msd import VolumeDataset
@@ -89,17 +92,9 @@ def prepare(
         (4, 5, 6, 1)
     """
     preparation = preparation or Preparation()
-    if on_error not in ("raise", "skip"):
-        raise ValueError(
-            "`on_error` is expected to be 'raise' or 'skip'. "
-            f"Received: on_error={on_error!r}"
-        )
+    choose("on_error", on_error, ON_ERROR)
     workers = min(os.cpu_count() or 1, 4) if workers is None else workers
-    if workers < 1:
-        raise ValueError(
-            "`workers` is expected to be at least 1. "
-            f"Received: workers={workers}"
-        )
+    whole("workers", workers, least=1)
     _check_names(dataset)
     folder = Path(folder)
     skipped: dict[str, str] = {}

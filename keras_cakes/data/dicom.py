@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from keras_cakes._errors import DataError
 from keras_cakes.data.dicom_slices import Slice
 from keras_cakes.data.dicom_slices import affine_of
 from keras_cakes.data.dicom_slices import by_position
 from keras_cakes.data.dicom_slices import slices_of
-from keras_cakes.data.errors import DataError
 from keras_cakes.data.scans import Scan
 from keras_cakes.data.scans import check_affine
 

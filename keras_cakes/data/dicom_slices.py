@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 
 # A header may claim any size. Compressed slices rarely shrink more than a
 # hundredfold; a claim far beyond the file is damage or an attack.

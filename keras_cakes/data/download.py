@@ -14,10 +14,12 @@ from urllib.parse import urlsplit
 
 import keras
 
+from keras_cakes._errors import DataError
+from keras_cakes._errors import number
+from keras_cakes._errors import whole
 from keras_cakes.data.connection import BrokenConnection
 from keras_cakes.data.connection import blocks
 from keras_cakes.data.connection import connect
-from keras_cakes.data.errors import DataError
 from keras_cakes.data.partial_file import PartialFile
 from keras_cakes.files import locked
 
@@ -143,16 +145,11 @@ def _check_arguments(
             "`url` is expected to be an address of http or https. "
             f"Received: url={url!r}"
         )
-    if size is not None and size < 0:
-        raise ValueError(
-            f"`size` is expected to be at least 0. Received: size={size}"
-        )
-    if attempts < 1 or not timeout > 0 or not wait >= 0:
-        raise ValueError(
-            "`attempts` is expected to be at least 1, `timeout` to be above "
-            "0 and `wait` to be at least 0. Received: "
-            f"attempts={attempts}, timeout={timeout}, wait={wait}"
-        )
+    if size is not None:
+        whole("size", size, least=0)
+    whole("attempts", attempts, least=1)
+    number("timeout", timeout, above=0)
+    number("wait", wait, least=0)
 
 
 def _checksums(**given: str | None) -> dict[str, str]:

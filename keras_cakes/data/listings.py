@@ -4,8 +4,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from keras_cakes._errors import DataError
 from keras_cakes.data.case_lists import read_case_list
-from keras_cakes.data.errors import DataError
 from keras_cakes.data.msd import VolumeDataset
 from keras_cakes.data.msd import read_msd
 from keras_cakes.data.nih_pancreas import read_nih_pancreas

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 from keras_cakes.data.msd import VolumeDataset
 from keras_cakes.data.preparation import Preparation
 from keras_cakes.data.prepared import CASES

@@ -6,7 +6,8 @@ import json
 import os
 from pathlib import Path
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
+from keras_cakes._errors import whole
 from keras_cakes.data.volumes import Case
 
 SPLITS = "splits.json"
@@ -144,6 +145,7 @@ def read_fold(
     Raises:
         DataError: If there is no such fold, or it names unknown cases.
     """
+    whole("fold", fold, least=0)
     path = Path(folder) / SPLITS
     if len(dataset.cases) < 2:
         raise DataError(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 from keras_cakes.data.scans import Scan
 from keras_cakes.data.scans import check_affine
 from keras_cakes.files import atomic

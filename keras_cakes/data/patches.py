@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_cakes._errors import number
+from keras_cakes._errors import whole
+from keras_cakes.data.arguments import check_batches
 from keras_cakes.data.augmentation import Augmentation
 from keras_cakes.data.crops import Crops
 from keras_cakes.data.crops import memory_sources
@@ -86,8 +89,9 @@ def patches(
     import tensorflow as tf
 
     augmentation = augmentation or Augmentation()
-    _check_numbers(batch_size, start_step, steps, foreground)
-    _check_shares(patches_per_case, shard)
+    check_batches(batch_size, seed, start_step, steps, shard)
+    number("foreground", foreground, least=0, most=1)
+    whole("patches_per_case", patches_per_case, least=1)
     patch_shape = tuple(int(size) for size in patch_shape)
     poses = allowed_poses(patch_shape, flip, rotate)
     sources = (
@@ -201,36 +205,3 @@ def _other(key: Any, number: int) -> Any:
     import tensorflow as tf
 
     return tf.random.experimental.stateless_fold_in(key, number)
-
-
-def _check_shares(patches_per_case: int, shard: tuple[int, int]) -> None:
-    if patches_per_case < 1:
-        raise ValueError(
-            "`patches_per_case` is expected to be at least 1. "
-            f"Received: patches_per_case={patches_per_case}"
-        )
-    if len(shard) != 2 or not 0 <= shard[0] < shard[1]:
-        raise ValueError(
-            "`shard` is expected to be an index and a larger number of "
-            f"shards. Received: shard={shard}"
-        )
-
-
-def _check_numbers(
-    batch_size: int, start_step: int, steps: int | None, foreground: float
-) -> None:
-    for name, number, least in (
-        ("batch_size", batch_size, 1),
-        ("start_step", start_step, 0),
-        ("steps", 0 if steps is None else steps, 0),
-    ):
-        if number < least:
-            raise ValueError(
-                f"`{name}` is expected to be at least {least}. "
-                f"Received: {name}={number}"
-            )
-    if not 0 <= foreground <= 1:
-        raise ValueError(
-            "`foreground` is expected to be a probability between 0 and 1. "
-            f"Received: foreground={foreground}"
-        )

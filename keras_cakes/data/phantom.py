@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_cakes._errors import expect
+from keras_cakes._errors import whole
 from keras_cakes.data.nifti import write_nifti
 from keras_cakes.data.volumes import Volume
 from keras_cakes.data.volumes import save_label
@@ -46,11 +48,10 @@ def phantom_volumes(
         ValueError: If `cases` or `shape` is too small.
     """
     shape = tuple(int(size) for size in shape)
-    if cases < 1 or len(shape) != 3 or min(shape) < 16:
-        raise ValueError(
-            "`cases` is expected to be at least 1 and `shape` three sizes of "
-            f"at least 16. Received: cases={cases}, shape={shape}"
-        )
+    whole("cases", cases, least=1)
+    whole("seed", seed, least=0)
+    fits = len(shape) == 3 and min(shape) >= 16
+    expect("shape", shape, fits, "to be three sizes of at least 16")
     return [_phantom(number, shape, seed) for number in range(cases)]
 
 

@@ -14,6 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_cakes._errors import choose
+from keras_cakes._errors import expect
+from keras_cakes._errors import whole
 from keras_cakes.data.volumes import Volume
 
 PLANTED_AXES = ("depth", "height", "width")
@@ -89,17 +92,12 @@ def planted_volumes(
         ValueError: If an argument is not as stated.
     """
     shape = tuple(int(size) for size in shape)
-    if cases < 1 or len(shape) != 3 or min(shape) < 16 or axis not in (0, 1, 2):
-        raise ValueError(
-            "`cases` is expected to be at least 1, `axis` 0, 1 or 2 and "
-            "`shape` three sizes of at least 16. Received: "
-            f"cases={cases}, axis={axis!r}, shape={shape}"
-        )
-    if layout not in _LAYOUTS:
-        raise ValueError(
-            f"`layout` is expected to be one of {tuple(_LAYOUTS)}. "
-            f"Received: layout={layout!r}"
-        )
+    whole("cases", cases, least=1)
+    whole("axis", axis, least=0, most=2)
+    whole("seed", seed, least=0)
+    fits = len(shape) == 3 and min(shape) >= 16
+    expect("shape", shape, fits, "to be three sizes of at least 16")
+    choose("layout", layout, tuple(_LAYOUTS))
     volumes = []
     for number in range(cases):
         generator = np.random.default_rng([seed, axis, number])

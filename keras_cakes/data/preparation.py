@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_cakes._errors import choose
+from keras_cakes._errors import expect
+from keras_cakes._errors import number
 from keras_cakes.data.geometry import Grid
 
 NORMALIZATIONS = ("case", "dataset", "none")
@@ -45,36 +48,34 @@ class Preparation:
 
     def __post_init__(self):
         codes = self.orientation
-        _expect(
+        expect(
             "orientation",
-            codes is None
-            or len(codes) == 3
-            and all(any(code in axis for code in codes) for axis in _AXES),
             codes,
-            "three letters of RL, AP and SI, such as 'RAS', or None",
+            codes is None
+            or isinstance(codes, str)
+            and len(codes) == 3
+            and all(any(code in axis for code in codes) for axis in _AXES),
+            "to be three letters of RL, AP and SI, such as 'RAS', or None",
         )
-        _expect(
+        expect(
             "spacing",
-            self.spacing is None
-            or len(self.spacing) == 3
-            and all(0.01 <= size <= 100 for size in self.spacing),
             self.spacing,
-            "three sizes from 0.01 to 100 mm, or None",
+            self.spacing is None
+            or _are_numbers(self.spacing, 3)
+            and all(0.01 <= size <= 100 for size in self.spacing),
+            "to be three sizes from 0.01 to 100 mm, or None",
         )
-        _expect(
+        if self.crop_below is not None:
+            number("crop_below", self.crop_below)
+        expect(
             "window",
-            self.window is None
-            or len(self.window) == 2
-            and self.window[0] < self.window[1],
             self.window,
-            "a lowest and a higher highest intensity, or None",
+            self.window is None
+            or _are_numbers(self.window, 2)
+            and self.window[0] < self.window[1],
+            "to be a lowest and a higher highest intensity, or None",
         )
-        _expect(
-            "normalization",
-            self.normalization in NORMALIZATIONS,
-            self.normalization,
-            f"one of {NORMALIZATIONS}",
-        )
+        choose("normalization", self.normalization, NORMALIZATIONS)
         for name in ("spacing", "window"):
             value = getattr(self, name)
             if value is not None:
@@ -111,8 +112,9 @@ class Preparation:
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
 
-def _expect(name: str, holds: bool, value: Any, expected: str) -> None:
-    if not holds:
-        raise ValueError(
-            f"`{name}` is expected to be {expected}. Received: {name}={value!r}"
-        )
+def _are_numbers(values: Any, count: int) -> bool:
+    return (
+        not isinstance(values, str)
+        and len(values) == count
+        and bool(np.isfinite(np.asarray(values, np.float64)).all())
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 
 
 def check_affine(affine: np.ndarray, source: Path) -> np.ndarray:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_cakes._errors import DataError
 from keras_cakes.data.dicom import check_pydicom
 from keras_cakes.data.dicom import reading
-from keras_cakes.data.errors import DataError
 
 # Of the fitted line; what least squares add behind is noise.
 _DECIMALS = 9

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 from keras_cakes.data.nifti import write_nifti
 from keras_cakes.data.scans import Scan
 from keras_cakes.data.scans import read_grid

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_cakes._errors import whole
+
 
 def expect(fits: bool, message: str) -> None:
     """Raises a `ValueError` with the message unless something fits."""
@@ -17,6 +19,7 @@ def check_labels(
     Raises:
         ValueError: If the shapes differ or a label is out of range.
     """
+    whole("classes", classes, least=1)
     expect(
         prediction.shape == label.shape,
         "`prediction` is expected to be of the shape of `label`. Received: "

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_cakes._errors import number
+from keras_cakes._errors import whole
 from keras_cakes.evaluation.checks import expect
 from keras_cakes.evaluation.scores import summarize
 
@@ -66,11 +68,9 @@ def paired_interval(
 
     - Efron and Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13
     """
-    expect(
-        0 < level < 1 and resamples >= 1,
-        "`level` is expected to be between 0 and 1, `resamples` at least 1. "
-        f"Received: level={level}, resamples={resamples}",
-    )
+    number("level", level, above=0, below=1)
+    whole("resamples", resamples, least=1)
+    whole("seed", seed, least=0)
     first, second = paired_scores(scores_a, scores_b, column)
     expect(
         len(first) >= 2,
@@ -163,6 +163,7 @@ def seed_interval(
         >>> seed_interval(np.full((3, 10), 0.5))
         (0.5, 0.5)
     """
+    whole("resamples", resamples, least=1)
     generator = np.random.default_rng(0)
     seeds, cases = differences.shape
     means = [

@@ -11,10 +11,12 @@ from typing import Protocol
 import keras
 import numpy as np
 
+from keras_cakes._errors import number
 from keras_cakes.evaluation.checks import check_labels
 from keras_cakes.evaluation.checks import expect
 from keras_cakes.evaluation.sliding_window import predict_volume
 from keras_cakes.evaluation.surface import surface_scores
+from keras_cakes.evaluation.windows import Windows
 
 
 class LabelledVolume(Protocol):
@@ -106,6 +108,14 @@ def score_cases(
         "class, each once and none 'case' or 'mean'. "
         f"Received: class_names={class_names}",
     )
+    # Before the first volume is predicted, which may take minutes.
+    number("tolerance", tolerance, least=0)
+    Windows(
+        tuple(patch_shape),
+        batch_size,
+        options.get("weighting", "constant"),
+        tuple(options.get("flip", ())),
+    ).steps(overlap, options.get("stride"))
     rows = []
     for volume in volumes:
         try:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_cakes._errors import number
 from keras_cakes.evaluation.checks import check_labels
 from keras_cakes.evaluation.checks import expect
 
@@ -84,11 +85,7 @@ def surface_scores(
         f"`spacing` is expected to be {label.ndim} lengths in mm above 0. "
         f"Received: spacing={tuple(spacing)}",
     )
-    expect(
-        math.isfinite(tolerance) and tolerance >= 0,
-        "`tolerance` is expected to be a length in mm of at least 0. "
-        f"Received: tolerance={tolerance}",
-    )
+    number("tolerance", tolerance, least=0)
     diagonal = float(np.linalg.norm(np.multiply(label.shape, spacing)))
     rows = []
     for value in range(1, classes):

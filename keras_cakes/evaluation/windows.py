@@ -7,6 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_cakes._errors import choose
+from keras_cakes._errors import number
+from keras_cakes._errors import three
+from keras_cakes._errors import whole
 from keras_cakes.evaluation.checks import expect
 
 WEIGHTINGS = ("constant", "gaussian")
@@ -39,17 +43,9 @@ class Windows:
     flip: tuple[int, ...] = ()
 
     def __post_init__(self):
-        expect(
-            len(self.shape) == 3 and min(*self.shape, self.batch_size) >= 1,
-            "`patch_shape` is expected to be three sizes, `batch_size` one, "
-            f"of at least 1. Received: patch_shape={self.shape}, "
-            f"batch_size={self.batch_size}",
-        )
-        expect(
-            self.weighting in WEIGHTINGS,
-            f"`weighting` is expected to be one of {WEIGHTINGS}. "
-            f"Received: weighting={self.weighting!r}",
-        )
+        three("patch_shape", self.shape)
+        whole("batch_size", self.batch_size, least=1)
+        choose("weighting", self.weighting, WEIGHTINGS)
         expect(
             set(self.flip) <= {0, 1, 2}
             and len(set(self.flip)) == len(self.flip),
@@ -79,6 +75,31 @@ class Windows:
             for axes in itertools.combinations(self.flip, number)
         ]
 
+    def steps(
+        self, overlap: float, stride: int | Sequence[int] | None
+    ) -> tuple[int, ...]:
+        """Returns the voxels from one window to the next, along each axis.
+
+        Args:
+            overlap: See `starts`.
+            stride: See `starts`.
+
+        Raises:
+            ValueError: See `starts`.
+        """
+        number("overlap", overlap, least=0, below=1)
+        if stride is None:
+            return tuple(
+                max(size - round(size * overlap), 1) for size in self.shape
+            )
+        steps = three("stride", stride)
+        expect(
+            all(a <= b for a, b in zip(steps, self.shape, strict=True)),
+            "`stride` is expected to be from 1 to the size of the window, "
+            f"{self.shape}. Received: stride={stride}",
+        )
+        return steps
+
     def starts(
         self,
         extents: Sequence[int],
@@ -107,25 +128,7 @@ class Windows:
             >>> Windows((4, 1, 1)).starts((9, 1, 1)).tolist()
             [[0, 0, 0], [2, 0, 0], [4, 0, 0], [5, 0, 0]]
         """
-        expect(
-            0.0 <= overlap < 1.0,
-            "`overlap` is expected to be at least 0 and below 1. "
-            f"Received: overlap={overlap}",
-        )
-        if stride is None:
-            steps = [
-                max(size - round(size * overlap), 1) for size in self.shape
-            ]
-        else:
-            steps = np.broadcast_to(stride, 3).tolist()
-            expect(
-                all(
-                    1 <= step <= size
-                    for step, size in zip(steps, self.shape, strict=True)
-                ),
-                "`stride` is expected to be from 1 to the size of the window, "
-                f"{self.shape}. Received: stride={stride}",
-            )
+        steps = self.steps(overlap, stride)
         axes = [
             [*range(0, extent - size, step), extent - size]
             for extent, size, step in zip(

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_cakes._errors import choose
+from keras_cakes._errors import whole
 from keras_cakes.sub_kernels import SubKernel
 
 RULES = ("sum", "mean")
@@ -42,15 +44,7 @@ def inflate_kernel(
         >>> float(inflate_kernel(weights, "3x1x1").sum())
         9.0
     """
-    if rule not in RULES:
-        raise ValueError(
-            f"`rule` is expected to be one of {RULES}. Received: rule={rule!r}"
-        )
-    if axis not in (0, 1, 2):
-        raise ValueError(
-            "`axis` is expected to be 0, 1 or 2, the axis that the 2D "
-            f"network does not have. Received: axis={axis!r}"
-        )
+    check_inflation(rule, axis)
     sizes = tuple(SubKernel.parse(sub_kernel))
     weights = np.expand_dims(np.asarray(kernel, "float32"), axis)
     lacking = tuple(
@@ -72,6 +66,12 @@ def inflate_kernel(
         return np.repeat(weights.mean(lacking, keepdims=True), repeats, axis)
     weights = weights.sum(lacking, keepdims=True)
     return np.repeat(weights, repeats, axis) / repeats
+
+
+def check_inflation(rule: str, axis: int) -> None:
+    """Refuses a rule or an axis that `inflate_kernel` does not know."""
+    choose("rule", rule, RULES)
+    whole("axis", axis, least=0, most=2)
 
 
 def centred_kernel(

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_cakes.graph import as_functional
 from keras_cakes.inflation.kernels import centred_kernel
+from keras_cakes.inflation.kernels import check_inflation
 from keras_cakes.inflation.kernels import inflate_kernel
 from keras_cakes.inflation.pairs import Pairs
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
@@ -65,6 +66,7 @@ def inflate(
         >>> inflate(source, network)
         ()
     """
+    check_inflation(rule, axis)
     source = as_functional(source)
     if isinstance(target, Supernet):
         target = target.network

@@ -6,6 +6,7 @@ import math
 import keras
 from keras import ops
 
+from keras_cakes._errors import choose
 from keras_cakes.assignment import Assignment
 from keras_cakes.layers.channels import arrange_channels
 from keras_cakes.layers.channels import permute_channels
@@ -176,7 +177,7 @@ class CakesConv3D(SubKernelConv3D):
 
     def has_rule_plan(self, phase):
         """Whether the plan of a phase is the rule's, and no fixed one."""
-        return self._fixed_plans[phase] is None
+        return self._fixed_plans[choose("phase", phase, PHASES)] is None
 
     def rule_plan(self, phase, channels=None, in_any_order=False):
         """The plan that the rule chooses, whatever was asked for.
@@ -188,6 +189,7 @@ class CakesConv3D(SubKernelConv3D):
             in_any_order: As if it did not matter in which order the
                 channels come, as in a network that is folded.
         """
+        choose("phase", phase, PHASES)
         return default_plan(
             channels or self.channel_kernels,
             self.sub_kernel_weights[0].shape[-2],

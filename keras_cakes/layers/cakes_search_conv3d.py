@@ -5,6 +5,7 @@ import functools
 import keras
 from keras import ops
 
+from keras_cakes._errors import choose
 from keras_cakes.layers.candidate_conv3d import CandidateConv3D
 from keras_cakes.layers.execution import convolve_sub_kernel
 from keras_cakes.layers.normalization import PathNormalization
@@ -129,12 +130,9 @@ class CakesSearchConv3D(CandidateConv3D):
                 "normalization takes its place. Received: "
                 f"use_bias={use_bias}"
             )
-        _check("priority", priority, PRIORITIES)
-        _check("draw", draw, DRAWS)
-        _check("aggregation", aggregation, AGGREGATIONS)
-        self.priority = priority
-        self.draw = draw
-        self.aggregation = aggregation
+        self.priority = choose("priority", priority, PRIORITIES)
+        self.draw = choose("draw", draw, DRAWS)
+        self.aggregation = choose("aggregation", aggregation, AGGREGATIONS)
         self.normalization = normalization
         self.momentum = momentum
         self.epsilon = epsilon
@@ -290,11 +288,3 @@ class CakesSearchConv3D(CandidateConv3D):
             }
         )
         return config
-
-
-def _check(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(
-            f"`{name}` is expected to be one of {allowed}. "
-            f"Received: {name}={value!r}"
-        )

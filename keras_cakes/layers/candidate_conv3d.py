@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from keras_cakes._errors import choose
 from keras_cakes.layers.paths import crop
 from keras_cakes.layers.paths import path_kernel
 from keras_cakes.layers.paths import shared_path_kernel
@@ -21,11 +22,7 @@ class CandidateConv3D(SubKernelConv3D):
 
     def __init__(self, filters, kernel_size, kernel_set, weights, **kwargs):
         super().__init__(filters, kernel_size, **kwargs)
-        if weights not in WEIGHTS:
-            raise ValueError(
-                f"`weights` is expected to be one of {WEIGHTS}. "
-                f"Received: weights={weights!r}"
-            )
+        choose("weights", weights, WEIGHTS)
         self.kernel_set = resolve_kernel_set(kernel_set, self.kernel_size)
         # `weights` of a Keras layer is the list of its variables.
         self.is_shared = weights == "shared"

@@ -3,6 +3,10 @@
 import keras
 from keras import ops
 
+from keras_cakes._errors import choose
+from keras_cakes._errors import number
+from keras_cakes._errors import whole
+
 NORMALIZATIONS = ("batch", "instance", None)
 
 
@@ -52,15 +56,12 @@ class PathNormalization(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if normalization not in NORMALIZATIONS:
-            raise ValueError(
-                "`normalization` is expected to be one of "
-                f"{NORMALIZATIONS}. Received: normalization={normalization!r}"
-            )
-        self.normalization = normalization
-        self.momentum = momentum
-        self.epsilon = epsilon
-        self.axis = axis
+        self.normalization = choose(
+            "normalization", normalization, NORMALIZATIONS
+        )
+        self.momentum = number("momentum", momentum, least=0, most=1)
+        self.epsilon = number("epsilon", epsilon, least=0)
+        self.axis = whole("axis", axis)
         self.synchronized = synchronized
         self.gamma_regularizer = keras.regularizers.get(gamma_regularizer)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-from keras_cakes.assignment import shortened
+from keras_cakes._errors import shortened
 from keras_cakes.sub_kernels import SubKernel
 from keras_cakes.sub_kernels import canonical_order
 
@@ -98,7 +98,7 @@ class Plan:
             plan = cls(tuple(_read_box(box) for box in value))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                "A plan is expected to be 'dense', 'separate' or a list of "
+                "`plan` is expected to be 'dense', 'separate' or a list of "
                 "boxes such as {'size': '1x3x3', 'channels': {'1x3x3': 8}, "
                 f"'form': 'conv3d'}}. Received: {shortened(value)} ({error})"
             ) from None
@@ -172,7 +172,7 @@ def plans_by_phase(
             f"{tuple(phases)}. Received: plan={shortened(value)}"
         )
     fixed = {
-        phase: plan and Plan.from_config(plan, counts)
+        phase: None if plan is None else Plan.from_config(plan, counts)
         for phase, plan in by_phase.items()
     }
     configs = {

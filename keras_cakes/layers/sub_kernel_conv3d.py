@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+from keras_cakes._errors import three
+from keras_cakes._errors import whole
 from keras_cakes.layers.execution import Geometry
 from keras_cakes.sub_kernels import SubKernel
 
@@ -19,6 +21,11 @@ class SubKernelConv3D(keras.layers.Conv3D):
     def __init__(self, filters, kernel_size, **kwargs):
         if kwargs.get("lora_rank"):
             raise ValueError(_LORA + f"lora_rank={kwargs['lora_rank']}")
+        # Keras takes `True` for a size, and words for `filters` end in a
+        # TypeError there.
+        whole("filters", filters, least=1)
+        three("kernel_size", kernel_size)
+        three("strides", kwargs.get("strides", 1))
         super().__init__(filters, kernel_size, **kwargs)
 
     @property

@@ -3,6 +3,9 @@
 import keras
 from keras import ops
 
+from keras_cakes._errors import choose
+from keras_cakes._errors import three
+
 
 @keras.saving.register_keras_serializable(package="keras_cakes")
 class TrilinearUpSampling3D(keras.layers.Layer):
@@ -36,18 +39,12 @@ class TrilinearUpSampling3D(keras.layers.Layer):
 
     def __init__(self, size=2, data_format=None, **kwargs):
         super().__init__(**kwargs)
-        sizes = (size,) * 3 if isinstance(size, int) else tuple(size)
-        if len(sizes) != 3 or any(
-            not isinstance(factor, int) or factor < 1 for factor in sizes
-        ):
-            raise ValueError(
-                "`size` is expected to be a positive integer, or three. "
-                f"Received: size={size!r}"
-            )
-        self.size = sizes
+        self.size = three("size", size)
         self.data_format = keras.config.image_data_format()
         if data_format is not None:
-            self.data_format = data_format
+            self.data_format = choose(
+                "data_format", data_format, ("channels_last", "channels_first")
+            )
         self.input_spec = keras.layers.InputSpec(ndim=5)
 
     def call(self, inputs):

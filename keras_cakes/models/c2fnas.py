@@ -4,11 +4,12 @@ from typing import Any
 
 import keras
 
+from keras_cakes._errors import choose
+from keras_cakes._errors import whole
 from keras_cakes.layers.upsampling import TrilinearUpSampling3D
 from keras_cakes.models.convolution import apply_convolution
 from keras_cakes.models.convolution import build_with
-from keras_cakes.models.parts import check_normalization
-from keras_cakes.models.parts import check_positive
+from keras_cakes.models.parts import NORMALIZATIONS
 from keras_cakes.models.parts import check_volume
 from keras_cakes.models.parts import normalize
 
@@ -85,8 +86,9 @@ def c2fnas(
         >>> model.output_shape
         (None, 16, 16, 16, 3)
     """
-    check_positive(width=width)
-    check_normalization(normalization)
+    whole("classes", classes, least=1)
+    whole("width", width, least=1)
+    choose("normalization", normalization, NORMALIZATIONS)
     check_volume(input_shape, factor=2**_LEVELS)
 
     def build(apply):

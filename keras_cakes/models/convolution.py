@@ -6,11 +6,13 @@ from typing import Protocol
 
 import keras
 
+from keras_cakes._errors import expect
 from keras_cakes.configuration import Configuration
 from keras_cakes.conversion import replace
 from keras_cakes.conversion import to_search_network
 from keras_cakes.conversion import uniform_configuration
 from keras_cakes.specification import SearchSpecification
+from keras_cakes.sub_kernels import names_kernels
 
 Strides = int | tuple[int, int, int]
 
@@ -126,6 +128,14 @@ def build_with(
         convolution: `"3d"`, `"2d"` (1 x k x k), `"p3d"`, a kernel set (split
             evenly), a `Configuration` or a `SearchSpecification`.
     """
+    is_unknown = isinstance(convolution, str) and not (
+        convolution in PLAIN or names_kernels(convolution)
+    )
+    expected = (
+        f"to be one of {PLAIN}, a kernel set, a Configuration or a "
+        "SearchSpecification"
+    )
+    expect("convolution", convolution, not is_unknown, expected)
     if convolution == "2d":
         return build(apply_plane_convolution)
     if convolution == "p3d":
@@ -148,8 +158,7 @@ def build_with(
             convolution = uniform_configuration(model, convolution, names)
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"`convolution` is expected to be one of {PLAIN}, a kernel "
-                "set, a Configuration or a SearchSpecification. Received: "
+                f"`convolution` is expected {expected}. Received: "
                 f"convolution={convolution!r} ({error})"
             ) from None
     unknown = sorted(set(convolution) - set(names))

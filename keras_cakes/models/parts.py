@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_cakes._errors import number
+from keras_cakes._errors import whole
 from keras_cakes.layers.normalization import has_several_replicas
 
 NORMALIZATIONS = ("batch", "instance")
@@ -44,36 +46,10 @@ def video_head(x: Any, classes: int, dropout: float) -> Any:
     return ops.mean(logits, axis=1)
 
 
-def check_positive(**arguments: Any) -> None:
-    """Refuses what is not a positive integer, by the argument's name."""
-    for name, value in arguments.items():
-        if not (isinstance(value, int) and value >= 1):
-            raise ValueError(
-                f"`{name}` is expected to be a positive integer. "
-                f"Received: {name}={value!r}"
-            )
-
-
-def check_kernel_size(**arguments: Any) -> None:
-    """Refuses what is not a size of three axes, by the argument's name."""
-    for name, value in arguments.items():
-        sizes = value if isinstance(value, list | tuple) else (value,) * 3
-        if len(sizes) != 3 or not all(
-            isinstance(size, int) and size >= 1 for size in sizes
-        ):
-            raise ValueError(
-                f"`{name}` is expected to be a positive integer or three of "
-                f"them. Received: {name}={value!r}"
-            )
-
-
-def check_normalization(normalization: Any) -> None:
-    """Refuses an unknown kind of normalization."""
-    if normalization not in NORMALIZATIONS:
-        raise ValueError(
-            f"`normalization` is expected to be one of {NORMALIZATIONS}. "
-            f"Received: normalization={normalization!r}"
-        )
+def check_head(classes: int, dropout: float) -> None:
+    """Refuses a number of classes or a share that no head can have."""
+    whole("classes", classes, least=1)
+    number("dropout", dropout, least=0, below=1)
 
 
 def check_volume(input_shape: Any, factor: int) -> None:

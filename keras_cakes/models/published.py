@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_cakes._errors import number
 from keras_cakes.configuration import Configuration
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
@@ -59,6 +60,7 @@ def load_published(
 
     - <https://github.com/yucornetto/CAKES>
     """
+    number("dropout", dropout, least=0, below=1)
     state = _State(path)
     model = resnet50_video(
         input_shape,

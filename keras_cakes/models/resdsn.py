@@ -4,10 +4,11 @@ from typing import Any
 
 import keras
 
+from keras_cakes._errors import choose
+from keras_cakes._errors import whole
 from keras_cakes.models.convolution import apply_convolution
 from keras_cakes.models.convolution import build_with
-from keras_cakes.models.parts import check_normalization
-from keras_cakes.models.parts import check_positive
+from keras_cakes.models.parts import NORMALIZATIONS
 from keras_cakes.models.parts import check_volume
 from keras_cakes.models.parts import normalize
 
@@ -69,8 +70,9 @@ def resdsn(
         >>> model.output_shape
         (None, 16, 16, 16, 3)
     """
-    check_positive(width=width)
-    check_normalization(normalization)
+    whole("classes", classes, least=1)
+    whole("width", width, least=1)
+    choose("normalization", normalization, NORMALIZATIONS)
     check_volume(input_shape, factor=2 ** (_LEVELS - 1))
 
     def build(apply):

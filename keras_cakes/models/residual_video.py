@@ -4,10 +4,11 @@ from typing import Any
 
 import keras
 
+from keras_cakes._errors import three
+from keras_cakes._errors import whole
 from keras_cakes.models.convolution import apply_convolution
 from keras_cakes.models.convolution import build_with
-from keras_cakes.models.parts import check_kernel_size
-from keras_cakes.models.parts import check_positive
+from keras_cakes.models.parts import check_head
 from keras_cakes.models.parts import normalize
 from keras_cakes.models.parts import video_head
 
@@ -63,8 +64,14 @@ def residual_video(
         >>> model.output_shape
         (None, 5)
     """
-    check_positive(classes=classes, width=width, stages=stages, blocks=blocks)
-    check_kernel_size(stem_kernel_size=stem_kernel_size)
+    check_head(classes, dropout)
+    for argument, value in (
+        ("width", width),
+        ("stages", stages),
+        ("blocks", blocks),
+    ):
+        whole(argument, value, least=1)
+    three("stem_kernel_size", stem_kernel_size)
 
     def build(apply):
         clip = keras.Input(input_shape, name="clip")

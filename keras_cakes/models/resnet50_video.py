@@ -5,8 +5,10 @@ from typing import Any
 
 import keras
 
+from keras_cakes._errors import choose
 from keras_cakes.models.convolution import apply_convolution
 from keras_cakes.models.convolution import build_with
+from keras_cakes.models.parts import check_head
 from keras_cakes.models.parts import normalize
 from keras_cakes.models.parts import video_head
 
@@ -65,12 +67,8 @@ def resnet50_video(
         >>> model.output_shape
         (None, 5)
     """
-
-    if strided not in _STRIDED:
-        raise ValueError(
-            f"`strided` is expected to be one of {_STRIDED}. "
-            f"Received: strided={strided!r}"
-        )
+    check_head(classes, dropout)
+    choose("strided", strided, _STRIDED)
 
     def build(apply):
         clip = keras.Input(input_shape, name="clip")

@@ -4,11 +4,12 @@ from typing import Any
 
 import keras
 
+from keras_cakes._errors import choose
+from keras_cakes._errors import three
+from keras_cakes._errors import whole
 from keras_cakes.models.convolution import apply_convolution
 from keras_cakes.models.convolution import build_with
-from keras_cakes.models.parts import check_kernel_size
-from keras_cakes.models.parts import check_normalization
-from keras_cakes.models.parts import check_positive
+from keras_cakes.models.parts import NORMALIZATIONS
 from keras_cakes.models.parts import check_volume
 from keras_cakes.models.parts import normalize
 
@@ -72,9 +73,14 @@ def unet3d(
         >>> model.output_shape
         (None, 16, 16, 16, 3)
     """
-    check_positive(width=width, depth=depth)
-    check_normalization(normalization)
-    check_kernel_size(stem_kernel_size=stem_kernel_size)
+    for argument, value in (
+        ("classes", classes),
+        ("width", width),
+        ("depth", depth),
+    ):
+        whole(argument, value, least=1)
+    choose("normalization", normalization, NORMALIZATIONS)
+    three("stem_kernel_size", stem_kernel_size)
     check_volume(input_shape, factor=2 ** (depth - 1))
 
     def build(apply):

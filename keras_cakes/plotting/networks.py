@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 
+from keras_cakes._errors import expect
 from keras_cakes.plotting.style import CYCLE
 from keras_cakes.plotting.style import MARKERS
 from keras_cakes.plotting.style import new_figure
@@ -28,6 +29,8 @@ def plot_tradeoff(
         label: What it is called in the figure.
     """
     require_some("rows", rows)
+    shared = sorted(set(rows[0]).intersection(*rows))
+    expect("rows", shared, score in shared, f"to have the column {score!r}")
     figure, axes = new_figure(11.0, 3.8, 1, 3)
     large = max(row["params"] for row in rows) >= 1e6
     params_unit, word = (1e6, "millions") if large else (1e3, "thousands")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 
+from keras_cakes._errors import number
 from keras_cakes.plotting.style import CYCLE
 from keras_cakes.plotting.style import MARKERS
 from keras_cakes.plotting.style import new_figure
@@ -73,6 +74,7 @@ def plot_spans(
         chance: The share that chance gives, drawn as a dashed line.
     """
     require_some("rows", rows)
+    number("chance", chance, least=0, most=1)
     methods = list(dict.fromkeys(row["method"] for row in rows))
     figure, axes = new_figure(
         max(4.0, 2.8 * len(methods)), 3.6, 1, len(methods)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_cakes._errors import expect
 from keras_cakes.sub_kernels import canonical_order
 
 # By the axes along which a sub-kernel extends, so that it has one colour in
@@ -56,8 +57,4 @@ def kernel_colours(kernels: Iterable[str]) -> dict[str, Any]:
 
 def require_some(name: str, values: Sized) -> None:
     """Refuses an argument that holds nothing."""
-    if not len(values):
-        raise ValueError(
-            f"`{name}` is expected to hold at least one entry. "
-            f"Received: {name}={values}"
-        )
+    expect(name, values, len(values), "to hold at least one entry")

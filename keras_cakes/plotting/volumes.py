@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_cakes._errors import whole
 from keras_cakes.plotting.style import new_figure
 from keras_cakes.plotting.style import require_some
 
@@ -41,10 +42,7 @@ def plot_contours(
     from matplotlib.lines import Line2D
 
     require_some("predictions", predictions)
-    if plane not in (0, 1, 2):
-        raise ValueError(
-            f"`plane` is expected to be 0, 1 or 2. Received: plane={plane}"
-        )
+    whole("plane", plane, least=0, most=2)
     for name, prediction in predictions.items():
         if prediction.shape != volume.label.shape:
             raise ValueError(

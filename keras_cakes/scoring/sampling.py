@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_cakes._errors import number
+from keras_cakes._errors import whole
 from keras_cakes.scoring.path_loss import PathLoss
 from keras_cakes.supernet import Supernet
 
@@ -110,11 +112,8 @@ def sample_paths(
     - [Guo et al., 2020](https://arxiv.org/abs/1904.00420), sampled paths of
       a supernet ranked by their validation loss
     """
-    if samples < 10:
-        raise ValueError(
-            "`samples` is expected to be at least 10. "
-            f"Received: samples={samples}"
-        )
+    whole("samples", samples, least=10)
+    whole("seed", seed, least=0)
     loss = PathLoss(supernet, batches)
     generator = np.random.default_rng(seed)
     layers = supernet.search_layers
@@ -144,6 +143,7 @@ def _fit(
     """Least squares with weights that are not negative, intercept first."""
     import scipy.optimize
 
+    number("strength", strength, least=0)
     rows, columns = features.shape
     ridge = np.sqrt(strength) * np.eye(columns)
     matrix = np.block(

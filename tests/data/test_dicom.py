@@ -20,10 +20,10 @@ from pydicom.uid import ExplicitVRBigEndian
 from pydicom.uid import JPEG2000Lossless
 from pydicom.uid import RLELossless
 
+from keras_cakes.data import DataError
 from keras_cakes.data.dicom import list_series
 from keras_cakes.data.dicom import read_dicom
 from keras_cakes.data.dicom import read_dicom_grid
-from keras_cakes.data.errors import DataError
 from keras_cakes.data.nifti import read_nifti
 from keras_cakes.data.nifti import write_nifti
 from keras_cakes.data.scans import read_scan

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from pydicom.data import get_testdata_file
 
+from keras_cakes.data import DataError
 from keras_cakes.data import read_dicom
-from keras_cakes.data.errors import DataError
 from keras_cakes.data.tfio_dicom import CalibratedDecoder
 from keras_cakes.data.tfio_dicom import calibrated_decoder
 from tests.data.dicom_files import write_series

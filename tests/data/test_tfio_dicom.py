@@ -7,8 +7,8 @@ import pydicom
 import pytest
 import tensorflow as tf
 
+from keras_cakes.data import DataError
 from keras_cakes.data.dicom import read_dicom
-from keras_cakes.data.errors import DataError
 from keras_cakes.data.tfio_dicom import CalibratedDecoder
 from keras_cakes.data.tfio_dicom import calibrated_decoder
 from tests.data.dicom_files import write_enhanced

@@ -7,7 +7,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
+from keras_cakes._errors import choose
+from keras_cakes._errors import whole
+from keras_cakes.data.arguments import ON_ERROR
 from keras_cakes.data.video.decoding import probe_video
 from keras_cakes.data.video.frame_folders import check_frames
 from keras_cakes.data.video.frame_folders import count_frames
@@ -114,16 +117,8 @@ def check_options(on_error: str, min_frames: int) -> None:
     Raises:
         ValueError: If an argument is not as stated.
     """
-    if on_error not in ("raise", "skip"):
-        raise ValueError(
-            "`on_error` is expected to be 'raise' or 'skip'. "
-            f"Received: on_error={on_error!r}"
-        )
-    if min_frames < 1:
-        raise ValueError(
-            "`min_frames` is expected to be at least 1. "
-            f"Received: min_frames={min_frames}"
-        )
+    choose("on_error", on_error, ON_ERROR)
+    whole("min_frames", min_frames, least=1)
 
 
 def checked_classes(classes: Sequence[str]) -> tuple[str, ...]:

@@ -4,6 +4,9 @@ import dataclasses
 import math
 from typing import Any
 
+from keras_cakes._errors import choose
+from keras_cakes._errors import expect
+from keras_cakes._errors import whole
 from keras_cakes.data.video.clip_colours import check_colours
 from keras_cakes.data.video.clip_colours import normalize
 from keras_cakes.data.video.clip_colours import recolour
@@ -131,11 +134,9 @@ class ClipAugmentation:
             ValueError: If it cannot.
         """
         allowed = (1,) if self.crop == "none" else (1, 3)
-        if crops not in allowed:
-            raise ValueError(
-                f"`crops` is expected to be one of {allowed} where "
-                f"crop={self.crop!r}. Received: crops={crops}"
-            )
+        fits = whole("crops", crops) in allowed
+        expected = f"to be one of {allowed} where crop={self.crop!r}"
+        expect("crops", crops, fits, expected)
 
     def augment(self, frames: Any, label: Any, key: Any) -> tuple[Any, Any]:
         """Crops, flips and recolours a clip.
@@ -247,11 +248,9 @@ def _check_crops(chosen: ClipAugmentation) -> None:
             "`size` is expected to be two positive integers, height and "
             f"width. Received: size={size}"
         )
-    if chosen.crop not in CROPS:
-        raise ValueError(
-            f"`crop` is expected to be one of {CROPS}. "
-            f"Received: crop={chosen.crop!r}"
-        )
+    choose("crop", chosen.crop, CROPS)
+    if chosen.short_side is not None:
+        whole("short_side", chosen.short_side, least=1)
     if chosen.shorter < max(size):
         raise ValueError(
             f"`short_side` is expected to be at least {max(size)}, the larger "

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from keras_cakes._errors import number
+
 # Of ImageNet, red, green and blue; grey gets their mean.
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
@@ -109,12 +111,7 @@ def check_colours(chosen: Any) -> None:
             f"standardized. Received: mean={chosen.mean}, std={chosen.std}"
         )
     for name in ("brightness", "contrast", "saturation"):
-        value = getattr(chosen, name)
-        if not 0 <= value <= 1:
-            raise ValueError(
-                f"`{name}` is expected to lie from 0 to 1. "
-                f"Received: {name}={value}"
-            )
+        number(name, getattr(chosen, name), least=0, most=1)
     for name, least in (("mean", -math.inf), ("std", 0.0)):
         values = getattr(chosen, name)
         if values is not None and (

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 from keras_cakes.data.video.candidates import Candidate
 from keras_cakes.data.video.candidates import check_options
 from keras_cakes.data.video.candidates import checked_classes

@@ -17,6 +17,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_cakes._errors import choose
+from keras_cakes._errors import expect
+from keras_cakes._errors import whole
 from keras_cakes.data.video.sources import ArrayClips
 
 PHANTOM_CLIP_CLASSES = ("rightward", "leftward", "appearing", "vanishing")
@@ -62,21 +65,15 @@ def phantom_clips(
 ('rightward', 'leftward'))
     """
     shape = tuple(int(size) for size in shape)
-    if (
-        clips < 1
-        or len(shape) != 3
-        or any(s < least for s, least in zip(shape, (4, 16, 16), strict=True))
-    ):
-        raise ValueError(
-            "`clips` is expected to be at least 1 and `shape` at least 4 "
-            "frames of at least 16 x 16 pixels. "
-            f"Received: clips={clips}, shape={shape}"
-        )
-    if events not in _EVENTS:
-        raise ValueError(
-            f"`events` is expected to be one of {tuple(_EVENTS)}. "
-            f"Received: events={events!r}"
-        )
+    whole("clips", clips, least=1)
+    whole("seed", seed, least=0)
+    choose("events", events, tuple(_EVENTS))
+    expect(
+        "shape",
+        shape,
+        len(shape) == 3 and shape[0] >= 4 and min(shape[1:]) >= 16,
+        "to be at least 4 frames of at least 16 x 16 pixels",
+    )
     classes = _EVENTS[events]
     labels = [number % len(classes) for number in range(clips)]
     return ArrayClips(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from keras_cakes._errors import whole
 from keras_cakes.data.video.clip_augmentation import ClipAugmentation
 from keras_cakes.data.video.sampling import check_sampling
 from keras_cakes.data.video.sampling import shifted_frames
@@ -58,17 +59,9 @@ def clip_views(
     import tensorflow as tf
 
     augmentation = augmentation or ClipAugmentation()
-    for name, number in (
-        ("frames", frames),
-        ("batch_size", batch_size),
-        ("clips", clips),
-    ):
-        if number < 1:
-            raise ValueError(
-                f"`{name}` is expected to be at least 1. "
-                f"Received: {name}={number}"
-            )
-    check_sampling(frames, short, "dropped")
+    whole("batch_size", batch_size, least=1)
+    whole("clips", clips, least=1)
+    check_sampling("frames", frames, short, "dropped")
     augmentation.check(source.channels, len(source.classes))
     augmentation.check_crops(crops)
     seen = (frames, *augmentation.size, source.channels)

@@ -1,14 +1,14 @@
 """Augmented training clips as a `tf.data` pipeline."""
 
-from collections.abc import Sequence
 from typing import Any
 
+from keras_cakes._errors import choose
+from keras_cakes.data.arguments import ON_ERROR
+from keras_cakes.data.arguments import check_batches
 from keras_cakes.data.video.clip_augmentation import ClipAugmentation
 from keras_cakes.data.video.sampling import check_sampling
 from keras_cakes.data.video.sampling import segment_frames
 from keras_cakes.data.video.sources import FrameSource
-
-ON_ERROR = ("raise", "skip")
 
 # Other clips that are tried for one that cannot be read.
 _TRIES = 100
@@ -78,9 +78,9 @@ def clips(
     import tensorflow as tf
 
     augmentation = augmentation or ClipAugmentation()
-    _check_numbers(frames, batch_size, start_step, steps)
-    _check_choices(shard, on_error)
-    check_sampling(frames, short, remainder)
+    check_batches(batch_size, seed, start_step, steps, shard)
+    choose("on_error", on_error, ON_ERROR)
+    check_sampling("frames", frames, short, remainder)
     augmentation.check(source.channels, len(source.classes))
     _check_labels(source)
     count = len(source)
@@ -89,7 +89,7 @@ def clips(
         labels = tf.constant(source.labels, tf.int32)
         lengths = tf.constant(source.frame_counts, tf.int32)
 
-    def choose(index, number):
+    def drawn(index, number):
         # Epochs before the first are those of clips that take the place of
         # others.
         epoch = index // count - tf.cast(number, tf.int64) * _EPOCHS
@@ -112,12 +112,12 @@ def clips(
         index = index * shard[1] + shard[0]
         keys = tf.unstack(tf.random.split(_pair(seed, index), 2), num=2)
         if on_error == "raise":
-            clip = choose(index, 0)
+            clip = drawn(index, 0)
             images = source.read(clip, sample(clip, keys[0]))
         else:
             clip, images = _first_readable(
                 source,
-                lambda number: choose(index, number),
+                lambda number: drawn(index, number),
                 lambda clip: sample(clip, keys[0]),
             )
         images.set_shape((frames, None, None, source.channels))
@@ -182,32 +182,3 @@ def _check_labels(source: FrameSource) -> None:
             "`source` is expected to hold labelled clips. Received: "
             f"{len(source)} clips, without label: {without[:5]}"
         )
-
-
-def _check_choices(shard: Sequence[int], on_error: str) -> None:
-    if len(shard) != 2 or not 0 <= shard[0] < shard[1]:
-        raise ValueError(
-            "`shard` is expected to be an index and a larger number of "
-            f"shards. Received: shard={shard}"
-        )
-    if on_error not in ON_ERROR:
-        raise ValueError(
-            f"`on_error` is expected to be one of {ON_ERROR}. "
-            f"Received: on_error={on_error!r}"
-        )
-
-
-def _check_numbers(
-    frames: int, batch_size: int, start_step: int, steps: int | None
-) -> None:
-    for name, number, least in (
-        ("frames", frames, 1),
-        ("batch_size", batch_size, 1),
-        ("start_step", start_step, 0),
-        ("steps", 0 if steps is None else steps, 0),
-    ):
-        if number < least:
-            raise ValueError(
-                f"`{name}` is expected to be at least {least}. "
-                f"Received: {name}={number}"
-            )

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import IO
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 
 # A file of more boxes is no short clip; the decoder will see to it.
 _MOST_BOXES = 10_000

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
+from keras_cakes._errors import choose
 from keras_cakes.data.video.containers import import_av
 from keras_cakes.data.video.containers import opened
 from keras_cakes.data.video.packets import Packets
@@ -141,10 +142,7 @@ def read_frames(
         name its frames: then those of a next call can be picked by them, and
         only what they are predicted from is decoded.
     """
-    if channels not in (1, 3):
-        raise ValueError(
-            f"`channels` is expected to be 1 or 3. Received: {channels}"
-        )
+    choose("channels", channels, (1, 3))
     wanted = inverse = None
     if frames is not None:
         wanted, inverse = np.unique(

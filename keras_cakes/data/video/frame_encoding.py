@@ -4,6 +4,9 @@ import dataclasses
 
 import numpy as np
 
+from keras_cakes._errors import choose
+from keras_cakes._errors import whole
+
 _ENCODINGS = ("jpeg", "png")
 
 
@@ -26,21 +29,10 @@ class Encoding:
     quality: int
 
     def __post_init__(self) -> None:
-        if self.encoding not in _ENCODINGS:
-            raise ValueError(
-                f"`encoding` is expected to be one of {_ENCODINGS}. "
-                f"Received: encoding={self.encoding!r}"
-            )
-        if not 1 <= self.quality <= 100:
-            raise ValueError(
-                "`quality` is expected to be from 1 to 100. "
-                f"Received: quality={self.quality}"
-            )
-        if self.short_side is not None and self.short_side < 1:
-            raise ValueError(
-                "`short_side` is expected to be at least 1, or None. "
-                f"Received: short_side={self.short_side}"
-            )
+        choose("encoding", self.encoding, _ENCODINGS)
+        whole("quality", self.quality, least=1, most=100)
+        if self.short_side is not None:
+            whole("short_side", self.short_side, least=1)
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of a frame when it is stored."""

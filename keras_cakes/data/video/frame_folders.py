@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
+from keras_cakes._errors import whole
 from keras_cakes.data.video.containers import MOST_PIXELS
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -36,11 +37,7 @@ def check_template(template: str, first_frame: int) -> None:
             "`template` is expected to name a file by its number, such as "
             f"'{{:05d}}.jpg'. Received: template={template!r}"
         )
-    if first_frame < 0:
-        raise ValueError(
-            "`first_frame` is expected to be the number of the first file, "
-            f"such as 0 or 1. Received: first_frame={first_frame}"
-        )
+    whole("first_frame", first_frame, least=0)
 
 
 def check_frames(

@@ -5,7 +5,7 @@ import dataclasses
 import io
 from pathlib import Path
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 from keras_cakes.files import read_text
 
 _MOST_BYTES = 256 << 20

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
+from keras_cakes._errors import choose
 from keras_cakes.data.host_calls import host_call
 from keras_cakes.data.prepared import checksum
 from keras_cakes.data.prepared import read_json
 from keras_cakes.data.video.frame_folders import decode_image
 from keras_cakes.data.video.shards import INDEX
 from keras_cakes.data.video.shards import Shard
+from keras_cakes.data.video.sources import CHANNELS
 from keras_cakes.data.video.sources import ClipTable
 
 VERSION = 1
@@ -223,6 +225,7 @@ def open_packed(
             damaged. Frames themselves are checked when they are read.
         ValueError: If `channels` is neither 1 nor 3.
     """
+    choose("channels", channels, CHANNELS)
     folder = Path(folder)
     path = folder / MANIFEST
     if not path.is_file():

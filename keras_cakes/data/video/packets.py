@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 
 # Larger files are read piece by piece, and always in order.
 _MOST_BYTES = 64 << 20

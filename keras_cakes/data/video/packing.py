@@ -14,7 +14,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
+from keras_cakes._errors import choose
+from keras_cakes._errors import whole
+from keras_cakes.data.arguments import ON_ERROR
 from keras_cakes.data.prepared import checksum
 from keras_cakes.data.prepared import read_json
 from keras_cakes.data.video.frame_encoding import Encoding
@@ -98,20 +101,9 @@ def pack(
     """
     how = Encoding(short_side, encoding, quality)
     workers = min(os.cpu_count() or 1, 4) if workers is None else workers
-    for name, number in (
-        ("clips_per_shard", clips_per_shard),
-        ("workers", workers),
-    ):
-        if number < 1:
-            raise ValueError(
-                f"`{name}` is expected to be at least 1. "
-                f"Received: {name}={number}"
-            )
-    if on_error not in ("raise", "skip"):
-        raise ValueError(
-            "`on_error` is expected to be 'raise' or 'skip'. "
-            f"Received: on_error={on_error!r}"
-        )
+    whole("clips_per_shard", clips_per_shard, least=1)
+    whole("workers", workers, least=1)
+    choose("on_error", on_error, ON_ERROR)
     if isinstance(source, ClipDataset):
         source = VideoClips(source)
     folder = Path(folder)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 from keras_cakes.data.video.containers import import_av
 
 

@@ -14,6 +14,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_cakes._errors import choose
+from keras_cakes._errors import expect
+from keras_cakes._errors import whole
 from keras_cakes.data.planted import texture
 from keras_cakes.data.video.sources import ArrayClips
 
@@ -55,16 +58,11 @@ def planted_clips(
         (('smooth_rough', 'rough_smooth'), [0, 1])
     """
     shape = tuple(int(size) for size in shape)
-    if kind not in PLANTED_KINDS:
-        raise ValueError(
-            f"`kind` is expected to be one of {PLANTED_KINDS}. "
-            f"Received: kind={kind!r}"
-        )
-    if clips < 1 or len(shape) != 3 or min(shape) < 4:
-        raise ValueError(
-            "`clips` is expected to be at least 1 and `shape` three sizes of "
-            f"at least 4. Received: clips={clips}, shape={shape}"
-        )
+    whole("clips", clips, least=1)
+    whole("seed", seed, least=0)
+    choose("kind", kind, PLANTED_KINDS)
+    fits = len(shape) == 3 and min(shape) >= 4
+    expect("shape", shape, fits, "to be three sizes of at least 4")
     labels = [number % 2 for number in range(clips)]
     arrays = []
     for number, label in enumerate(labels):

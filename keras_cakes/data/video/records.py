@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 
 
 @dataclasses.dataclass(frozen=True)

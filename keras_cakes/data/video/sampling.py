@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from keras_cakes._errors import choose
+from keras_cakes._errors import whole
+
 RULES = ("training", "validation", "test")
 SHORT = ("spread", "published")
 REMAINDERS = ("dropped", "spread")
@@ -56,11 +59,8 @@ def segment_frames(
     """
     import tensorflow as tf
 
-    check_sampling(segments, short, remainder)
-    if rule not in RULES:
-        raise ValueError(
-            f"`rule` is expected to be one of {RULES}. Received: rule={rule!r}"
-        )
+    check_sampling("segments", segments, short, remainder)
+    choose("rule", rule, RULES)
     if rule != "training":
         short = "spread" if rule == "test" else short
         return shifted_frames(count, segments, short=short)[0]
@@ -111,11 +111,8 @@ def shifted_frames(
     """
     import tensorflow as tf
 
-    check_sampling(segments, short, "dropped")
-    if clips < 1:
-        raise ValueError(
-            f"`clips` is expected to be at least 1. Received: clips={clips}"
-        )
+    check_sampling("segments", segments, short, "dropped")
+    whole("clips", clips, least=1)
     count = tf.cast(count, tf.int64)
     used = tf.where(count > segments, count, _of_short(count, short))
     parts = tf.range(segments * clips, dtype=tf.int64)
@@ -124,26 +121,23 @@ def shifted_frames(
     return tf.cast(frames, tf.int32)
 
 
-def check_sampling(segments: int, short: str, remainder: str) -> None:
-    """Checks what all rules have in common.
+def check_sampling(
+    name: str, segments: int, short: str, remainder: str
+) -> None:
+    """Checks the arguments that all rules share.
+
+    Args:
+        name: Name of the argument that holds the number of segments.
+        segments: That number.
+        short: See `segment_frames`.
+        remainder: See `segment_frames`.
 
     Raises:
         ValueError: If an argument is out of range.
     """
-    if segments < 1:
-        raise ValueError(
-            "`segments` is expected to be at least 1. "
-            f"Received: segments={segments}"
-        )
-    for name, value, known in (
-        ("short", short, SHORT),
-        ("remainder", remainder, REMAINDERS),
-    ):
-        if value not in known:
-            raise ValueError(
-                f"`{name}` is expected to be one of {known}. "
-                f"Received: {name}={value!r}"
-            )
+    whole(name, segments, least=1)
+    choose("short", short, SHORT)
+    choose("remainder", remainder, REMAINDERS)
 
 
 def _of_short(count: Any, short: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 from keras_cakes.data.prepared import checksum
 from keras_cakes.data.prepared import read_json
 from keras_cakes.data.video.frame_encoding import Encoding

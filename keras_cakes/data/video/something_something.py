@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 from keras_cakes.data.video.candidates import Candidate
 from keras_cakes.data.video.candidates import check_options
 from keras_cakes.data.video.candidates import collect

@@ -6,7 +6,7 @@ import io
 import os
 from pathlib import Path
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 from keras_cakes.data.video.list_writing import write_clip_list
 from keras_cakes.data.video.records import ClipDataset
 from keras_cakes.data.video.something_something import read_something_something

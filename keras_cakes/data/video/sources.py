@@ -10,7 +10,11 @@ from typing import Protocol
 
 import numpy as np
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
+from keras_cakes._errors import choose
+
+# Grey, or red, green and blue.
+CHANNELS = (1, 3)
 
 logger = logging.getLogger(__name__)
 
@@ -87,11 +91,7 @@ class ClipTable:
         classes: Sequence[str],
         channels: int,
     ):
-        if channels not in (1, 3):
-            raise ValueError(
-                "`channels` is expected to be 1 or 3. "
-                f"Received: channels={channels}"
-            )
+        choose("channels", channels, CHANNELS)
         if not names or not len(names) == len(labels) == len(frame_counts):
             raise ValueError(
                 "At least one clip, and a label and a name for each, is "

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cakes.data.errors import DataError
+from keras_cakes._errors import DataError
 from keras_cakes.data.host_calls import host_call
 from keras_cakes.data.video.decoding import iterate_video
 from keras_cakes.data.video.decoding import read_frames

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from keras_cakes.data.errors import DataError
+from keras_cakes.data import DataError
 from keras_cakes.data.video import read_clip_list
 from keras_cakes.data.video.something_something import read_something_something
 from keras_cakes.data.video.something_something_lists import (

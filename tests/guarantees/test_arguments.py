@@ -1,0 +1,156 @@
+"""No public function takes a string or a number that it cannot use."""
+
+import importlib
+import inspect
+import re
+import types
+from collections.abc import Callable
+from collections.abc import Iterator
+
+import pytest
+
+from tests.guarantees import calls
+from tests.guarantees.arguments import ARGUMENTS
+from tests.guarantees.kinds import Checked
+
+ROOMS = (
+    "",
+    ".layers",
+    ".layers.normalization",
+    ".layers.upsampling",
+    ".models",
+    ".cost",
+    ".scoring",
+    ".losses",
+    ".metrics",
+    ".optimizers",
+    ".schedules",
+    ".training",
+    ".inflation",
+    ".data",
+    ".data.video",
+    ".evaluation",
+    ".plotting",
+    ".settings",
+    ".segmentation_settings",
+    ".video_settings",
+    ".segmentation",
+    ".video",
+    ".prediction",
+    ".video_prediction",
+    ".folds",
+)
+# Records that functions of the package return: who reads one checks it.
+RECORDS = {
+    "Case",
+    "Clip",
+    "ClipDataset",
+    "ClipScores",
+    "Cost",
+    "Latency",
+    "LayerCost",
+    "Memory",
+    "PackedClips",
+    "PairedInterval",
+    "PathSamples",
+    "PreparedDataset",
+    "Scan",
+    "Timing",
+    "VideoInfo",
+    "Volume",
+    "VolumeDataset",
+}
+# Steps and parts of a run, which its commands call; a run is made of settings
+# that have been checked.
+PARTS_OF_RUNS = (
+    "RunSettings.",
+    "SegmentationRun.",
+    "SegmentationSettings.",
+    "VideoRun.",
+    "VideoSettings.",
+)
+
+
+def _public() -> Iterator[tuple[str, Callable]]:
+    """Yields each public function, class and method with its name."""
+    for room in ROOMS:
+        module = importlib.import_module(f"keras_cakes{room}")
+        own = [
+            name
+            for name, value in vars(module).items()
+            if not name.startswith("_")
+            and getattr(value, "__module__", None) == module.__name__
+        ]
+        for name in getattr(module, "__all__", own):
+            value = getattr(module, name)
+            if isinstance(value, types.ModuleType) or not callable(value):
+                continue
+            if not inspect.isclass(value):
+                yield name, value
+            elif not issubclass(value, Exception):
+                yield name, value
+                for method in vars(value):
+                    key = f"{name}.{method}"
+                    if not key.startswith((*PARTS_OF_RUNS, f"{name}._")):
+                        yield key, getattr(value, method)
+
+
+def _plain_arguments(function: Callable) -> set[str]:
+    """Returns the names of arguments that are strings or numbers."""
+    names = set()
+    for name, parameter in inspect.signature(function).parameters.items():
+        kind = parameter.annotation
+        text = getattr(kind, "__name__", kind)
+        text = str(kind) if "|" in str(kind) else str(text)
+        parts = {part.strip(" '\"") for part in text.split("|")}
+        default = parameter.default
+        is_plain = isinstance(default, str | int | float) and not isinstance(
+            default, bool
+        )
+        is_path = "PathLike" in text or "Path" in parts
+        if not is_path and (is_plain or parts & {"str", "int", "float"}):
+            names.add(name)
+    return names
+
+
+FUNCTIONS = {key: function for key, function in _public() if callable(function)}
+REFUSALS = [
+    pytest.param(key, name, bad, kind.says, id=f"{key}-{name}-{bad!r}")
+    for key, kinds in ARGUMENTS.items()
+    for name, kind in kinds.items()
+    if isinstance(kind, Checked)
+    for bad in kind.bad
+]
+
+
+@pytest.mark.parametrize("key", sorted(FUNCTIONS))
+def test_every_string_and_number_argument_is_in_the_list(key):
+    function = FUNCTIONS[key]
+    if key in RECORDS:
+        return
+    listed = set(ARGUMENTS.get(key, {}))
+    assert _plain_arguments(function) <= listed
+    known = set(inspect.signature(function).parameters)
+    # Those of Keras, or of `predict_volume`, go through.
+    assert known & {"kwargs", "options"} or listed <= known
+
+
+def test_the_list_has_no_functions_that_are_gone():
+    assert set(ARGUMENTS) <= set(FUNCTIONS)
+
+
+@pytest.mark.parametrize(("key", "name", "bad", "says"), REFUSALS)
+def test_bad_argument_is_refused_before_anything_is_done(
+    key, name, bad, says, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    function = FUNCTIONS[key]
+    owner, _, method = key.partition(".")
+    if owner in calls.OBJECTS and method:
+        function = getattr(calls.OBJECTS[owner](), method)
+    arguments = calls.arguments_of(key, tmp_path)
+    sentence = re.escape(says.format(name=name))
+    with pytest.raises(ValueError, match=sentence) as refusal:
+        function(**{**arguments, name: bad})
+    assert "eceived" in str(refusal.value)
+    assert not list(tmp_path.iterdir())
