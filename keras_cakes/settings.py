@@ -9,7 +9,7 @@ from typing import Any
 from typing import TypeVar
 
 from keras_cakes.layers.cakes_search_conv3d import DRAWS
-from keras_cakes.selection import RULES
+from keras_cakes.selection import DERIVE_RULES
 from keras_cakes.specification import CHOICES_OF_WEIGHTS
 from keras_cakes.sub_kernels import kernel_set
 
@@ -18,7 +18,7 @@ PRIORITIES = ("performance", "cost")
 _CHOICES: dict[str, tuple[str, ...]] = {
     "draw": DRAWS,
     "aggregation": ("auto", "concat", "sum"),
-    "rule": RULES,
+    "rule": DERIVE_RULES,
     "score": ("path_weights", "sampled"),
     "weights": CHOICES_OF_WEIGHTS,
 }

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-RULES = ("training", "validation", "test")
+SAMPLING_RULES = ("training", "validation", "test")
 SHORT = ("spread", "published")
 REMAINDERS = ("dropped", "spread")
 
@@ -57,9 +57,9 @@ def segment_frames(
     import tensorflow as tf
 
     check_sampling(segments, short, remainder)
-    if rule not in RULES:
+    if rule not in SAMPLING_RULES:
         raise ValueError(
-            f"`rule` is expected to be one of {RULES}. Received: rule={rule!r}"
+            f"`rule` is expected to be one of {SAMPLING_RULES}. Received: rule={rule!r}"
         )
     if rule != "training":
         short = "spread" if rule == "test" else short
