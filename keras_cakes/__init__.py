@@ -16,11 +16,11 @@ from keras_cakes.assignment import Assignment
 from keras_cakes.autotune import autotune
 from keras_cakes.baselines import even_configuration
 from keras_cakes.baselines import random_configuration
+from keras_cakes.baselines import uniform_configuration
 from keras_cakes.configuration import Configuration
 from keras_cakes.conversion import replace
 from keras_cakes.conversion import replaceable_layers
 from keras_cakes.conversion import to_search_network
-from keras_cakes.conversion import uniform_configuration
 from keras_cakes.cost import LatencyTable
 from keras_cakes.cost import count_cost
 from keras_cakes.cost import estimate_memory

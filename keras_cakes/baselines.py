@@ -1,8 +1,7 @@
-"""What a search has to beat."""
+"""Builds the configurations that a search has to beat."""
 
 import math
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import Any
 
 import keras
@@ -16,6 +15,77 @@ from keras_cakes.cost import count_cost
 from keras_cakes.cost.table import Cost
 from keras_cakes.graph import as_functional
 from keras_cakes.sub_kernels import kernel_set as resolve_kernel_set
+from keras_cakes.sub_kernels import uniform_counts
+
+
+def uniform_configuration(
+    model: keras.Model,
+    kernel_set: Any,
+    *,
+    budget: Mapping[str, float] | None = None,
+    layers: Any = None,
+) -> Configuration:
+    """Mixes sub-kernels equally in every layer: the paper's manual setting.
+
+    Without a budget the channels are split evenly. With one the mixture is
+    tilted towards small or large sub-kernels until it has the given cost; it
+    is the average of the draws of `random_configuration`.
+
+    Args:
+        model: The functional Keras model that is replaced.
+        kernel_set: Name of a kernel set or a sequence of sub-kernels.
+        budget: See `random_configuration`; met up to rounding to whole
+            channels. `None` for an even split.
+        layers: See `replaceable_layers`.
+
+    Returns:
+        A `Configuration` for `replace`.
+
+    Raises:
+        ValueError: If the kernel set does not fit a layer, or as
+            `random_configuration`.
+
+    Examples:
+        >>> import keras_cakes as kc
+        >>> model = kc.models.unet3d((16, 16, 16, 1), width=8, depth=2)
+        >>> half = uniform_configuration(
+        ...     model, "1d2d3d", budget={"macs": 0.5}
+        ... )
+        >>> half["encoder0_conv1"].counts
+        {'3x3x3': 2, '1x3x3': 1, '3x1x3': 1, '3x3x1': 1, '3x1x1': 1, \
+'1x3x1': 1, '1x1x3': 1}
+    """
+    if budget is None:
+        model = as_functional(model)
+        found = map(model.get_layer, replaceable_layers(model, layers))
+        return Configuration(
+            {
+                layer.name: uniform_counts(
+                    layer.filters,
+                    resolve_kernel_set(kernel_set, layer.kernel_size),
+                )
+                for layer in found
+            }
+        )
+    space = _Space(model, kernel_set, layers, budget)
+    return space.configuration(
+        [
+            _rounded(filters * odds)
+            for filters, odds in zip(space.filters, space.odds, strict=True)
+        ]
+    )
+
+
+def even_configuration(
+    model: keras.Model,
+    kernel_set: Any,
+    budget: Mapping[str, float],
+    layers: Any = None,
+) -> Configuration:
+    """Calls `uniform_configuration`, under its earlier name."""
+    return uniform_configuration(
+        model, kernel_set, budget=budget, layers=layers
+    )
 
 
 def random_configuration(
@@ -25,19 +95,19 @@ def random_configuration(
     seed: int = 0,
     layers: Any = None,
 ) -> Configuration:
-    """A random configuration of a given cost: what a search has to beat.
+    """Draws a random configuration of a given cost.
 
-    Every channel draws its sub-kernel on its own. The odds of a sub-kernel
-    fall or rise with its number of taps just so that the expected cost is
-    the wanted one; of many such draws the nearest in cost is returned.
+    Every channel draws its sub-kernel independently. The odds of a sub-kernel
+    fall or rise with its number of taps, by the amount that makes the
+    expected cost the wanted one; the nearest in cost of 200 draws is returned.
 
     Args:
         model: The functional Keras model that is replaced.
         kernel_set: Name of a kernel set or a sequence of sub-kernels.
         budget: The wanted cost of the whole network: a mapping of `"macs"`
-            or `"params"` to a number. Up to 1 it is a share of what `model`
-            costs, above 1 an amount. It is met as nearly as can be, from
-            either side.
+            or `"params"` to a number. Up to 1 it is a share of the cost
+            of `model`, above 1 an amount. The cost may be slightly above or
+            below it.
         seed: Integer; the same seed gives the same configuration.
         layers: See `replaceable_layers`.
 
@@ -45,8 +115,8 @@ def random_configuration(
         A `Configuration` for `replace`.
 
     Raises:
-        ValueError: If `budget` is not one of those, or no assignment of the
-            kernel set can cost as much.
+        ValueError: If `budget` is not such a mapping, or lies outside the costs
+            that the kernel set can reach.
 
     Examples:
         >>> import keras_cakes as kc
@@ -74,55 +144,13 @@ def random_configuration(
     )
 
 
-def even_configuration(
-    model: keras.Model,
-    kernel_set: Any,
-    budget: Mapping[str, float],
-    layers: Any = None,
-) -> Configuration:
-    """The same mixture of sub-kernels in every layer, of a given cost.
-
-    The manual setting of `uniform_configuration`, tilted towards small or
-    large sub-kernels just so far that it costs what is wanted: what
-    `random_configuration` draws on average.
-
-    Args:
-        model: The functional Keras model that is replaced.
-        kernel_set: Name of a kernel set or a sequence of sub-kernels.
-        budget: See `random_configuration`; met but for rounding to whole
-            channels.
-        layers: See `replaceable_layers`.
-
-    Returns:
-        A `Configuration` for `replace`.
-
-    Raises:
-        ValueError: As `random_configuration`.
-
-    Examples:
-        >>> import keras_cakes as kc
-        >>> model = kc.models.unet3d((16, 16, 16, 1), width=8, depth=2)
-        >>> even = even_configuration(model, "1d2d3d", {"macs": 0.5})
-        >>> even["encoder0_conv1"].counts
-        {'3x3x3': 2, '1x3x3': 1, '3x1x3': 1, '3x3x1': 1, '3x1x1': 1, \
-'1x3x1': 1, '1x1x3': 1}
-    """
-    space = _Space(model, kernel_set, layers, budget)
-    return space.configuration(
-        [
-            _rounded(filters * odds)
-            for filters, odds in zip(space.filters, space.odds, strict=True)
-        ]
-    )
-
-
 class _Space:
-    """The configurations of a model, and the odds that meet a cost.
+    """Finds the odds of sub-kernels that give a model a wanted cost.
 
     Attributes:
         filters: Output channels of each replaced layer.
         odds: For each replaced layer the share of each sub-kernel.
-        wanted: The cost that they have.
+        wanted: The cost of the network with these shares.
     """
 
     def __init__(
@@ -172,7 +200,7 @@ class _Space:
         self.odds = self._odds_of_cost()
 
     def total(self, counts: Any) -> float:
-        """Cost of the network with so many channels of each sub-kernel."""
+        """Adds up the cost of given channels of each sub-kernel."""
         return self.fixed + sum(
             price * float(np.sum(taps * count))
             for price, taps, count in zip(
@@ -181,6 +209,7 @@ class _Space:
         )
 
     def configuration(self, counts: Any) -> Configuration:
+        """Builds the configuration of given channels of each sub-kernel."""
         return Configuration(
             {
                 name: {
@@ -194,7 +223,7 @@ class _Space:
         )
 
     def _odds_of_cost(self) -> list[np.ndarray]:
-        """Odds that fall or rise with the taps as far as they have to."""
+        """Bisects the tilt of the odds until the expected cost fits."""
         low, high = -20.0, 20.0
         for _ in range(100):
             tilt = (low + high) / 2
@@ -212,7 +241,7 @@ def _tilted(taps: np.ndarray, tilt: float) -> np.ndarray:
 
 
 def _rounded(counts: np.ndarray) -> np.ndarray:
-    """Whole numbers of the same sum; the largest rests are rounded up."""
+    """Rounds to integers of the same sum; the largest rests go up."""
     whole = np.floor(counts).astype(int)
     rest = round(float(counts.sum())) - whole.sum()
     # A tie goes to the first, whatever the last bits say.
@@ -221,17 +250,13 @@ def _rounded(counts: np.ndarray) -> np.ndarray:
     return whole
 
 
-def _wanted(budget: Any, cost: Cost) -> tuple[str, float]:
-    """The kind of cost and its amount."""
-    plain = {
-        "macs": Fraction(cost.macs),
-        "params": Fraction(cost.params),
-    }
+def _wanted(budget: Any, cost: Cost) -> tuple[str, int]:
+    """Reads the kind of cost and its amount."""
+    plain = {"macs": cost.macs, "params": cost.params}
     amounts = parse_budget(budget, plain)
     if len(amounts) != 1:
         raise ValueError(
             "`budget` is expected to name one kind of cost, 'macs' or "
             f"'params'. Received: budget={budget}"
         )
-    ((kind, amount),) = amounts.items()
-    return kind, float(amount)
+    return next(iter(amounts.items()))

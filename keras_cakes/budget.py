@@ -1,4 +1,8 @@
-"""What a derived network may cost, and how little a layer may keep."""
+"""Reads budgets and floors: the most that a network may cost, in integers.
+
+Costs are integers, so sums and comparisons are exact. A measured time is
+counted in picoseconds: a channel of a small layer takes a few nanoseconds.
+"""
 
 import dataclasses
 import math
@@ -6,78 +10,150 @@ import numbers
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from keras_cakes._errors import shortened
+from keras_cakes.sub_kernels import SubKernel
+from keras_cakes.supernet import Supernet
 
-# For each layer the number of channels of each candidate.
-Counts = Mapping[str, Any]
+# Kinds of cost that are integers as they stand.
+_COUNTED = ("params", "macs")
 
 
 @dataclasses.dataclass(frozen=True)
-class Costs:
-    """One kind of cost of every configuration of a network, exactly.
+class CostTable:
+    """Lists the cost of one channel of every candidate of every layer.
 
     Args:
         kind: `"params"`, `"macs"` or `"latency"`.
         fixed: Cost of everything that is not searched.
-        of_layers: For each layer what one channel of each candidate costs.
-        plain: Cost of the network with its full kernels; `None` where that
-            is not known.
+        of_layers: For each layer the cost of one channel of each candidate.
+        plain: Cost of the network with full kernels; `None` if unknown.
     """
 
     kind: str
-    fixed: Fraction
-    of_layers: Mapping[str, tuple[Fraction, ...]]
-    plain: Fraction | None = None
-
-    def total(self, counts: Counts) -> Fraction:
-        """The cost of so many channels of each candidate of each layer."""
-        return self.fixed + sum(
-            cost * int(count)
-            for name, costs in self.of_layers.items()
-            for cost, count in zip(costs, counts[name], strict=True)
-        )
+    fixed: int
+    of_layers: Mapping[str, tuple[int, ...]]
+    plain: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Bound:
-    """The most that a network may cost."""
+    """Limits the total cost of a network, or of one of its layers.
 
-    costs: Costs
-    most: Fraction
+    Args:
+        table: The costs that are added up.
+        most: The largest sum that is allowed.
+        given: The number that the caller gave, for messages.
+    """
 
-    def excess(self, counts: Counts) -> Fraction:
-        """By how much the counts cost more, exactly; not positive if not."""
-        return self.costs.total(counts) - self.most
+    table: CostTable
+    most: int
+    given: Any = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """Holds everything that bounds a choice of sub-kernels.
+
+    Args:
+        tables: The costs that are known, by kind.
+        budgets: Bounds on the whole network.
+        floors: Bounds on single layers, by name.
+    """
+
+    tables: Mapping[str, CostTable]
+    budgets: Sequence[Bound]
+    floors: Mapping[str, Bound]
+
+
+def read_limits(supernet: Supernet, budget: Any, floor: Any) -> Limits:
+    """Reads the arguments `budget` and `floor` of `derive`.
+
+    Raises:
+        ValueError: If one of them is not valid.
+    """
+    layers = {layer.name: layer for layer in supernet.search_layers}
+    floors = {
+        name: floor_bound(
+            name,
+            share,
+            [kernel.taps for kernel in layers[name].kernel_set],
+            layers[name].filters,
+        )
+        for name, share in parse_floor(floor, layers).items()
+    }
+    tables = cost_tables(supernet)
+    plain = {kind: table.plain for kind, table in tables.items()}
+    budget = {} if budget is None else budget
+    budgets = [
+        Bound(tables[kind], most, budget[kind])
+        for kind, most in parse_budget(budget, plain).items()
+    ]
+    return Limits(tables, budgets, floors)
+
+
+def cost_tables(supernet: Supernet) -> dict[str, CostTable]:
+    """Builds the cost table of each kind that a supernet knows."""
+    channel_costs = supernet.channel_costs or {}
+    layers = supernet.search_layers
+    tables = {}
+    for kind, cost in (supernet.fixed_cost or {}).items():
+        fixed = round(cost * unit_of(kind))
+        of_layers = {
+            layer.name: tuple(
+                round(cost * unit_of(kind))
+                for cost in channel_costs[layer.name][kind]
+            )
+            for layer in layers
+        }
+        full = [
+            _full_cost(layer, kind, of_layers[layer.name]) for layer in layers
+        ]
+        plain = None if None in full else fixed + sum(full)
+        tables[kind] = CostTable(kind, fixed, of_layers, plain)
+    return tables
+
+
+def _full_cost(layer: Any, kind: str, costs: Sequence[int]) -> int | None:
+    """Returns the cost of a layer with full kernels, `None` if unknown."""
+    full = SubKernel(*layer.kernel_size)
+    if full in layer.kernel_set:
+        return layer.filters * costs[layer.kernel_set.index(full)]
+    if kind in _COUNTED:
+        # Proportional to the taps of a kernel.
+        return layer.filters * full.taps * costs[0] // layer.kernel_set[0].taps
+    return None
+
+
+def unit_of(kind: str) -> int:
+    """Returns the integer that stands for one parameter, MAC or millisecond."""
+    return 1 if kind in _COUNTED else 10**9
 
 
 def parse_budget(
-    budget: Any, plain: Mapping[str, Fraction | None]
-) -> dict[str, Fraction]:
+    budget: Any, plain: Mapping[str, int | None]
+) -> dict[str, int]:
     """Reads a budget.
 
     Args:
         budget: Mapping of a kind of cost to a number. Up to 1 it is a share
-            of what the plain network costs; a larger one is an amount.
-        plain: What the plain network costs, by kind; `None` where that is
-            not known.
+            of the cost of the plain network; a larger one is an amount.
+        plain: Cost of the plain network, by kind; `None` if unknown.
 
     Returns:
-        The amount of each kind. For a share it is the largest one that,
-        divided by the plain network's, is no more than the share in floats.
+        The largest cost of each kind. A share becomes the largest cost whose
+        ratio to the plain network rounds to at most that share.
 
     Raises:
         ValueError: If `budget` is not such a mapping, names another kind, or
-            is a share of what is not known.
+            is a share of an unknown cost.
 
     Examples:
-        >>> amounts = parse_budget({"macs": 0.5}, {"macs": Fraction(900)})
-        >>> int(amounts["macs"])
-        450
+        >>> parse_budget({"macs": 0.5}, {"macs": 900})
+        {'macs': 450}
     """
     if not isinstance(budget, Mapping):
         raise ValueError(
@@ -102,22 +178,16 @@ def parse_budget(
                 "to 1 a share of what the plain network costs, above 1 an "
                 f"amount. Received: {shortened(amount)}"
             )
-        amounts[kind] = (
-            Fraction(amount)
-            if amount > 1
-            else _share(kind, float(amount), plain[kind])
-        )
+        whole = unit_of(kind) if amount > 1 else plain[kind]
+        if whole is None:
+            raise ValueError(
+                f"`budget[{kind!r}]` is expected to be an amount above 1: the "
+                "kernel sets lack the full kernel, so that the "
+                f"{kind} of the plain network is not known. "
+                f"Received: {float(amount)}"
+            )
+        amounts[kind] = _largest(float(amount), whole)
     return amounts
-
-
-def _share(kind: str, share: float, plain: Fraction | None) -> Fraction:
-    if plain is None:
-        raise ValueError(
-            f"`budget[{kind!r}]` is expected to be an amount above 1: the "
-            "kernel sets lack the full kernel, so that the "
-            f"{kind} of the plain network is not known. Received: {share}"
-        )
-    return (Fraction(share) + _half_step(share)) * plain
 
 
 def parse_floor(floor: Any, names: Iterable[str]) -> dict[str, float]:
@@ -146,53 +216,29 @@ def parse_floor(floor: Any, names: Iterable[str]) -> dict[str, float]:
                 f"`floor` is expected to name search layers, {names}. "
                 f"Received: {shortened(unknown)}"
             )
-        floors = {f"floor[{name!r}]": value for name, value in floor.items()}
-        names = list(floor)
+        floors = {name: (f"floor[{name!r}]", floor[name]) for name in floor}
     else:
-        floors = {"floor": floor}
-    for argument, value in floors.items():
+        floors = {name: ("floor", floor) for name in names}
+    for argument, value in floors.values():
         if not _is_number(value) or not 0 <= value <= 1:
             raise ValueError(
                 f"`{argument}` is expected to be a number from 0 to 1. "
                 f"Received: {shortened(value)}"
             )
-    values = list(floors.values())
-    if not isinstance(floor, Mapping):
-        values *= len(names)
-    return {
-        name: float(value)
-        for name, value in zip(names, values, strict=True)
-        if value > 0
-    }
+    return {name: float(v) for name, (_, v) in floors.items() if v > 0}
 
 
 def floor_bound(
     name: str, floor: float, taps: Sequence[int], filters: int
 ) -> Bound:
-    """A floor as a bound: minus the taps of a layer are at most minus that.
+    """Writes a floor as a bound: minus the taps of a layer have a maximum.
 
-    Parameters and multiply-adds of a layer's channel are both as many times
-    its taps, so that a share of the taps is a share of either.
+    The parameters and the multiply-adds of a channel are proportional to its
+    taps, so a share of the taps is a share of both.
     """
-    least = (Fraction(floor) - _half_step(floor)) * filters * max(taps)
-    costs = {name: tuple(Fraction(-count) for count in taps)}
-    return Bound(Costs(f"floor of {name}", Fraction(0), costs), -least)
-
-
-def as_number(value: Fraction) -> int | float:
-    """The integer that a cost is, or else the nearest float."""
-    return int(value) if value.denominator == 1 else float(value)
-
-
-def least_text(least: Fraction, plain: Fraction | None) -> str:
-    """The least cost, rounded up so that it is itself enough."""
-    if least.denominator == 1:
-        amount = str(int(least))
-    else:
-        amount = f"{math.ceil(least * 10**6) / 10**6:.6f}"
-    if plain is None:
-        return amount
-    return f"{amount} ({math.ceil(least / plain * 10**4) / 10**4:.4f})"
+    costs = {name: tuple(-count for count in taps)}
+    most = _largest(-floor, filters * max(taps))
+    return Bound(CostTable(f"floor of {name}", 0, costs), most)
 
 
 def _is_number(value: Any) -> bool:
@@ -203,7 +249,14 @@ def _is_number(value: Any) -> bool:
     )
 
 
-def _half_step(share: float) -> Fraction:
-    # What lies this near to a float is the float when it is divided out, so
-    # that the share that a network has is a budget that it keeps.
-    return Fraction(math.ulp(share)) / 2
+def _largest(limit: float, whole: int) -> int:
+    """Returns the largest integer whose ratio to `whole` is at most `limit`.
+
+    The ratio is the rounded one that a caller computes, so a network's own
+    share, passed back as a budget, is satisfied by that network.
+    """
+    numerator, denominator = limit.as_integer_ratio()
+    largest = numerator * whole // denominator + 1
+    while largest / whole > limit:
+        largest -= 1
+    return largest

@@ -12,8 +12,6 @@ from keras_cakes.graph import rewrite
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
 from keras_cakes.specification import SearchSpecification
-from keras_cakes.sub_kernels import kernel_set as resolve_kernel_set
-from keras_cakes.sub_kernels import uniform_counts
 
 # What a replacement takes over from the convolution it stands for.
 _SHARED_ARGUMENTS = (
@@ -183,31 +181,6 @@ def replace(model: keras.Model, configuration: Configuration) -> keras.Model:
             raise ValueError(f"Layer {layer.name!r}: {error}") from None
 
     return rewrite(model, substitute)
-
-
-def uniform_configuration(
-    model: keras.Model, kernel_set: Any, layers: Any = None
-) -> Configuration:
-    """The paper's manual setting: channels split evenly over a kernel set.
-
-    Args:
-        model: A functional Keras model.
-        kernel_set: Name of a kernel set or a sequence of sub-kernels.
-        layers: See `replaceable_layers`.
-
-    Returns:
-        A `Configuration` for `replace`.
-
-    Raises:
-        ValueError: If the kernel set does not fit a layer.
-    """
-    model = as_functional(model)
-    assignments = {}
-    for name in replaceable_layers(model, layers):
-        layer = model.get_layer(name)
-        members = resolve_kernel_set(kernel_set, layer.kernel_size)
-        assignments[name] = uniform_counts(layer.filters, members)
-    return Configuration(assignments)
 
 
 def _arguments(layer: Any, names: Sequence[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From path weights to a configuration."""
+"""Derives a configuration from a supernet: scores, limits, choice."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,33 +7,16 @@ import keras
 import numpy as np
 
 from keras_cakes._errors import shortened
-from keras_cakes.chooser import Chooser
+from keras_cakes.budget import read_limits
+from keras_cakes.choose import choose
 from keras_cakes.configuration import Configuration
 from keras_cakes.supernet import Supernet
-
-
-def path_weights(
-    supernet: Supernet,
-) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
-    """The path weights of every search layer.
-
-    Returns:
-        For each layer the names of its candidates, in canonical order, and
-        a float32 array of shape `(candidates, filters)`: the magnitude of
-        the normalization scale behind each candidate.
-    """
-    return {
-        layer.name: (
-            tuple(str(kernel) for kernel in layer.kernel_set),
-            keras.ops.convert_to_numpy(layer.path_weights),
-        )
-        for layer in supernet.search_layers
-    }
 
 
 def derive(
     supernet: Supernet,
     score: Any = "path_weights",
+    *,
     rule: str = "channel",
     channel_multiple: int = 1,
     budget: Mapping[str, float] | None = None,
@@ -52,40 +35,41 @@ def derive(
             better.
         rule: `"channel"`: the candidate of largest score of each channel
             (Eq. 9 of the paper). `"layer"`: the `filters` largest scores of
-            the whole layer, as the authors' code does; only how many each
-            candidate keeps matters, so channels are sorted. An entry
-            `[k, j]` need not belong to channel `j` then: it may be what the
-            `j`-th channel of candidate `k` gains, so that rows that fall
-            tell of diminishing returns.
-        channel_multiple: Round the channels of each sub-kernel to a multiple
-            of this, such as the 8 or 16 channels that a processor computes
-            at once, so that as little score as possible is lost. Channels
-            are sorted then; where a layer's filters are no multiple, one
-            sub-kernel has the rest.
-        budget: The most that the derived network may cost: a mapping of
+            the whole layer, as the authors' code does; only the number of
+            channels of each candidate matters, so channels are sorted. With
+            `rule="layer"`, `score[k, j]` may be the gain of giving candidate
+            `k` its `j`-th channel; decreasing rows then express diminishing
+            returns.
+        channel_multiple: Each sub-kernel gets a multiple of this number of
+            channels, for example 8 or 16 if a processor computes that many
+            at once; the loss of score is minimal. Channels are sorted then.
+            If the filters of a layer are no multiple, one sub-kernel has the
+            rest.
+        budget: The largest cost of the derived network: a mapping of
             `"params"`, `"macs"` (of one sample) or, if the supernet was made
             with `cost="latency"` or a table, `"latency"` (milliseconds) to a
-            number. Up to 1 it is a share of what the network costs with full
-            kernels, above 1 an amount. Of several kinds all are kept.
-        floor: The least that each layer keeps, as a share of the
+            number. Up to 1 it is a share of the cost of the network with full
+            kernels, above 1 an amount. All kinds that are given are kept.
+        floor: The smallest cost of each layer, as a share of the
             multiply-adds (and so of the weights) of its largest candidate:
-            a number from 0 to 1, or a mapping of layer name to one. Keeps a
-            layer from collapsing to its cheapest candidate.
+            a number from 0 to 1, or a mapping of layer name to one. It stops
+            a layer from collapsing to its cheapest candidate.
 
     Returns:
         A `Configuration` whose counts add up to `filters` in each layer.
-        Without `budget` and `floor`, ties go to the candidate that is first
-        in canonical order, then to the channel of lower index.
+        Where each channel is chosen alone (no `budget`, `floor` or
+        `channel_multiple`), ties go to the candidate that is first in
+        canonical order, then to the channel of lower index.
 
     Raises:
         ValueError: If an argument is not one of those listed, a score is not
-            finite, or no choice costs as little as `budget`; the message
-            states the least possible.
+            finite, or every choice costs more than `budget`; the message
+            states the least possible cost.
 
     Warns:
         UserWarning: If the integer program takes longer than a minute; the
-            best choice so far is returned then, and the warning says how
-            much better another can at most be.
+            best choice so far is returned then, and the warning states the
+            largest possible difference to the best choice.
 
     Reference:
 
@@ -102,8 +86,42 @@ def derive(
         True
     """
     scores = scores_of(supernet, score)
-    chooser = Chooser(supernet, scores, rule, channel_multiple, floor)
-    return chooser.configuration(chooser.choose(budget))
+    limits = read_limits(supernet, budget, floor)
+    chosen = choose(scores, rule, channel_multiple, limits)
+    return configuration_of(supernet, chosen)
+
+
+def configuration_of(
+    supernet: Supernet, chosen: Mapping[str, np.ndarray]
+) -> Configuration:
+    """Builds the configuration of the chosen candidates of each layer."""
+    return Configuration(
+        {
+            layer.name: [
+                str(layer.kernel_set[index]) for index in chosen[layer.name]
+            ]
+            for layer in supernet.search_layers
+        }
+    )
+
+
+def path_weights(
+    supernet: Supernet,
+) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    """Returns the path weights of every search layer.
+
+    Returns:
+        For each layer the names of its candidates, in canonical order, and
+        a float32 array of shape `(candidates, filters)`: the magnitude of
+        the normalization scale behind each candidate.
+    """
+    return {
+        layer.name: (
+            tuple(str(kernel) for kernel in layer.kernel_set),
+            keras.ops.convert_to_numpy(layer.path_weights),
+        )
+        for layer in supernet.search_layers
+    }
 
 
 def scores_of(supernet: Supernet, score: Any) -> dict[str, np.ndarray]:
@@ -158,7 +176,7 @@ def scores_of(supernet: Supernet, score: Any) -> dict[str, np.ndarray]:
 
 
 def path_weight_rows(supernet: Supernet) -> list[dict[str, Any]]:
-    """The path weights as rows of a table.
+    """Writes the path weights as rows of a table.
 
     Returns:
         For each candidate of each channel `layer`, `sub_kernel`, `channel`,

@@ -1,27 +1,33 @@
-"""What a supernet gives for every budget."""
+"""Derives the configurations of a supernet for a range of budgets."""
 
 import dataclasses
-from fractions import Fraction
 from typing import Any
 
 from keras_cakes._errors import whole
 from keras_cakes.budget import Bound
-from keras_cakes.budget import as_number
-from keras_cakes.chooser import Chooser
+from keras_cakes.budget import read_limits
+from keras_cakes.budget import unit_of
+from keras_cakes.choose import choose
+from keras_cakes.choose import counts_of
+from keras_cakes.choose import filters_of
+from keras_cakes.choose import least_cost
+from keras_cakes.choose import total_cost
+from keras_cakes.choose import total_score
 from keras_cakes.configuration import Configuration
+from keras_cakes.derivation import configuration_of
 from keras_cakes.derivation import scores_of
 from keras_cakes.supernet import Supernet
 
 
 @dataclasses.dataclass(frozen=True)
 class FrontPoint:
-    """One configuration of a front.
+    """Holds one configuration of a front.
 
     Args:
         cost: Cost of the whole network: an integer of parameters or
             multiply-adds, or milliseconds.
-        share: `cost` as a share of what the network with full kernels costs;
-            as a budget of `derive` it is one that `configuration` keeps.
+        share: `cost` as a share of the cost of the network with full kernels.
+            Passed back to `derive` as a budget, `configuration` satisfies it.
         score: Total score of the configuration.
         configuration: The configuration, for `replace`.
     """
@@ -35,6 +41,7 @@ class FrontPoint:
 def pareto(
     supernet: Supernet,
     score: Any = "path_weights",
+    *,
     cost: str = "macs",
     points: int = 10,
     rule: str = "channel",
@@ -43,8 +50,8 @@ def pareto(
 ) -> tuple[FrontPoint, ...]:
     """Derives the whole front of a supernet, from cheapest to dearest.
 
-    The budgets are evenly spaced between what the cheapest choice costs and
-    what the choice without a budget costs: a dearer one scores no more.
+    The budgets are evenly spaced between the cost of the cheapest choice and
+    that of the choice without a budget: a dearer one scores no more.
 
     Args:
         supernet: A trained supernet.
@@ -57,8 +64,8 @@ def pareto(
         floor: See `derive`.
 
     Returns:
-        At most `points` points. Costs rise, and so do scores: what costs as
-        much as another point and scores no more is left out.
+        At most `points` points. Costs rise, and so do scores: a choice that
+        costs as much as another and scores no more is left out.
 
     Raises:
         ValueError: If an argument is not one of those listed, or the cost of
@@ -76,41 +83,45 @@ def pareto(
     """
     whole("points", points, least=2)
     scores = scores_of(supernet, score)
-    chooser = Chooser(supernet, scores, rule, channel_multiple, floor)
-    if cost not in chooser.costs:
+    limits = read_limits(supernet, None, floor)
+    if cost not in limits.tables:
         raise ValueError(
             "`cost` is expected to be one that the supernet knows, "
-            f"{sorted(chooser.costs)}. Received: cost={cost!r}"
+            f"{sorted(limits.tables)}. Received: cost={cost!r}"
         )
-    costs = chooser.costs[cost]
-    plain = costs.plain
+    table = limits.tables[cost]
+    plain = table.plain
     if plain is None:
         raise ValueError(
             "`cost` is expected to be one that is known of the network with "
             f"full kernels, which the kernel sets lack. Received: cost={cost!r}"
         )
-    least, dearest = chooser.least(cost), chooser.choose()
-    span = chooser.cost(cost, dearest) - least
-    choices = [dearest]
-    for step in range(points - 1):
-        most = least + span * Fraction(step, points - 1)
-        chosen = chooser.choose_within([Bound(costs, most)])
-        if chosen is not None:
-            choices.append(chosen)
-    return _not_dominated(
-        [
-            FrontPoint(
-                as_number(chooser.cost(cost, chosen)),
-                float(chooser.cost(cost, chosen) / plain),
-                chooser.score(chosen),
-                chooser.configuration(chosen),
-            )
-            for chosen in choices
-        ]
+    choices = [choose(scores, rule, channel_multiple, limits)]
+    least = least_cost(
+        table, filters_of(scores), channel_multiple, limits.floors
     )
+    span = total_cost(table, counts_of(choices[0], scores)) - least
+    for step in range(points - 1):
+        budget = Bound(table, least + span * step // (points - 1))
+        within = dataclasses.replace(limits, budgets=[budget])
+        choices.append(choose(scores, rule, channel_multiple, within))
+    unit = unit_of(cost)
+    front = []
+    for chosen in choices:
+        total = total_cost(table, counts_of(chosen, scores))
+        front.append(
+            FrontPoint(
+                total if unit == 1 else total / unit,
+                total / plain,
+                total_score(scores, chosen, rule, channel_multiple),
+                configuration_of(supernet, chosen),
+            )
+        )
+    return _not_dominated(front)
 
 
 def _not_dominated(points: list[FrontPoint]) -> tuple[FrontPoint, ...]:
+    """Leaves out points that cost as much as another and score no more."""
     kept: list[FrontPoint] = []
     for point in sorted(points, key=lambda point: (point.cost, -point.score)):
         if not kept or point.score > kept[-1].score:

@@ -1,35 +1,51 @@
-"""The integer program of blocks of channels, as a solver takes it."""
+"""Solves one integer program: the sub-kernels of all layers under bounds.
+
+Its integers are the blocks of channels of each candidate of each layer; costs
+depend on nothing else. With `rule="channel"`, continuous variables distribute
+the channels over the candidates: with whole counts this transport has a whole
+solution, so these variables need not be integers. That leaves some hundred
+integers for a network of thousands of channels.
+"""
 
 import dataclasses
 import math
 from collections.abc import Mapping
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Any
 from typing import NamedTuple
 
 import numpy as np
 
 from keras_cakes.budget import Bound
+from keras_cakes.budget import CostTable
 
-# How `milp` says that its time was over.
+# One array for each layer.
+Arrays = Mapping[str, np.ndarray]
+
+# A choice may score this share of what there is to gain less than the best
+# possible. Of blocks it is the same share of the score, as far as that is no
+# more than ten times as much: to prove the last of it takes minutes.
+GAP = 1e-4
+_MOST_GAPS = 10
+SECONDS = 60.0
+# The solver keeps bounds and integers to one millionth.
+_TOLERANCE = 10**-6
+# The status of `milp` when its time was over.
 _STOPPED = 1
 
 
 @dataclasses.dataclass(frozen=True)
-class Columns:
-    """The part of the program that belongs to one layer.
-
-    Its variables are integers `blocks` of each candidate and `has_rest` of
-    each candidate, and perhaps shares of candidates in channels.
+class _Columns:
+    """The variables of one layer: integers first, then perhaps shares.
 
     Args:
-        candidates: Number of candidates.
+        candidates: Number of candidates. Each has an integer `blocks` and an
+            integer `has_rest`.
         filters: Number of channels.
-        objective: What each variable adds to what is to be least.
-        matrix: What their equations multiply them by.
+        objective: The coefficient of each variable in the minimized sum.
+        matrix: The coefficients of the layer's equations.
         right: The right sides of the equations.
-        shift: The largest score less what the objective says of it.
+        shift: Constant to add to minus the objective to get the score.
     """
 
     candidates: int
@@ -41,35 +57,99 @@ class Columns:
 
     @property
     def integers(self) -> int:
-        """Number of integer variables, which come first."""
         return 2 * self.candidates
 
 
 class Solution(NamedTuple):
-    """What the solver found.
+    """Holds the counts that the solver found.
 
     Args:
         counts: For each layer integers of shape `(candidates,)`, or `None`
             if there are none, or none were found in time.
         is_stopped: Whether the time was over.
-        dual_bound: The objective is proven to be no less, where known.
+        best: No solution has a larger score; not a number if unknown.
     """
 
     counts: dict[str, np.ndarray] | None
     is_stopped: bool
-    dual_bound: float | None
+    best: float
 
 
-def with_scores(table: np.ndarray, rule: str, multiple: int) -> Columns:
-    """The columns of a layer whose total score is to be largest.
-
-    Scores are counted from the least, so that a relative gap means a share
-    of what can be gained.
+def best_counts(
+    scores: Arrays,
+    rule: str,
+    multiple: int,
+    bounds: Sequence[Bound] = (),
+    *,
+    free_score: float | None = None,
+    gap: float = GAP,
+    seconds: float = SECONDS,
+) -> Solution:
+    """Finds the counts of largest total score that keep all bounds.
 
     Args:
-        table: Array of shape `(candidates, filters)`.
-        rule: See `keras_cakes.selection.select`.
-        multiple: As above.
+        scores: For each layer an array of shape `(candidates, filters)`.
+        rule: See `keras_cakes.derive`.
+        multiple: Candidates have whole blocks of this number of channels.
+        bounds: Bounds on the network and on single layers. The solver keeps
+            them up to its tolerance; see `tightened`.
+        free_score: The largest score without bounds, if `gap` may be a share
+            of it instead of a share of the gain.
+        gap: Share of the gain at which the solver may stop.
+        seconds: Time after which the solver is stopped.
+    """
+    columns = {
+        name: _score_columns(table, rule, multiple)
+        for name, table in scores.items()
+    }
+    shift = sum(column.shift for column in columns.values())
+    if free_score is not None:
+        gain = free_score - shift or 1.0
+        gap *= min(max(abs(free_score) / gain, 1), _MOST_GAPS)
+    return _solve(columns, multiple, bounds, gap, seconds)
+
+
+def cheapest_counts(
+    table: CostTable,
+    filters: Mapping[str, int],
+    multiple: int,
+    bounds: Sequence[Bound],
+    gap: float = 0.0,
+) -> Solution:
+    """Finds the counts of least total cost that keep all bounds.
+
+    Args:
+        table: The costs that are minimized, of the layers in `filters`.
+        filters: Number of channels of each layer.
+        multiple: Candidates have whole blocks of this number of channels.
+        bounds: As in `best_counts`.
+        gap: Relative gap at which the solver may stop.
+    """
+    columns = {
+        name: _cost_columns(table.of_layers[name], number, multiple)
+        for name, number in filters.items()
+    }
+    return _solve(columns, multiple, bounds, gap, SECONDS)
+
+
+def tightened(bound: Bound, multiple: int) -> Bound:
+    """Lowers a bound by the tolerance with which the solver keeps it.
+
+    In units of the largest price of a block, the solver exceeds a bound by at
+    most one tolerance for the sum and one for rounding each integer. A
+    solution of the lowered bound, rounded, therefore keeps the bound itself.
+    """
+    prices = [price for row in bound.table.of_layers.values() for price in row]
+    largest = multiple * max(abs(price) for price in prices)
+    slack = math.ceil(_TOLERANCE * (1 + 2 * len(prices)) * largest)
+    return dataclasses.replace(bound, most=bound.most - slack)
+
+
+def _score_columns(table: np.ndarray, rule: str, multiple: int) -> _Columns:
+    """Builds the columns of a layer whose score is maximized.
+
+    Scores are counted from the least, so that a relative gap means a share
+    of the gain.
     """
     import scipy.sparse
 
@@ -80,8 +160,8 @@ def with_scores(table: np.ndarray, rule: str, multiple: int) -> Columns:
         gains = table - worst
         shift = float(worst.sum())
     else:
-        # The largest of a row are taken first, as many as any count is a
-        # multiple of at once.
+        # The largest scores of a row are taken first. One variable stands for
+        # the largest number of channels that divides every possible count.
         unit = math.gcd(filters, multiple)
         ordered = -np.sort(-table, axis=1) - table.min()
         gains = ordered.reshape(candidates, -1, unit).sum(axis=2)
@@ -100,7 +180,7 @@ def with_scores(table: np.ndarray, rule: str, multiple: int) -> Columns:
         one_each = scipy.sparse.kron(ones, scipy.sparse.identity(filters))
         rows.append([None, None, one_each])
         right += [1] * filters
-    return Columns(
+    return _Columns(
         candidates,
         filters,
         np.concatenate([np.zeros(2 * candidates), -gains.ravel()]),
@@ -110,92 +190,84 @@ def with_scores(table: np.ndarray, rule: str, multiple: int) -> Columns:
     )
 
 
-def without_scores(costs: np.ndarray, filters: int, multiple: int) -> Columns:
-    """The columns of a layer whose cost is to be least.
-
-    Args:
-        costs: What a channel of each candidate costs.
-        filters: Number of channels.
-        multiple: Candidates have whole blocks of so many channels.
-    """
+def _cost_columns(
+    prices: Sequence[int], filters: int, multiple: int
+) -> _Columns:
+    """Builds the columns of a layer whose cost is minimized."""
     import scipy.sparse
 
-    candidates = len(costs)
+    candidates = len(prices)
     blocks, rest = divmod(filters, multiple)
-    return Columns(
+    return _Columns(
         candidates,
         filters,
-        np.concatenate([multiple * costs, rest * costs]),
+        _of_integers(prices, filters, multiple),
         scipy.sparse.kron(scipy.sparse.identity(2), np.ones((1, candidates))),
         np.array([blocks, rest > 0], "float64"),
     )
 
 
-def solve(
-    layers: Mapping[str, Columns],
+def _solve(
+    layers: Mapping[str, _Columns],
     multiple: int,
     bounds: Sequence[Bound],
-    most: Sequence[Fraction],
-    gap: float = 0.0,
-    seconds: float = 60.0,
+    gap: float,
+    seconds: float,
 ) -> Solution:
-    """Solves the program of all layers.
-
-    Args:
-        layers: The columns of each layer.
-        multiple: The number of channels in a block.
-        bounds: What else is bounded, besides the layers' own equations.
-        most: By how much; a solver keeps to it up to its tolerance.
-        gap: Relative gap at which the solver may stop.
-        seconds: When the solver is stopped.
-    """
+    """Solves the program of all layers."""
     import scipy.optimize
     import scipy.sparse
 
     columns = list(layers.values())
-    matrix = scipy.sparse.block_diag([c.matrix for c in columns])
+    blocks = [scipy.sparse.block_diag([c.matrix for c in columns])]
     equal = np.concatenate([c.right for c in columns])
-    rows = [bound_row(bound, layers, multiple) for bound in bounds]
     tops = []
-    for i, (bound, amount) in enumerate(zip(bounds, most, strict=True)):
-        scale = np.abs(rows[i]).max() or 1.0
-        rows[i] /= scale
-        tops.append(float(amount - bound.costs.fixed) / scale)
-    matrix = scipy.sparse.vstack(
-        [matrix, *(scipy.sparse.csr_array(row[None]) for row in rows)]
-    )
+    for bound in bounds:
+        row = _bound_row(bound, layers, multiple)
+        scale = np.abs(row).max() or 1.0
+        blocks.append(scipy.sparse.csr_array(row[None] / scale))
+        tops.append((bound.most - bound.table.fixed) / scale)
     objective = np.concatenate([c.objective for c in columns])
     unit = np.abs(objective).max() or 1.0
-    integrality = np.concatenate(
-        [np.arange(len(c.objective)) < c.integers for c in columns]
-    )
-    upper = np.concatenate(
-        [
-            np.where(np.arange(len(c.objective)) < c.candidates, c.filters, 1)
-            for c in columns
-        ]
+    integrality, upper = (
+        np.concatenate(parts)
+        for parts in zip(
+            *(
+                (
+                    np.arange(len(c.objective)) < c.integers,
+                    np.where(
+                        np.arange(len(c.objective)) < c.candidates,
+                        c.filters,
+                        1,
+                    ),
+                )
+                for c in columns
+            ),
+            strict=True,
+        )
     )
     result = scipy.optimize.milp(
         objective / unit,
         constraints=scipy.optimize.LinearConstraint(
-            scipy.sparse.csc_array(matrix),
-            np.concatenate([equal, np.full(len(rows), -np.inf)]),
+            scipy.sparse.csc_array(scipy.sparse.vstack(blocks)),
+            np.concatenate([equal, np.full(len(tops), -np.inf)]),
             np.concatenate([equal, tops]),
         ),
         integrality=integrality.astype(int),
         bounds=scipy.optimize.Bounds(0, upper),
         options={"mip_rel_gap": gap, "time_limit": seconds},
     )
-    bound = result.mip_dual_bound
+    dual = result.mip_dual_bound
+    shift = sum(c.shift for c in columns)
     return Solution(
         None if result.x is None else _counts(layers, multiple, result.x),
         result.status == _STOPPED,
-        None if bound is None else unit * bound,
+        math.nan if dual is None else shift - unit * dual,
     )
 
 
 def _counts(
-    layers: Mapping[str, Columns], multiple: int, values: np.ndarray
+    layers: Mapping[str, _Columns], multiple: int, values: np.ndarray
 ) -> dict[str, np.ndarray]:
     counts, start = {}, 0
     for name, c in layers.items():
@@ -206,17 +278,23 @@ def _counts(
     return counts
 
 
-def bound_row(
-    bound: Bound, layers: Mapping[str, Columns], multiple: int
+def _bound_row(
+    bound: Bound, layers: Mapping[str, _Columns], multiple: int
 ) -> np.ndarray:
-    """What each variable adds to what is bounded."""
+    """Returns the coefficient of each variable in the sum of a bound."""
     parts = []
     for name, c in layers.items():
         part = np.zeros(len(c.objective))
-        if name in bound.costs.of_layers:
-            costs = np.array(bound.costs.of_layers[name], "float64")
-            part[: c.integers] = np.concatenate(
-                [multiple * costs, c.filters % multiple * costs]
-            )
+        if name in bound.table.of_layers:
+            prices = bound.table.of_layers[name]
+            part[: c.integers] = _of_integers(prices, c.filters, multiple)
         parts.append(part)
     return np.concatenate(parts)
+
+
+def _of_integers(
+    prices: Sequence[int], filters: int, multiple: int
+) -> np.ndarray:
+    """Returns the price of a block, then of the rest, of each candidate."""
+    each = np.array(prices, "float64")
+    return np.concatenate([multiple * each, filters % multiple * each])

@@ -130,7 +130,7 @@ class _Seed:
                     derive,
                     layout,
                     scores,
-                    method.rule,
+                    rule=method.rule,
                     budget={"macs": budget},
                 )
                 self._network(f"{method.name}@{budget}", found)

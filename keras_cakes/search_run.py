@@ -163,8 +163,8 @@ class SearchRun(abc.ABC):
             configuration = derive(
                 supernet,
                 scores,
-                rule,
-                settings.channel_multiple,
+                rule=rule,
+                channel_multiple=settings.channel_multiple,
                 # Every network keeps a budget of one.
                 budget={"macs": settings.budget},
             )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_cakes.search_quality import SearchQuality
-from keras_cakes.selection import select
+from keras_cakes.selection import choose_free
 
 AXES = ("first", "second", "third")
 # The budget of what a search gives without one, and the layer of all layers.
@@ -46,7 +46,7 @@ def span_rows(
             layers = {
                 name: Counter(
                     kernels[index]
-                    for index in select(np.array(values), method.rule)
+                    for index in choose_free(np.array(values), method.rule)
                 )
                 for name, values in search["scores"][method.score].items()
             }

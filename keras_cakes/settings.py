@@ -13,7 +13,7 @@ from keras_cakes._errors import expect
 from keras_cakes._errors import number
 from keras_cakes._errors import whole
 from keras_cakes.layers.cakes_search_conv3d import DRAWS
-from keras_cakes.selection import RULES
+from keras_cakes.selection import DERIVE_RULES
 from keras_cakes.specification import CHOICES_OF_AGGREGATION
 from keras_cakes.specification import CHOICES_OF_WEIGHTS
 from keras_cakes.sub_kernels import kernel_set
@@ -23,7 +23,7 @@ PRIORITIES = ("performance", "cost")
 _CHOICES: dict[str, tuple[str, ...]] = {
     "draw": DRAWS,
     "aggregation": CHOICES_OF_AGGREGATION,
-    "rule": RULES,
+    "rule": DERIVE_RULES,
     "score": ("path_weights", "sampled"),
     "weights": CHOICES_OF_WEIGHTS,
 }

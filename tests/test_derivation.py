@@ -1,5 +1,4 @@
 import re
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -9,8 +8,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 import keras_cakes as kc
-from keras_cakes.budget import Bound
-from keras_cakes.chooser import Chooser
+from keras_cakes.budget import read_limits
+from keras_cakes.choose import choose
+from keras_cakes.choose import counts_of
+from keras_cakes.choose import filters_of
+from keras_cakes.choose import least_cost
+from keras_cakes.choose import total_cost
+from keras_cakes.derivation import configuration_of
 
 
 def _supernet(kernel_set, gammas):
@@ -125,19 +129,25 @@ def test_a_budget_is_never_exceeded(
     model, supernet, seed, slope, rule, multiple, budget, floor
 ):
     scores = _scores(supernet, seed, slope)
-    chooser = Chooser(supernet, scores, rule, multiple, floor)
-    chosen = chooser.choose(budget)
+    limits = read_limits(supernet, budget, floor)
+    chosen = choose(scores, rule, multiple, limits)
+    counts = counts_of(chosen, scores)
     for kind, share in budget.items():
-        cost = chooser.cost(kind, chosen)
-        assert int(cost) / int(chooser.costs[kind].plain) <= share
+        table = limits.tables[kind]
+        assert total_cost(table, counts) / table.plain <= share
     for layer in supernet.search_layers:
         taps = [layer.kernel_set[k].taps for k in chosen[layer.name]]
         assert len(taps) == 6
         assert sum(taps) / (6 * 27) >= floor
         counts = np.bincount(chosen[layer.name])
         assert (counts % multiple == 0).all()
-    assert chooser.configuration(chosen) == kc.derive(
-        supernet, scores, rule, multiple, budget, floor
+    assert configuration_of(supernet, chosen) == kc.derive(
+        supernet,
+        scores,
+        rule=rule,
+        channel_multiple=multiple,
+        budget=budget,
+        floor=floor,
     )
 
 
@@ -195,7 +205,7 @@ def test_diminishing_returns_spread_over_candidates(supernet):
     """With the rule of layers a row is what the next channel gains."""
     rows = np.array([[9.0, 0, 0, 0, 0, 0]] + [[5.0, 4, 1, 0, 0, 0]] * 6)
     scores = {layer.name: rows for layer in supernet.search_layers}
-    found = kc.derive(supernet, scores, "layer", budget={"macs": 0.6})
+    found = kc.derive(supernet, scores, rule="layer", budget={"macs": 0.6})
     for assignment in found.values():
         assert assignment.counts["3x3x3"] == 1
         assert max(assignment.counts.values()) == 1
@@ -240,19 +250,19 @@ def test_latency(supernet):
     layers = len(supernet.search_layers)
     scores = _scores(supernet, 0, slope=1)
     for budget in ({"latency": 0.5}, {"latency": 0.5 * (1 + layers * 6 * 1.1)}):
-        chooser = Chooser(timed, scores, "channel", 1, 0.0)
-        chosen = chooser.choose(budget)
-        spent = chooser.cost("latency", chosen)
-        half = Fraction(1, 2) * chooser.costs["latency"].plain
-        assert 0.97 * half < spent <= half + Fraction(1, 10**12)
+        limits = read_limits(timed, budget, 0.0)
+        chosen = choose(scores, "channel", 1, limits)
+        table = limits.tables["latency"]
+        spent = total_cost(table, counts_of(chosen, scores))
+        assert 0.97 * table.plain / 2 < spent <= table.plain / 2
     # The cheapest in multiply-adds is not the fastest.
     fastest = 1 + layers * 6 * 0.3
-    least = chooser.least("macs")
+    least = least_cost(limits.tables["macs"], filters_of(scores), 1, {})
     with pytest.raises(ValueError, match="latency.*keeps the budget of macs"):
         kc.derive(
             _with_latency(supernet, [9.0, 0.3, 9, 9, 9, 9, 9]),
             scores,
-            budget={"macs": int(least), "latency": fastest + 0.5},
+            budget={"macs": least, "latency": fastest + 0.5},
         )
     with pytest.raises(ValueError, match=r"least \d+\.\d{6} \(.*0.01"):
         kc.derive(timed, scores, budget={"latency": 0.01})
@@ -261,13 +271,13 @@ def test_latency(supernet):
 def test_the_fastest_is_found_however_it_is_summed(supernet):
     times = [1.1, 0.1, 0.4, 0.5, 0.35, 0.3, 0.7]
     timed = _with_latency(supernet, times, fixed=0.7)
-    chooser = Chooser(timed, _scores(supernet, 0, 1), "channel", 1, 0.0)
-    least = chooser.least("latency")
-    names = [layer.name for layer in supernet.search_layers]
-    for scale in (1, 1 + 1e-9, 1 + 1e-7):
-        bound = Bound(chooser.costs["latency"], least * Fraction(scale))
-        chosen = chooser.choose_within([bound])
-        assert all((chosen[name] == 1).all() for name in names)
+    scores = _scores(supernet, 0, 1)
+    table = read_limits(timed, None, 0.0).tables["latency"]
+    least = least_cost(table, filters_of(scores), 1, {})
+    for more in (0, 1, 10**3, 10**5):
+        budget = {"latency": (least + more) / 10**9}
+        found = kc.derive(timed, scores, budget=budget)
+        assert found.counts == {"1x3x3": 6 * len(supernet.search_layers)}
 
 
 def test_a_stopped_program_says_what_is_proven(supernet, monkeypatch):

@@ -27,7 +27,7 @@ def scores(supernet):
 @pytest.mark.parametrize("rule", ["channel", "layer"])
 @pytest.mark.parametrize("cost", ["macs", "params"])
 def test_scores_rise_with_costs(model, supernet, scores, cost, rule):
-    front = kc.pareto(supernet, scores, cost, points=6, rule=rule)
+    front = kc.pareto(supernet, scores, cost=cost, points=6, rule=rule)
     costs = [point.cost for point in front]
     assert len(front) == 6
     assert costs == sorted(set(costs))
@@ -39,7 +39,7 @@ def test_scores_rise_with_costs(model, supernet, scores, cost, rule):
         assert point.share == point.cost / whole
     cheapest, dearest = front[0], front[-1]
     assert set(cheapest.configuration.counts) <= {"3x1x1", "1x3x1", "1x1x3"}
-    assert dearest.configuration == kc.derive(supernet, scores, rule)
+    assert dearest.configuration == kc.derive(supernet, scores, rule=rule)
 
 
 def test_a_point_is_what_its_share_gives(supernet, scores):
@@ -71,7 +71,7 @@ def test_messages(model, supernet, scores):
     with pytest.raises(ValueError, match="`points`.*at least 2.*points=1"):
         kc.pareto(supernet, scores, points=1)
     with pytest.raises(ValueError, match=r"\['macs', 'params'\].*cost='time'"):
-        kc.pareto(supernet, scores, "time")
+        kc.pareto(supernet, scores, cost="time")
     plain = kc.to_supernet(model, "2d")
     timed = kc.Supernet(
         plain.network,

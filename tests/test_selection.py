@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from keras_cakes.selection import assign
-from keras_cakes.selection import select
-from keras_cakes.selection import weight_of
+from keras_cakes.choose import match_channels
+from keras_cakes.choose import total_score
+from keras_cakes.selection import choose_free
 
 
 def _splits(filters, multiple, candidates):
@@ -33,6 +33,10 @@ def _best_of_channels(weights, counts):
     )
 
 
+def _score(weights, chosen, rule, multiple):
+    return total_score({"a": weights}, {"a": chosen}, rule, multiple)
+
+
 def _best_of_layer(weights, counts):
     ordered = -np.sort(-weights, axis=1)
     return sum(ordered[i, :n].sum() for i, n in enumerate(counts))
@@ -46,11 +50,11 @@ def _best_of_layer(weights, counts):
     st.integers(2, 4),
     st.sampled_from(["channel", "layer"]),
 )
-def test_no_other_choice_of_blocks_weighs_more(
+def test_no_other_choice_of_blocks_scores_more(
     seed, candidates, filters, multiple, rule
 ):
     weights = np.random.default_rng(seed).normal(size=(candidates, filters))
-    chosen = select(weights, rule, multiple)
+    chosen = choose_free(weights, rule, multiple)
     best = _best_of_channels if rule == "channel" else _best_of_layer
     allowed = list(_splits(filters, multiple, candidates))
     counts = np.bincount(chosen, minlength=candidates).tolist()
@@ -65,19 +69,19 @@ def test_no_other_choice_of_blocks_weighs_more(
 def test_wide_layers_in_blocks(rule):
     weights = np.random.default_rng(0).uniform(0, 1, (7, 512))
     weights[2] += 0.2
-    counts = np.bincount(select(weights, rule, 16), minlength=7)
+    counts = np.bincount(choose_free(weights, rule, 16), minlength=7)
     assert (counts % 16 == 0).all() and counts.sum() == 512
     assert counts.argmax() == 2
-    free = np.bincount(select(weights, rule), minlength=7)
+    free = np.bincount(choose_free(weights, rule), minlength=7)
     assert np.abs(counts - free).max() < 16
 
 
 def test_single_channels():
     weights = np.array([[0.9, 0.1, 0.5], [0.3, 0.8, 0.6]])
-    assert select(weights).tolist() == [0, 1, 1]
-    assert select(weights, "layer").tolist() == [0, 1, 1]
-    assert select(np.ones((2, 3))).tolist() == [0, 0, 0]
-    assert select(np.ones((2, 3)), "layer").tolist() == [0, 0, 0]
+    assert choose_free(weights).tolist() == [0, 1, 1]
+    assert choose_free(weights, "layer").tolist() == [0, 1, 1]
+    assert choose_free(np.ones((2, 3))).tolist() == [0, 0, 0]
+    assert choose_free(np.ones((2, 3)), "layer").tolist() == [0, 0, 0]
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
@@ -87,12 +91,12 @@ def test_given_counts_are_assigned_best(seed, kinds):
     weights = np.random.default_rng(seed).normal(size=(3, len(kinds)))
     counts = np.bincount(kinds, minlength=3)
     best = _best_of_channels(weights, counts)
-    chosen = assign(weights, counts)
+    chosen = match_channels(weights, counts)
     assert np.bincount(chosen, minlength=3).tolist() == counts.tolist()
-    assert weight_of(weights, chosen, "channel", 1) == pytest.approx(best)
+    assert _score(weights, chosen, "channel", 1) == pytest.approx(best)
     # In blocks only the counts are chosen.
     ordered = np.sort(chosen)
-    assert weight_of(weights, ordered, "channel", 2) == pytest.approx(best)
-    assert weight_of(weights, ordered, "layer", 1) == pytest.approx(
+    assert _score(weights, ordered, "channel", 2) == pytest.approx(best)
+    assert _score(weights, ordered, "layer", 1) == pytest.approx(
         _best_of_layer(weights, counts)
     )

@@ -1,6 +1,7 @@
 """One argument that says which convolutions a backbone is made of."""
 
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 from typing import Protocol
 
@@ -10,9 +11,10 @@ from keras_cakes._errors import expect
 from keras_cakes.configuration import Configuration
 from keras_cakes.conversion import replace
 from keras_cakes.conversion import to_search_network
-from keras_cakes.conversion import uniform_configuration
 from keras_cakes.specification import SearchSpecification
+from keras_cakes.sub_kernels import kernel_set as resolve_kernel_set
 from keras_cakes.sub_kernels import names_kernels
+from keras_cakes.sub_kernels import uniform_counts
 
 Strides = int | tuple[int, int, int]
 
@@ -155,7 +157,7 @@ def build_with(
         return to_search_network(model, convolution, names)
     if not isinstance(convolution, Configuration):
         try:
-            convolution = uniform_configuration(model, convolution, names)
+            convolution = _even_split(model, convolution, names)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"`convolution` is expected {expected}. Received: "
@@ -168,3 +170,18 @@ def build_with(
             f"{names}. Received: {unknown}"
         )
     return replace(model, convolution)
+
+
+def _even_split(
+    model: keras.Model, kernel_set: Any, names: Sequence[str]
+) -> Configuration:
+    """Splits the channels of each layer evenly over a kernel set."""
+    layers = [model.get_layer(name) for name in names]
+    return Configuration(
+        {
+            layer.name: uniform_counts(
+                layer.filters, resolve_kernel_set(kernel_set, layer.kernel_size)
+            )
+            for layer in layers
+        }
+    )

@@ -39,7 +39,7 @@ def supernet(model):
 
 def _axis_share(supernet, score, axis, rule):
     """Share of the channels of a derived network that span an axis."""
-    found = kc.derive(supernet, score, rule, budget={"macs": 0.4})
+    found = kc.derive(supernet, score, rule=rule, budget={"macs": 0.4})
     counts = found["mixed"].counts
     spans = sum(n for k, n in counts.items() if k.split("x")[axis] == "3")
     return spans / sum(counts.values())

@@ -5,7 +5,7 @@ from typing import Any
 from keras_cakes._errors import choose
 from keras_cakes._errors import whole
 
-RULES = ("training", "validation", "test")
+SAMPLING_RULES = ("training", "validation", "test")
 SHORT = ("spread", "published")
 REMAINDERS = ("dropped", "spread")
 
@@ -60,7 +60,7 @@ def segment_frames(
     import tensorflow as tf
 
     check_sampling("segments", segments, short, remainder)
-    choose("rule", rule, RULES)
+    choose("rule", rule, SAMPLING_RULES)
     if rule != "training":
         short = "spread" if rule == "test" else short
         return shifted_frames(count, segments, short=short)[0]

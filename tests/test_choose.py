@@ -1,5 +1,4 @@
 import itertools
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -7,15 +6,19 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from keras_cakes.allocation import allocate
-from keras_cakes.allocation import counts_of
-from keras_cakes.allocation import least_counts
-from keras_cakes.allocation import least_counts_within
-from keras_cakes.allocation import total_score
 from keras_cakes.budget import Bound
-from keras_cakes.budget import Costs
+from keras_cakes.budget import CostTable
+from keras_cakes.budget import Limits
 from keras_cakes.budget import floor_bound
-from keras_cakes.selection import RULES
+from keras_cakes.choose import choose
+from keras_cakes.choose import counts_of
+from keras_cakes.choose import least_counts
+from keras_cakes.choose import total_cost
+from keras_cakes.choose import total_score
+from keras_cakes.integer_program import best_counts
+from keras_cakes.integer_program import cheapest_counts
+from keras_cakes.integer_program import tightened
+from keras_cakes.selection import DERIVE_RULES
 
 TAPS = (27, 9, 3)
 
@@ -45,6 +48,20 @@ def _best(table, counts, rule):
     )
 
 
+def _is_kept(bound, counts):
+    return total_cost(bound.table, counts) <= bound.most
+
+
+def _choose(tables, rule, multiple, budgets=(), floors=None):
+    """As `choose`; `None` where it says that nothing is possible."""
+    limits = Limits({}, budgets, floors or {})
+    try:
+        return choose(tables, rule, multiple, limits)
+    except ValueError as error:
+        assert "`budget" in str(error)
+        return None
+
+
 def _by_trying_all(tables, rule, multiple, bounds):
     choices = {
         name: [
@@ -56,21 +73,18 @@ def _by_trying_all(tables, rule, multiple, bounds):
     best = None
     for choice in itertools.product(*choices.values()):
         counts = {n: c for n, (c, _) in zip(tables, choice, strict=True)}
-        if all(bound.excess(counts) <= 0 for bound in bounds):
+        if all(_is_kept(bound, counts) for bound in bounds):
             score = sum(score for _, score in choice)
             best = score if best is None else max(best, score)
     return best
 
 
-def _costs(generator, kind, names, is_whole):
-    return Costs(
+def _costs(generator, kind, names, largest=50):
+    return CostTable(
         kind,
-        Fraction(5),
+        5,
         {
-            name: tuple(
-                Fraction(int(t) if is_whole else float(t) / 7)
-                for t in generator.integers(1, 50, len(TAPS))
-            )
+            name: tuple(generator.integers(1, largest, len(TAPS)).tolist())
             for name in names
         },
     )
@@ -79,14 +93,14 @@ def _costs(generator, kind, names, is_whole):
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     st.integers(0, 2**31),
-    st.sampled_from(RULES),
+    st.sampled_from(DERIVE_RULES),
     st.sampled_from([1, 2]),
     st.floats(0, 1),
     st.sampled_from([0.0, 0.25, 0.5]),
-    st.booleans(),
+    st.sampled_from([50, 10**12]),
 )
 def test_no_other_choice_within_bounds_scores_more(
-    seed, rule, multiple, tightness, floor, is_whole
+    seed, rule, multiple, tightness, floor, largest
 ):
     generator = np.random.default_rng(seed)
     filters = {"first": 4, "second": 5}
@@ -102,19 +116,21 @@ def test_no_other_choice_within_bounds_scores_more(
     }
     budgets = []
     for kind in ("macs", "latency"):
-        costs = _costs(generator, kind, tables, is_whole)
-        least = costs.total(least_counts(costs, filters, multiple, floors))
+        costs = _costs(generator, kind, tables, largest)
+        least = total_cost(
+            costs, least_counts(costs, filters, multiple, floors)
+        )
         most = 5 + sum(n * max(costs.of_layers[k]) for k, n in filters.items())
-        amount = least + (most - least) * Fraction(tightness)
-        budgets.append(Bound(costs, amount))
+        amount = least + int((most - least) * tightness)
+        budgets.append(Bound(costs, amount, amount))
     bounds = [*budgets, *floors.values()]
     wanted = _by_trying_all(tables, rule, multiple, bounds)
-    chosen = allocate(tables, rule, multiple, budgets, floors)
+    chosen = _choose(tables, rule, multiple, budgets, floors)
     if wanted is None:
         assert chosen is None
         return
     counts = counts_of(chosen, tables)
-    assert all(bound.excess(counts) <= 0 for bound in bounds)
+    assert all(_is_kept(bound, counts) for bound in bounds)
     for name, number in filters.items():
         assert counts[name].tolist() in [
             c.tolist() for c in _counts(number, multiple)
@@ -122,7 +138,7 @@ def test_no_other_choice_within_bounds_scores_more(
     spread = sum(np.ptp(t) * t.shape[1] for t in tables.values())
     found = total_score(tables, chosen, rule, multiple)
     assert found == pytest.approx(wanted, abs=1e-3 * spread)
-    again = allocate(tables, rule, multiple, budgets, floors)
+    again = _choose(tables, rule, multiple, budgets, floors)
     for name, indices in chosen.items():
         np.testing.assert_array_equal(again[name], indices)
 
@@ -133,7 +149,7 @@ def test_the_least_is_that_of_all_choices(seed, multiple, floor):
     generator = np.random.default_rng(seed)
     filters = {"first": 4, "second": 5}
     costs, other = (
-        _costs(generator, kind, filters, True) for kind in ("macs", "params")
+        _costs(generator, kind, filters) for kind in ("macs", "params")
     )
     floors = {"second": floor_bound("second", floor, TAPS, 5)}
 
@@ -144,54 +160,66 @@ def test_the_least_is_that_of_all_choices(seed, multiple, floor):
         every = [dict(zip(filters, choice, strict=True)) for choice in choices]
         return min(
             (
-                costs.total(counts)
+                total_cost(costs, counts)
                 for counts in every
-                if all(bound.excess(counts) <= 0 for bound in bounds)
+                if all(_is_kept(bound, counts) for bound in bounds)
             ),
             default=None,
         )
 
     found = least_counts(costs, filters, multiple, floors)
-    assert costs.total(found) == least(floors.values())
-    bounds = [*floors.values(), Bound(other, Fraction(120))]
-    within = least_counts_within(costs, filters, multiple, bounds)
+    assert total_cost(costs, found) == least(floors.values())
+    bounds = [*floors.values(), Bound(other, 120)]
+    within = cheapest_counts(costs, filters, multiple, bounds).counts
     wanted = least(bounds)
     assert (within is None) == (wanted is None)
     if wanted is not None:
-        assert wanted <= costs.total(within) <= wanted * Fraction(1001, 1000)
+        assert all(_is_kept(bound, within) for bound in bounds)
+        assert total_cost(costs, within) == wanted
 
 
-def test_what_is_kept_without_a_program_is_what_is_selected():
+def test_a_free_choice_that_keeps_all_bounds_is_returned():
     tables = {"a": np.ones((3, 4))}
-    assert allocate(tables, "channel", 1)["a"].tolist() == [0, 0, 0, 0]
+    assert _choose(tables, "channel", 1)["a"].tolist() == [0, 0, 0, 0]
     floors = {"a": floor_bound("a", 1.0, TAPS, 4)}
-    chosen = allocate(tables, "layer", 1, (), floors)
+    chosen = _choose(tables, "layer", 1, (), floors)
     assert chosen["a"].tolist() == [0, 0, 0, 0]
 
 
 def test_equal_scores_within_a_budget():
     tables = {"a": np.ones((3, 4))}
-    costs = Costs("macs", Fraction(0), {"a": tuple(map(Fraction, TAPS))})
+    costs = CostTable("macs", 0, {"a": TAPS})
     for multiple in (1, 2):
-        chosen = allocate(
-            tables, "channel", multiple, [Bound(costs, Fraction(40))]
-        )
-        assert costs.total(counts_of(chosen, tables)) <= 40
+        chosen = _choose(tables, "channel", multiple, [Bound(costs, 40)])
+        assert total_cost(costs, counts_of(chosen, tables)) <= 40
 
 
-def test_what_a_solver_cannot_tell_apart_is_checked():
+def _beyond_a_solver():
     """One in a thousand million is below the tolerance of a solver."""
     tables = {
         "a": np.array([[2.0] * 4, [1.0] * 4]),
         "b": np.array([[1.5] * 5, [1.0] * 5]),
     }
-    of_layers = {
-        "a": (Fraction(10**9), Fraction(1)),
-        "b": (Fraction(2), Fraction(1)),
-    }
-    costs = Costs("latency", Fraction(0), of_layers)
+    return tables, CostTable("latency", 0, {"a": (10**9, 1), "b": (2, 1)})
+
+
+def test_costs_that_a_solver_cannot_tell_apart_are_checked():
+    tables, costs = _beyond_a_solver()
     for most in (4 * 10**9 + 9, 10**9 + 11, 14, 10, 9):
-        bound = Bound(costs, Fraction(most))
-        chosen = allocate(tables, "channel", 1, [bound])
-        assert bound.excess(counts_of(chosen, tables)) <= 0
-    assert allocate(tables, "channel", 1, [Bound(costs, Fraction(8))]) is None
+        bound = Bound(costs, most)
+        chosen = _choose(tables, "channel", 1, [bound])
+        assert _is_kept(bound, counts_of(chosen, tables))
+    assert _choose(tables, "channel", 1, [Bound(costs, 8, 8)]) is None
+
+
+def test_a_solution_of_a_tightened_bound_keeps_the_bound():
+    tables, costs = _beyond_a_solver()
+    for most in (10, 10**9 + 8, 2 * 10**9 + 8, 3 * 10**9 + 9):
+        bound = Bound(costs, most)
+        # The solver alone exceeds the bound.
+        found = best_counts(tables, "channel", 1, [bound]).counts
+        assert not _is_kept(bound, found)
+        closer = tightened(bound, 1)
+        assert most - 10**4 < closer.most < most
+        found = best_counts(tables, "channel", 1, [closer]).counts
+        assert found is None or _is_kept(bound, found)
