@@ -1,8 +1,11 @@
 """The command `keras-cakes`."""
 
 import argparse
+import contextlib
+import logging
 import re
 import sys
+from collections.abc import Iterator
 from collections.abc import Sequence
 
 from keras_cakes import __version__
@@ -22,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options) or 0
+        with _shown_log():
+            return options.run(options) or 0
     except KeyboardInterrupt:
         print(
             "\nkeras-cakes: stopped; the same command goes on from here.",
@@ -42,6 +46,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"keras-cakes: error: {found.group(1)}", file=sys.stderr)
         return 2
+
+
+@contextlib.contextmanager
+def _shown_log() -> Iterator[None]:
+    """Shows what the library logs: progress as output, warnings as errors."""
+    logger = logging.getLogger("keras_cakes")
+    level = logger.level
+    progress = logging.StreamHandler(sys.stdout)
+    progress.addFilter(lambda record: record.levelno < logging.WARNING)
+    warnings = logging.StreamHandler(sys.stderr)
+    warnings.setLevel(logging.WARNING)
+    logger.setLevel(logging.INFO)
+    for handler in (progress, warnings):
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        for handler in (progress, warnings):
+            logger.removeHandler(handler)
 
 
 def _parser() -> argparse.ArgumentParser:
