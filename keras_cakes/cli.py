@@ -35,12 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 for success, 1 if `tables` misses a known count, 2 for an error that was
     foreseen (one line on standard error; `--debug` shows the traceback), 130
-    when interrupted from the keyboard. Messages that the package logs go to
-    standard error.
+    when interrupted from the keyboard. What the package logs is shown:
+    progress on standard output, warnings on standard error.
     """
     options = _parser().parse_args(arguments)
     try:
-        with _shown_logs():
+        with _shown_log():
             return options.run(options) or 0
     except KeyboardInterrupt:
         print(
@@ -57,18 +57,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextlib.contextmanager
-def _shown_logs() -> Iterator[None]:
-    """Shows messages of the package, from `INFO` on, for a while."""
+def _shown_log() -> Iterator[None]:
+    """Shows what the library logs: progress as output, warnings as errors."""
     logger = logging.getLogger("keras_cakes")
     level = logger.level
-    handler = logging.StreamHandler(sys.stderr)
-    logger.addHandler(handler)
+    progress = logging.StreamHandler(sys.stdout)
+    progress.addFilter(lambda record: record.levelno < logging.WARNING)
+    warnings = logging.StreamHandler(sys.stderr)
+    warnings.setLevel(logging.WARNING)
     logger.setLevel(logging.INFO)
+    for handler in (progress, warnings):
+        logger.addHandler(handler)
     try:
         yield
     finally:
-        logger.removeHandler(handler)
         logger.setLevel(level)
+        for handler in (progress, warnings):
+            logger.removeHandler(handler)
 
 
 def _message(error: Exception) -> str | None:

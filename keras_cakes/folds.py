@@ -16,6 +16,7 @@ from keras_cakes.runs import write_atomic
 from keras_cakes.runs import write_table
 from keras_cakes.runs import write_text
 from keras_cakes.segmentation import SegmentationRun
+from keras_cakes.segmentation_data import check_fold
 from keras_cakes.segmentation_settings import SegmentationSettings
 from keras_cakes.training import VERBOSE
 
@@ -44,6 +45,7 @@ def cross_validate(
     Raises:
         ValueError: If no fold is given, or one twice.
         DataError: If there is no such fold.
+        RunError: If the folder of one of the runs holds something else.
     """
     choose("verbose", verbose, VERBOSE)
     for index, fold in enumerate(folds):
@@ -55,14 +57,17 @@ def cross_validate(
         )
     folder = Path(folder)
     scores: dict[str, list[list]] = {name: [] for name in settings.variants}
-    for fold in folds:
-        run = SegmentationRun(
-            folder / f"fold{fold}",
-            dataclasses.replace(settings, fold=fold),
-            verbose,
-        )
-        with run.folder.lock():
-            run.complete()
+    runs = {
+        folder / f"fold{fold}": dataclasses.replace(settings, fold=fold)
+        for fold in folds
+    }
+    # All before the first trains.
+    for place, own in runs.items():
+        check_fold(own)
+        SegmentationRun.folder_of(place, own).check()
+    for place, own in runs.items():
+        run = SegmentationRun(place, own, verbose)
+        run.complete()
         for name, parts in scores.items():
             file = run.folder / "networks" / name / "scores.csv"
             parts.append(read_scores(file))

@@ -1,7 +1,9 @@
 """Labels for new scans by a network of a finished run."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,14 +12,14 @@ from keras_cakes.data.case_preparation import prepare_image
 from keras_cakes.data.case_preparation import statistics
 from keras_cakes.data.nifti import write_nifti
 from keras_cakes.data.preparation import Preparation
-from keras_cakes.data.prepared import MANIFEST
-from keras_cakes.data.prepared import open_prepared
 from keras_cakes.data.volumes import Case
 from keras_cakes.data.volumes import read_case
 from keras_cakes.evaluation import predict_volume
-from keras_cakes.search_run import load_network
+from keras_cakes.run_records import read_prediction
+from keras_cakes.segmentation_data import load_segmentation_data
 from keras_cakes.segmentation_settings import SegmentationSettings
 from keras_cakes.settings import read_settings
+from keras_cakes.training import load_network
 
 
 def predict_scan(
@@ -28,7 +30,9 @@ def predict_scan(
 ) -> None:
     """Labels a scan and writes the label on the grid of the scan.
 
-    The scan is prepared as the volumes were that the network was trained on.
+    The scan is prepared as the volumes were that the network was trained on;
+    `prediction.json` in the run folder says how. Runs of earlier versions do
+    not hold that file: it is made once, from the data the run was trained on.
 
     Args:
         folder: The run folder.
@@ -38,7 +42,8 @@ def predict_scan(
 
     Raises:
         DataError: If the scan is not readable.
-        RunError: If there is no such network.
+        RunError: If there is no such network, or the run folder does not say
+            how to prepare the scan.
         ValueError: If `target` has another ending, or the scan does not fit
             the network.
     """
@@ -50,20 +55,30 @@ def predict_scan(
             f"Received: {target}"
         )
     network = load_network(folder, variant)
-    settings = read_settings(SegmentationSettings, folder / "settings.json")
+    patch_shape, overlap, preparation, foreground = read_prediction(
+        folder, network, _parse, lambda: _record(folder)
+    )
     scan, _ = read_case(Case(image.name, image, None), ())
-    preparation = Preparation(orientation=None)
-    foreground: dict[str, list[float]] = {}
-    if (Path(settings.data) / MANIFEST).is_file():
-        prepared = open_prepared(settings.data)
-        preparation = prepared.preparation
-        foreground = dict(prepared.statistics)
     values, placement, _ = prepare_image(scan, preparation)
     mean, deviation = preparation.intensity(statistics(values), foreground)
     label = predict_volume(
         network,
         (values.astype(np.float32) - mean) / deviation,
-        settings.patch_shape,
-        settings.overlap,
+        patch_shape,
+        overlap,
     )
     write_nifti(placement.restore(label), scan.affine, target)
+
+
+def _parse(record: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (
+        tuple(record["patch_shape"]),
+        record["overlap"],
+        Preparation.from_settings(record["preparation"]),
+        dict(record["statistics"]),
+    )
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    settings = read_settings(SegmentationSettings, folder / "settings.json")
+    return load_segmentation_data(settings).prediction_record(settings)

@@ -11,13 +11,13 @@ import numpy as np
 
 from keras_cakes import plotting
 from keras_cakes.configuration import Configuration
+from keras_cakes.derivation_records import searches_behind
 from keras_cakes.runs import read_json
 from keras_cakes.runs import read_table
 from keras_cakes.runs import write_atomic
 from keras_cakes.runs import write_table
 from keras_cakes.runs import write_text
 from keras_cakes.search_run import SearchRun
-from keras_cakes.search_run import searches_behind
 from keras_cakes.settings import PRIORITIES
 
 # What `cost.json` of a network says.

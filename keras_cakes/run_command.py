@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_cakes.settings import PRIORITIES
+from keras_cakes.settings import SYNTHETIC
 from keras_cakes.settings import RunSettings
 from keras_cakes.settings import Settings
 from keras_cakes.settings import read_settings
@@ -89,13 +90,21 @@ def settings_of(
         expected: What `--data` is expected to be.
 
     Raises:
-        ValueError: If there is neither a run nor `--data`.
+        ValueError: If there is neither a run nor `--data`, or `--data` may
+            mean a folder as well as synthetic data.
     """
     given = {
         field.name: _value(getattr(options, field.name))
         for field in dataclasses.fields(kind)
         if hasattr(options, field.name)
     }
+    data = given.get("data")
+    if data in SYNTHETIC and Path(data).exists():
+        raise ValueError(
+            f"`--data` is expected to be clear: write ./{data} for the folder "
+            f"or file of that name, synthetic:{data} for the synthetic data. "
+            f"Received: --data {data}, and {Path(data).resolve()} exists"
+        )
     known = options.output / "settings.json"
     if known.is_file():
         return dataclasses.replace(read_settings(kind, known), **given)
@@ -110,7 +119,7 @@ def settings_of(
 def take_step(options: argparse.Namespace, run: Any, write_report: Any) -> None:
     """Takes one step of a run and prints what came of it."""
     step = options.step
-    with run.folder.lock():
+    with run.open():
         if step == "search":
             print(run.search(options.priority))
         elif step == "derive":

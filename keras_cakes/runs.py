@@ -22,7 +22,7 @@ from keras_cakes.files import is_temporary
 from keras_cakes.files import locked
 
 # What a folder holds before the first step has left anything.
-_OWN_FILES = ("settings.json", "versions.json", ".lock")
+_OWN_FILES = ("settings.json", "versions.json", "data.json", ".lock")
 
 
 def write_atomic(path: Path, writer: Callable[[Path], None]) -> None:
@@ -43,10 +43,14 @@ def write_atomic(path: Path, writer: Callable[[Path], None]) -> None:
         with atomic(path) as temporary:
             writer(temporary)
     except OSError as error:
-        raise RunError(
-            f"{path}: could not be written. Expected: a writable disk with "
-            f"room. Received: {error} ({_free(path)} free)"
-        ) from error
+        raise _unwritten(path, error) from error
+
+
+def _unwritten(path: Path, error: OSError) -> RunError:
+    return RunError(
+        f"{path}: could not be written. Expected: a writable disk with "
+        f"room. Received: {error} ({_free(path)} free)"
+    )
 
 
 def _free(path: Path) -> str:
@@ -133,17 +137,12 @@ class RunFolder:
     A step of the run is done when its last file exists; since files appear
     whole, a run that was killed or ran out of disk goes on where it stopped.
     `settings.json` holds the settings, `versions.json` the versions of what
-    the run was started with.
+    the run was started with. Only `open` writes, once it holds the lock.
 
     Args:
-        path: The folder; it is made when missing.
+        path: The folder; `open` makes it when missing.
         settings: The settings of the run as plain JSON values.
-        free: Names of settings that no result depends on; they may differ
-            from one start to the next.
-
-    Raises:
-        RunError: If the folder holds something else, or results of other
-            settings.
+        free: Names of settings that may differ from one start to the next.
     """
 
     def __init__(
@@ -153,44 +152,96 @@ class RunFolder:
         free: Sequence[str] = (),
     ):
         self.path = Path(path)
-        file = self.path / "settings.json"
-        settings = json.loads(json.dumps(settings))
-        found = _contents(self.path)
-        known = None
-        if file.is_file():
-            known = _read_settings(file)
-            # Nothing depends on settings under which nothing was made.
-            if set(found) - set(_OWN_FILES):
-                _compare(file, known, settings, free)
-        elif set(found) - set(_OWN_FILES):
-            raise RunError(
-                f"{self.path}: an empty folder or that of a run is expected. "
-                f"Received: a folder with {found[:5]}"
-            )
-        if known != settings:
-            write_json(file, settings)
-        versions = self.path / "versions.json"
-        if not versions.is_file():
-            write_json(versions, _versions())
+        self.settings = json.loads(json.dumps(settings))
+        self.free = tuple(free)
+        self._is_open = False
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
+
+    def check(self) -> dict[str, Any] | None:
+        """Compares the folder with the settings; writes nothing.
+
+        Returns:
+            The settings that the results in the folder were made with;
+            `None` where there is no result yet.
+
+        Raises:
+            RunError: If the folder holds something else, or results of other
+                settings.
+        """
+        file = self.path / "settings.json"
+        found = _contents(self.path)
+        results = [name for name in found if name not in _OWN_FILES]
+        if not file.is_file():
+            if results:
+                raise RunError(
+                    f"{self.path}: an empty folder or that of a run is "
+                    f"expected. Received: a folder with {found[:5]}"
+                )
+            return None
+        known = _read_settings(file)
+        # Nothing depends on settings under which nothing was made.
+        if not results:
+            return None
+        compare_settings(file, known, self.settings, self.free)
+        return known
+
+    @contextlib.contextmanager
+    def open(
+        self, check: Callable[[dict[str, Any] | None], None] | None = None
+    ) -> Iterator[None]:
+        """Locks and checks the folder, then writes the settings into it.
+
+        A step may open the folder again that its caller has opened.
+
+        Args:
+            check: Called under the lock, with the result of `self.check()`,
+                before the settings of the last start are replaced.
+
+        Raises:
+            RunError: See `check` and `lock`.
+        """
+        if self._is_open:
+            yield
+            return
+        # Another's folder is left as it is: without even a lock file.
+        self.check()
+        with self.lock():
+            known = self.check()
+            if check is not None:
+                check(known)
+            file = self.path / "settings.json"
+            if not file.is_file() or _read_settings(file) != self.settings:
+                write_json(file, self.settings)
+            versions = self.path / "versions.json"
+            if not versions.is_file():
+                write_json(versions, _versions())
+            self._is_open = True
+            try:
+                yield
+            finally:
+                self._is_open = False
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Keeps a second process out; a killed one leaves no lock behind.
 
         Raises:
-            RunError: If another process works in the folder.
+            RunError: If another process works in the folder, or it cannot be
+                written to.
         """
         with contextlib.ExitStack() as stack:
             try:
+                self.path.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(locked(self.path / ".lock"))
             except BlockingIOError:
                 raise RunError(
                     f"{self.path}: one process at a time is expected. "
                     "Received: another one works in this folder"
                 ) from None
+            except OSError as error:
+                raise _unwritten(self.path / ".lock", error) from error
             # What a killed process was writing; nobody else is here.
             for path in self.path.rglob(".*"):
                 if is_temporary(path.name):
@@ -228,20 +279,46 @@ def _read_settings(file: Path) -> dict[str, Any]:
     return known
 
 
-def _compare(
+def compare_settings(
     file: Path,
-    known: dict[str, Any],
-    settings: dict[str, Any],
-    free: Sequence[str],
+    known: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    free: Sequence[str] = (),
 ) -> None:
-    changed = [
-        f"{key}: {known.get(key)!r} in the run, {settings.get(key)!r} now"
-        for key in sorted({*known, *settings} - {*free})
-        if known.get(key) != settings.get(key)
-    ]
+    """Refuses settings that differ from those of a run.
+
+    Args:
+        file: File of the known settings.
+        known: Settings that the run was started with.
+        settings: Settings of this start.
+        free: Names of settings that may differ.
+
+    Raises:
+        RunError: If others differ; the message names file and settings.
+    """
+    changed = differences(known, settings, free)
     if changed:
         raise RunError(
             f"{file}: the settings that the run was started with are "
             "expected; use another folder for others. Received: "
             + "; ".join(changed)
         )
+
+
+def differences(
+    known: Mapping[str, Any],
+    now: Mapping[str, Any],
+    free: Sequence[str] = (),
+) -> list[str]:
+    """Names every key whose value has changed, with both values."""
+    return [
+        f"{key}: {_shown(known.get(key))} in the run, "
+        f"{_shown(now.get(key))} now"
+        for key in sorted({*known, *now} - {*free})
+        if known.get(key) != now.get(key)
+    ]
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else text[:200] + "..."

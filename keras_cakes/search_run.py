@@ -1,12 +1,12 @@
 """The steps of any run: search, derive, train, evaluate."""
 
-import abc
+import contextlib
 import dataclasses
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from typing import ClassVar
 
 import keras
 
@@ -19,8 +19,16 @@ from keras_cakes.cost import count_cost
 from keras_cakes.cost_comparison import compare_cost
 from keras_cakes.derivation import derive
 from keras_cakes.derivation import path_weight_rows
+from keras_cakes.derivation_records import DERIVING
+from keras_cakes.derivation_records import check_derivations
+from keras_cakes.derivation_records import deriving_settings
+from keras_cakes.derivation_records import is_derived
+from keras_cakes.derivation_records import keep_derivation
+from keras_cakes.derivation_records import searches_behind
+from keras_cakes.run_records import keep_data
+from keras_cakes.run_records import keep_prediction
+from keras_cakes.run_task import RunTask
 from keras_cakes.runs import RunFolder
-from keras_cakes.runs import write_atomic
 from keras_cakes.runs import write_json
 from keras_cakes.runs import write_table
 from keras_cakes.runs import write_text
@@ -30,28 +38,33 @@ from keras_cakes.settings import PRIORITIES
 from keras_cakes.settings import RunSettings
 from keras_cakes.supernet import Supernet
 from keras_cakes.training import VERBOSE
+from keras_cakes.training import finish_training
 from keras_cakes.training import fit_resumable
+from keras_cakes.training import load_network
 from keras_cakes.training import load_whole
+
+logger = logging.getLogger(__name__)
 
 # Training batches beyond those of any training: other crops of the same data.
 OTHER_BATCHES = 1_000_000
 
 
-class SearchRun(abc.ABC):
+class SearchRun(RunTask):
     """One run folder and the steps that fill it.
 
     Every step returns at once if its result is there already, and takes up
-    its training where it stopped. A kind of run says what its data, its
-    network, its recipe and its scores are.
+    its training where it stopped. No step writes before it holds the lock of
+    the folder. `RunTask` lists what a kind of run has to define.
 
     Args:
         folder: The run folder.
         settings: The settings of the run.
         verbose: As in `model.fit`.
-    """
 
-    # What `build(...)` takes for the variants that need no search.
-    convolutions: ClassVar[dict[str, Any]]
+    Raises:
+        RunError: If the folder holds something else, or results of other
+            settings.
+    """
 
     def __init__(
         self,
@@ -64,51 +77,34 @@ class SearchRun(abc.ABC):
         # folder exists.
         self.prepare()
         self.build("3d")
-        self.folder = RunFolder(
-            folder,
-            dataclasses.asdict(settings),
-            # Each network is made alone, so others may join later.
-            free=("variants",),
-        )
+        self.folder = self.folder_of(folder, settings)
+        self.folder.check()
         self._settings = settings
+        # Of all training cases, before a search may `keep` fewer.
+        self._data_record = self.data_record()
 
-    @abc.abstractmethod
-    def prepare(self) -> None:
-        """Loads the data."""
+    @classmethod
+    def folder_of(
+        cls, folder: str | os.PathLike[str], settings: RunSettings
+    ) -> RunFolder:
+        """The folder of a run, not opened yet."""
+        # Each network is made alone, so others may join later; `open` looks
+        # at the other settings that may change.
+        free = ("variants", *DERIVING, *cls.places)
+        return RunFolder(folder, dataclasses.asdict(settings), free)
 
-    @abc.abstractmethod
-    def build(self, convolution: Any) -> keras.Model:
-        """The network of certain convolutions."""
+    @contextlib.contextmanager
+    def open(self) -> Iterator[None]:
+        """Locks the folder, and compares it with the settings and the data.
 
-    @abc.abstractmethod
-    def compile(self, model: keras.Model, steps: int, is_search: bool) -> None:
-        """Compiles a network, or a supernet, for a number of steps."""
+        Every step does so; who takes several may open the folder around them.
 
-    @abc.abstractmethod
-    def batches(self, start_step: int, steps: int) -> Any:
-        """The training data from one step on."""
-
-    @abc.abstractmethod
-    def steps(self, priority: str | None) -> tuple[int, int]:
-        """Steps of a search, or of a network, and those of an epoch."""
-
-    @abc.abstractmethod
-    def score(self, network: keras.Model) -> list[dict[str, Any]]:
-        """A row for each validation case."""
-
-    @property
-    @abc.abstractmethod
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
-
-    @property
-    @abc.abstractmethod
-    def training_names(self) -> tuple[str, ...]:
-        """Names of the training cases."""
-
-    @abc.abstractmethod
-    def keep(self, names: Sequence[str]) -> None:
-        """Leaves only these training cases; `prepare` brings all back."""
+        Raises:
+            RunError: If another process works in the folder, or it holds
+                results of other settings or other data.
+        """
+        with self.folder.open(self._check_start):
+            yield
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -123,33 +119,29 @@ class SearchRun(abc.ABC):
     def search(self, priority: str) -> Path:
         """Trains the supernet of a search; returns its file."""
         choose("priority", priority, PRIORITIES)
-        settings = self._settings
         folder = self.folder / "search" / priority
         supernet_file = folder / "supernet.keras"
-        if supernet_file.is_file():
-            return supernet_file
-        self._seed()
-        supernet = to_supernet(
-            self.build("3d"),
-            kernel_set=settings.kernel_set,
-            priority=priority,
-            lasso=settings.lasso,
-            draw=settings.draw,
-            aggregation=settings.aggregation,
-            seed=settings.seed,
-            weights=settings.weights,
-        )
-        trained = self._fit(supernet, folder, priority)
-        write_table(folder / "path_weights.csv", path_weight_rows(trained))
-        _finish(trained, supernet_file)
+        with self.open():
+            if supernet_file.is_file():
+                return supernet_file
+            keras.utils.set_random_seed(self._settings.seed)
+            trained = self._fit(self._supernet(priority), folder, priority)
+            write_table(folder / "path_weights.csv", path_weight_rows(trained))
+            finish_training(trained, supernet_file)
         return supernet_file
 
     def derive(self, priority: str) -> Configuration:
-        """Derives the configuration of a search, which has to be done."""
+        """Derives the configuration of a search, which has to be done.
+
+        A configuration of other settings is replaced, unless networks depend
+        on it: the run can then not be opened.
+        """
         choose("priority", priority, PRIORITIES)
         folder = self.folder / "search" / priority
         file = folder / "configuration.json"
-        if not file.is_file():
+        with self.open():
+            if is_derived(folder, priority, self.folder.settings):
+                return Configuration.load(file)
             supernet_file = folder / "supernet.keras"
             if not supernet_file.is_file():
                 raise RunError(
@@ -157,37 +149,39 @@ class SearchRun(abc.ABC):
                     f"`search --priority {priority}` first. "
                     "Received: no such file"
                 )
-            settings = self._settings
             supernet = load_whole(supernet_file)
             scores, rule = self._scores(supernet)
             configuration = derive(
                 supernet,
                 scores,
                 rule=rule,
-                channel_multiple=settings.channel_multiple,
+                channel_multiple=self._settings.channel_multiple,
                 # Every network keeps a budget of one.
-                budget={"macs": settings.budget},
+                budget={"macs": self._settings.budget},
             )
+            keep_derivation(folder, priority, self.folder.settings)
             write_text(file, configuration.to_json())
-        return Configuration.load(file)
+        return configuration
 
     def train(self, variant: str) -> Path:
         """Trains a network from scratch; returns its file."""
         choose("variant", variant, self._settings.known_variants())
         folder = self.folder / "networks" / variant
         file = folder / "network.keras"
-        if file.is_file():
-            return file
-        configuration = self._configuration(variant)
-        self._seed()
-        if configuration is None:
-            network = self.build(self.convolutions[variant])
-        else:
-            network = replace(self.build("3d"), configuration)
-            write_text(folder / "configuration.json", configuration.to_json())
-        write_json(folder / "classes.json", list(self.classes))
-        trained = self._fit(network, folder, None)
-        _finish(trained, file)
+        with self.open():
+            keep_prediction(self.folder.path, self.prediction_record())
+            if file.is_file():
+                return file
+            chosen = self._configuration(variant)
+            keras.utils.set_random_seed(self._settings.seed)
+            if chosen is None:
+                network = self.build(self.convolutions[variant])
+            else:
+                network = replace(self.build("3d"), chosen)
+                write_text(folder / "configuration.json", chosen.to_json())
+            write_json(folder / "classes.json", list(self.classes))
+            trained = self._fit(network, folder, None)
+            finish_training(trained, file)
         return file
 
     def network(self, variant: str) -> keras.Model:
@@ -197,24 +191,63 @@ class SearchRun(abc.ABC):
 
     def evaluate(self, variant: str) -> Path:
         """Scores a trained network and measures it; returns the scores."""
-        network = self.network(variant)
+        choose("variant", variant, self._settings.known_variants())
         folder = self.folder / "networks" / variant
         file = folder / "scores.csv"
-        if file.is_file():
-            return file
-        cost = compare_cost(network, self.build("3d"))
-        write_json(folder / "cost.json", cost)
-        write_table(file, self.score(network))
+        with self.open():
+            if file.is_file():
+                return file
+            network = self.network(variant)
+            cost = compare_cost(network, self.build("3d"))
+            write_json(folder / "cost.json", cost)
+            write_table(file, self.score(network))
         return file
 
     def complete(self) -> None:
         """Does every step of the variants that is not done yet."""
+        with self.open():
+            self._check_variants()
+            for variant in self._settings.variants:
+                for priority in searches_behind(variant):
+                    self.search(priority)
+                    self.derive(priority)
+                self.train(variant)
+                self.evaluate(variant)
+
+    def _check_start(self, known: dict[str, Any] | None) -> None:
+        """Compares derivations and data with those of the folder."""
+        if known is not None:
+            variants = self._settings.known_variants()
+            check_derivations(self.folder, known, variants)
+        keep_data(
+            self.folder, known, self.places, self._data_record, self.compared
+        )
+
+    def _check_variants(self) -> None:
+        """Builds what is not trained yet: none fails after others trained."""
         for variant in self._settings.variants:
+            networks = self.folder / "networks" / variant
+            if (networks / "network.keras").is_file():
+                continue
+            if variant in self.convolutions:
+                self.build(self.convolutions[variant])
             for priority in searches_behind(variant):
-                self.search(priority)
-                self.derive(priority)
-            self.train(variant)
-            self.evaluate(variant)
+                search = self.folder / "search" / priority
+                if not (search / "supernet.keras").is_file():
+                    self._supernet(priority)
+
+    def _supernet(self, priority: str) -> Supernet:
+        settings = self._settings
+        return to_supernet(
+            self.build("3d"),
+            kernel_set=settings.kernel_set,
+            priority=priority,
+            lasso=settings.lasso,
+            draw=settings.draw,
+            aggregation=settings.aggregation,
+            seed=settings.seed,
+            weights=settings.weights,
+        )
 
     def _configuration(self, variant: str) -> Configuration | None:
         if variant in PRIORITIES:
@@ -232,23 +265,25 @@ class SearchRun(abc.ABC):
 
     def _scores(self, supernet: Supernet) -> tuple[Any, str]:
         """What to choose by, and the rule that goes with it."""
-        settings = self._settings
-        if settings.score == "path_weights" or supernet.priority == "cost":
-            return "path_weights", settings.rule
+        chosen = deriving_settings(supernet.priority, self.folder.settings)
+        if chosen["score"] == "path_weights":
+            return "path_weights", chosen["rule"]
         batches = self.batches(OTHER_BATCHES, 4)
-        samples = sample_paths(supernet, batches, seed=settings.seed)
-        print(
+        samples = sample_paths(supernet, batches, seed=self._settings.seed)
+        logger.info(
             "sampled paths: correlation of their losses with those predicted "
-            f"{samples.correlation():.2f}"
+            "%.2f",
+            samples.correlation(),
         )
-        return samples.scores(), "layer"
+        return samples.scores(), chosen["rule"]
 
     def _fit(
         self, model: keras.Model, folder: Path, priority: str | None
     ) -> keras.Model:
         steps, steps_per_epoch = self.steps(priority)
         self.compile(model, steps, priority == "performance")
-        print(f"{folder.relative_to(self.folder.path)}: {steps} steps")
+        name = folder.relative_to(self.folder.path)
+        logger.info("%s: %d steps", name, steps)
         return fit_resumable(
             model,
             self.batches,
@@ -258,34 +293,3 @@ class SearchRun(abc.ABC):
             verbose=self.verbose,
         )
 
-    def _seed(self) -> None:
-        keras.utils.set_random_seed(self._settings.seed)
-
-
-def load_network(folder: Path, variant: str) -> keras.Model:
-    """Loads a trained network of a run folder.
-
-    Raises:
-        RunError: If there is none, or it is damaged.
-    """
-    file = folder / "networks" / variant / "network.keras"
-    if not file.is_file():
-        raise RunError(
-            f"{file}: a trained network is expected; run "
-            f"`train --variant {variant}` first. Received: no such file"
-        )
-    return load_whole(file)
-
-
-def _finish(model: keras.Model, file: Path) -> None:
-    """The trained model takes its place; only then its checkpoint may go."""
-    write_atomic(file, model.save)
-    for name in ("checkpoint.keras", "seeds.json"):
-        (file.parent / name).unlink(missing_ok=True)
-
-
-def searches_behind(variant: str) -> tuple[str, ...]:
-    """The searches that a variant needs; a random one matches a cost."""
-    if variant == "random":
-        return ("performance",)
-    return (variant,) if variant in PRIORITIES else ()

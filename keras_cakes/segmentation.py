@@ -36,6 +36,7 @@ class SegmentationRun(SearchRun):
         "manual_2d": ("1x3x3", "3x1x3", "3x3x1"),
         "manual_1d2d3d": "1d2d3d",
     }
+    compared = "classes, names and shapes of cases, and the manifest"
 
     def __init__(
         self,
@@ -48,6 +49,12 @@ class SegmentationRun(SearchRun):
 
     def prepare(self) -> None:
         self.data = load_segmentation_data(self.settings)
+
+    def data_record(self) -> dict[str, Any]:
+        return self.data.record()
+
+    def prediction_record(self) -> dict[str, Any]:
+        return self.data.prediction_record(self.settings)
 
     @property
     def training_names(self) -> tuple[str, ...]:

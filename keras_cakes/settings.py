@@ -39,6 +39,7 @@ SYNTHETIC = (
     "lines_height",
     "lines_width",
 )
+_PREFIX = "synthetic:"
 # Settings of type integer or None, which no default tells.
 _OPTIONAL = ("cases", "clips_per_class", "search_epochs")
 
@@ -48,7 +49,8 @@ class RunSettings:
     """What the result of any run depends on.
 
     Args:
-        data: Where the data are, or one of `SYNTHETIC`.
+        data: Where the data are, or one of `SYNTHETIC`, with or without
+            `synthetic:` before it. A folder of such a name is `./phantom`.
         batch_size: Samples per step.
         width: Channels of the first level or stage of the network.
         learning_rate: Learning rate at the start, or after the warm-up.
@@ -107,7 +109,7 @@ class RunSettings:
         number("budget", self.budget, above=0, most=1)
         # Seeds of data and path draws are signed integers of 32 bits.
         whole("seed", self.seed, least=0, most=2**31 - 2)
-        self.resolve_paths(("data",))
+        self._name_data()
 
     @classmethod
     def known_variants(cls) -> tuple[str, ...]:
@@ -152,8 +154,21 @@ class RunSettings:
         """Writes paths in one way: the same folder is the same run."""
         for name in names:
             value = getattr(self, name)
-            if value not in ("", *SYNTHETIC):
+            if value:
                 object.__setattr__(self, name, str(Path(value).resolve()))
+
+    def _name_data(self) -> None:
+        """Synthetic data keep their name, without the prefix."""
+        if self.data.startswith(_PREFIX):
+            name = self.data.removeprefix(_PREFIX)
+            self.expect(
+                "data",
+                name in SYNTHETIC,
+                f"to name one of {SYNTHETIC} after '{_PREFIX}'",
+            )
+            object.__setattr__(self, "data", name)
+        elif self.data not in SYNTHETIC:
+            self.resolve_paths(("data",))
 
 
 Settings = TypeVar("Settings", bound=RunSettings)

@@ -192,6 +192,28 @@ def load_whole(file: Path) -> keras.Model:
         ) from error
 
 
+def load_network(folder: Path, variant: str) -> keras.Model:
+    """Loads a trained network of a run folder.
+
+    Raises:
+        RunError: If there is none, or it is damaged.
+    """
+    file = folder / "networks" / variant / "network.keras"
+    if not file.is_file():
+        raise RunError(
+            f"{file}: a trained network is expected; run "
+            f"`train --variant {variant}` first. Received: no such file"
+        )
+    return load_whole(file)
+
+
+def finish_training(model: keras.Model, file: Path) -> None:
+    """Writes a trained model; only then its checkpoint may go."""
+    write_atomic(file, model.save)
+    for name in ("checkpoint.keras", _SEEDS):
+        (file.parent / name).unlink(missing_ok=True)
+
+
 class Recorder(keras.callbacks.Callback):
     """Writes checkpoint and history after each epoch, each file whole.
 

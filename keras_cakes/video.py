@@ -38,6 +38,8 @@ class VideoRun(SearchRun):
         "manual_2d3d": "video_2d3d",
         "manual_1d2d3d": "video_1d2d3d",
     }
+    compared = "classes, names, labels and frames of clips, and manifests"
+    places = ("data", "validation", "root")
 
     def __init__(
         self,
@@ -51,6 +53,12 @@ class VideoRun(SearchRun):
     def prepare(self) -> None:
         self.data = load_video_data(self.settings)
         self.augmentation = augmentation_of(self.settings)
+
+    def data_record(self) -> dict[str, Any]:
+        return self.data.record()
+
+    def prediction_record(self) -> dict[str, Any]:
+        return self.data.prediction_record(self.settings)
 
     @property
     def training_names(self) -> tuple[str, ...]:

@@ -127,19 +127,22 @@ def _pack(options: argparse.Namespace) -> None:
         "min_frames": options.min_frames,
         "on_error": options.on_error,
     }
-    for split in options.splits or [None]:
+    datasets = {}
+    # Every list is read before the first is packed.
+    for split in options.splits or [""]:
         if options.data.is_dir():
             # A split is a folder that holds those of the classes.
-            dataset = read_class_folders(
-                options.data / (split or ""), **reading
+            datasets[split] = read_class_folders(
+                options.data / split, **reading
             )
         else:
-            dataset = read_clip_list(
-                options.data, options.root, split=split, **reading
+            datasets[split] = read_clip_list(
+                options.data, options.root, split=split or None, **reading
             )
+    for split, dataset in datasets.items():
         packed = pack(
             dataset,
-            options.output / (split or ""),
+            options.output / split,
             short_side=options.short_side,
             encoding=options.encoding,
             quality=options.quality,
@@ -148,7 +151,7 @@ def _pack(options: argparse.Namespace) -> None:
         )
         left_out = {**dataset.skipped, **packed.skipped}
         print(
-            f"{options.output / (split or '')}: {len(packed)} clips of "
+            f"{options.output / split}: {len(packed)} clips of "
             f"{len(packed.classes)} classes, {len(left_out)} left out"
         )
         for name, reason in left_out.items():

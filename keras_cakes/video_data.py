@@ -1,12 +1,17 @@
 """The clips of a video run."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from keras_cakes._errors import DataError
+from keras_cakes.data.prepared import checksum
+from keras_cakes.data.video import ClipDataset
 from keras_cakes.data.video import FrameSource
+from keras_cakes.data.video import PackedClips
 from keras_cakes.data.video import VideoClips
 from keras_cakes.data.video import open_packed
 from keras_cakes.data.video import phantom_clips
@@ -14,9 +19,21 @@ from keras_cakes.data.video import planted_clips
 from keras_cakes.data.video import read_class_folders
 from keras_cakes.data.video import read_clip_list
 from keras_cakes.data.video.packed import MANIFEST
+from keras_cakes.run_records import summarize_cases
 from keras_cakes.settings import SYNTHETIC
 from keras_cakes.video_settings import VideoSettings
 
+# Settings that what a network sees of a new clip depends on.
+_SEEN = (
+    "frames",
+    "size",
+    "crop",
+    "standardize",
+    "short",
+    "views",
+    "crops",
+    "batch_size",
+)
 _TRAINING_PHANTOMS = 512
 _VALIDATION_PHANTOMS = 128
 
@@ -37,6 +54,46 @@ class VideoData:
     def classes(self) -> tuple[str, ...]:
         """Names of the classes."""
         return self.training.classes
+
+    def record(self) -> dict[str, Any]:
+        """Tells these data from others, wherever they lie."""
+        sides = (self.training, self.validation)
+        record: dict[str, Any] = {"classes": list(self.classes)}
+        for name, side in zip(("training", "validation"), sides, strict=True):
+            record[f"{name}_clips"] = summarize_cases(
+                zip(
+                    side.names,
+                    side.labels.tolist(),
+                    side.frame_counts.tolist(),
+                    strict=True,
+                )
+            )
+            if isinstance(side, PackedClips):
+                manifest = side.folder / MANIFEST
+                record[f"{name}_manifest_sha256"] = checksum(manifest)
+        return record
+
+    def prediction_record(self, settings: VideoSettings) -> dict[str, Any]:
+        """Holds what a network of these data needs to classify a clip."""
+        # Packs do not know what the files were called that they hold.
+        dataset = (
+            self.training.dataset
+            if isinstance(self.training, VideoClips)
+            else ClipDataset("", (), ())
+        )
+        return {
+            "classes": list(self.classes),
+            "channels": self.training.channels,
+            **{name: getattr(settings, name) for name in _SEEN},
+            "template": dataset.template,
+            "first_frame": dataset.first_frame,
+        }
+
+
+def seen_settings(record: Mapping[str, Any]) -> VideoSettings:
+    """The settings in a `prediction_record`; others are the defaults."""
+    values = {name: record[name] for name in ("channels", *_SEEN)}
+    return VideoSettings(**{**values, "size": tuple(values["size"])})
 
 
 def load_video_data(settings: VideoSettings) -> VideoData:

@@ -1,8 +1,9 @@
 """Classes of new clips by a network of a finished run."""
 
-import dataclasses
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from keras_cakes._errors import choose
 from keras_cakes.data.video import Clip
@@ -11,10 +12,12 @@ from keras_cakes.data.video import VideoClips
 from keras_cakes.data.video import probe_video
 from keras_cakes.data.video.frame_folders import count_frames
 from keras_cakes.evaluation import predict_clips
-from keras_cakes.runs import read_json
-from keras_cakes.search_run import load_network
+from keras_cakes.run_records import read_prediction
 from keras_cakes.settings import read_settings
+from keras_cakes.training import load_network
 from keras_cakes.video import views_of
+from keras_cakes.video_data import load_video_data
+from keras_cakes.video_data import seen_settings
 from keras_cakes.video_settings import VideoSettings
 
 
@@ -24,6 +27,10 @@ def predict_clip(
     clip: str | os.PathLike[str],
 ) -> list[tuple[str, float]]:
     """Classifies a clip.
+
+    The network sees of the clip what it saw of those it was evaluated on;
+    `prediction.json` in the run folder says how. Runs of earlier versions do
+    not hold that file: it is made once, from the data the run was trained on.
 
     Args:
         folder: The run folder.
@@ -35,24 +42,37 @@ def predict_clip(
 
     Raises:
         DataError: If the clip is not readable.
-        RunError: If there is no such network.
+        RunError: If there is no such network, or the run folder does not say
+            how to read the clip.
     """
     choose("variant", variant, VideoSettings.known_variants())
     folder, clip = Path(folder), Path(clip)
     network = load_network(folder, variant)
-    settings = read_settings(VideoSettings, folder / "settings.json")
-    names = folder / "networks" / variant / "classes.json"
-    classes = tuple(read_json(names))
-    dataset = ClipDataset(clip.name, (), classes)
+    settings, classes, template, first_frame = read_prediction(
+        folder, network, _parse, lambda: _record(folder)
+    )
     frames = (
-        count_frames(clip, dataset.template, dataset.first_frame)
+        count_frames(clip, template, first_frame)
         if clip.is_dir()
         else probe_video(clip).frames
     )
     known = Clip(clip.name, clip, frames, None)
-    source = VideoClips(
-        dataclasses.replace(dataset, clips=(known,)), settings.channels
-    )
+    dataset = ClipDataset(clip.name, (known,), classes, template, first_frame)
+    source = VideoClips(dataset, settings.channels)
     answer = predict_clips(network, views_of(source, settings))
     ranked = zip(classes, answer.probabilities[0].tolist(), strict=True)
     return sorted(ranked, key=lambda pair: -pair[1])
+
+
+def _parse(record: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (
+        seen_settings(record),
+        tuple(record["classes"]),
+        record["template"],
+        record["first_frame"],
+    )
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    settings = read_settings(VideoSettings, folder / "settings.json")
+    return load_video_data(settings).prediction_record(settings)

@@ -12,8 +12,8 @@ from keras_cakes import cli
 from keras_cakes import demo_command
 from keras_cakes import run_command
 from keras_cakes import segment_command
+from keras_cakes.derivation_records import searches_behind
 from keras_cakes.runs import RunError
-from keras_cakes.search_run import searches_behind
 from keras_cakes.segmentation_settings import SegmentationSettings
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from keras_cakes.cli import main
 from keras_cakes.folds import cross_validate
+from keras_cakes.runs import RunError
 from keras_cakes.segmentation_settings import SegmentationSettings
 from tests.test_prepare_command import _folder
 
@@ -43,3 +44,35 @@ def test_folds_that_are_none(tmp_path, folds):
     with pytest.raises(ValueError, match=f"`folds` .*folds=\\{folds}"):
         cross_validate(tmp_path, SegmentationSettings(), folds)
     assert not list(tmp_path.iterdir())
+
+
+def test_every_fold_is_found_before_the_first_trains(tmp_path, capsys):
+    raw, out = _folder(tmp_path / "raw", 5), tmp_path / "out"
+    prepared = tmp_path / "prepared"
+    arguments = ["prepare", "--data", str(raw), "--output", str(prepared)]
+    assert main(arguments) == 0
+    for data in (raw, prepared):
+        command = [
+            *("segment", "folds", "--data", str(data), "--output", str(out)),
+            *("--patch-shape", "8", "8", "8", "--width", "4", "--depth", "1"),
+            *("--steps", "1", "--search-steps", "1", "--steps-per-epoch", "1"),
+            *("--variants", "3d", "2d", "--folds", "0", "1", "7"),
+        ]
+        assert main(command) == 2
+        error = capsys.readouterr().err
+        assert (
+            "splits.json: a fold of ['0', '1']" in error and "fold=7" in error
+        )
+        assert not out.exists()
+
+
+def test_the_folder_of_every_fold_is_checked_before_the_first_trains(tmp_path):
+    raw, out = _folder(tmp_path / "raw", 5), tmp_path / "out"
+    (out / "fold1").mkdir(parents=True)
+    (out / "fold1" / "thesis.txt").write_text("years of work")
+    settings = SegmentationSettings(
+        data=str(raw), patch_shape=(8, 8, 8), depth=1, variants=("3d",)
+    )
+    with pytest.raises(RunError, match="fold1: an empty folder.*thesis.txt"):
+        cross_validate(out, settings, (0, 1))
+    assert not (out / "fold0").exists()

@@ -23,6 +23,8 @@ def run(tmp_path):
     """Two networks and a search, without the training."""
     settings = SegmentationSettings(variants=("performance", "random"))
     folder = RunFolder(tmp_path / "run", {})
+    with folder.open():
+        pass
     for name, dice, threads in (("performance", 0.75, 2), ("random", 0.5, 1)):
         network = folder / "networks" / name
         cost = {"params": 12_345, "macs": 67_000_000, "threads": threads}

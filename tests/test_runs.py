@@ -38,33 +38,61 @@ def test_full_disk_keeps_the_old_file_and_says_so(tmp_path, monkeypatch, fails):
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
+def _open(folder, settings, free=()):
+    run = RunFolder(folder, settings, free)
+    with run.open():
+        return run
+
+
 def test_same_settings_continue(tmp_path):
     folder = tmp_path / "run"
-    RunFolder(folder, {"steps": 5, "flip": (0,)})
-    again = RunFolder(folder, {"steps": 5, "flip": (0,)})
+    _open(folder, {"steps": 5, "flip": (0,)})
+    again = _open(folder, {"steps": 5, "flip": (0,)})
     assert again / "x" == folder / "x"
     runs.write_text(again / "history.csv", "made")
-    with pytest.raises(RunError, match="steps: 5 in the run, 6 now"):
-        RunFolder(folder, {"steps": 6, "flip": (0,)})
+    other = RunFolder(folder, {"steps": 6, "flip": (0,)})
+    for refuse in (other.check, lambda: other.open().__enter__()):
+        with pytest.raises(RunError, match="steps: 5 in the run, 6 now"):
+            refuse()
+
+
+def test_a_folder_that_is_not_opened_is_not_made(tmp_path):
+    assert RunFolder(tmp_path / "run", {}).check() is None
+    assert not (tmp_path / "run").exists()
 
 
 def test_settings_may_change_while_nothing_is_made(tmp_path):
-    with RunFolder(tmp_path, {"width": 0}).lock():
-        pass
-    RunFolder(tmp_path, {"width": 8})
+    _open(tmp_path, {"width": 0})
+    _open(tmp_path, {"width": 8})
     assert json.loads((tmp_path / "settings.json").read_text()) == {"width": 8}
 
 
 def test_free_settings_may_change(tmp_path):
-    RunFolder(tmp_path, {"seed": 0, "variants": ["3d"]})
+    _open(tmp_path, {"seed": 0, "variants": ["3d"]})
     runs.write_text(tmp_path / "history.csv", "made")
-    RunFolder(tmp_path, {"seed": 0, "variants": ["2d"]}, free=["variants"])
+    _open(tmp_path, {"seed": 0, "variants": ["2d"]}, free=["variants"])
     known = json.loads((tmp_path / "settings.json").read_text())
     assert known == {"seed": 0, "variants": ["2d"]}
 
 
+def test_a_refused_start_leaves_the_settings(tmp_path):
+    _open(tmp_path, {"seed": 0})
+    runs.write_text(tmp_path / "history.csv", "made")
+    found = []
+
+    def refuse(known):
+        found.append(known)
+        raise RunError("other data")
+
+    with pytest.raises(RunError, match="other data"):
+        with RunFolder(tmp_path, {"seed": 1}, free=["seed"]).open(refuse):
+            pass
+    assert found == [{"seed": 0}]
+    assert json.loads((tmp_path / "settings.json").read_text()) == {"seed": 0}
+
+
 def test_versions_are_those_of_the_start(tmp_path):
-    RunFolder(tmp_path, {})
+    _open(tmp_path, {})
     path = tmp_path / "versions.json"
     versions = json.loads(path.read_text())
     assert versions["keras"] == keras.__version__
@@ -76,13 +104,13 @@ def test_versions_are_those_of_the_start(tmp_path):
         "python",
     }
     runs.write_json(path, {"keras": "3.0"})
-    RunFolder(tmp_path, {})
+    _open(tmp_path, {})
     assert json.loads(path.read_text()) == {"keras": "3.0"}
 
 
 def test_leftovers_of_a_killed_process_go(tmp_path):
     (tmp_path / ".12.settings.json").write_text("{")
-    folder = RunFolder(tmp_path, {})
+    folder = _open(tmp_path, {})
     (tmp_path / "search").mkdir()
     (tmp_path / "search" / ".12.checkpoint.keras").write_text("half")
     (tmp_path / "search" / ".mine").write_text("kept")
@@ -94,22 +122,33 @@ def test_leftovers_of_a_killed_process_go(tmp_path):
 def test_other_folders_are_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(RunError, match="an empty folder.*thesis.txt"):
-        RunFolder(tmp_path, {})
+        _open(tmp_path, {})
     assert os.listdir(tmp_path) == ["thesis.txt"]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match=r"file/run/.lock: could not be written"):
+        _open(tmp_path / "file" / "run", {})
 
 
 @pytest.mark.parametrize("text", ["{", "[1]"])
 def test_damaged_settings(tmp_path, text):
     (tmp_path / "settings.json").write_text(text)
     with pytest.raises(RunError, match="settings.json: the settings of a run"):
-        RunFolder(tmp_path, {})
+        _open(tmp_path, {})
 
 
 def test_one_process_at_a_time(tmp_path):
     first, second = RunFolder(tmp_path, {}), RunFolder(tmp_path, {})
-    with first.lock():
+    with first.open():
         with pytest.raises(RunError, match="one process at a time"):
-            with second.lock():
+            with second.open():
                 pass
-    with second.lock():
+        # A step opens what its caller has opened.
+        with first.open():
+            assert (tmp_path / ".lock").exists()
+        with pytest.raises(RunError, match="one process at a time"):
+            second.open().__enter__()
+    with second.open():
         assert (tmp_path / ".lock").exists()

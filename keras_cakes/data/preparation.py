@@ -107,6 +107,20 @@ class Preparation:
             return np.zeros_like(mean), np.ones_like(deviation)
         return mean, deviation
 
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> "Preparation":
+        """Makes a preparation from what `settings` has returned.
+
+        Raises:
+            TypeError: If an argument is unknown.
+            ValueError: If an argument is not as stated.
+        """
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in settings.items()
+        }
+        return cls(**values)
+
     def settings(self) -> dict[str, Any]:
         """As JSON holds them."""
         return json.loads(json.dumps(dataclasses.asdict(self)))

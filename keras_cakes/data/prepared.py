@@ -196,10 +196,6 @@ def open_prepared(folder: "str | Path") -> PreparedDataset:
                         f"{case.folder / name} of {held} bytes instead of "
                         f"{known['bytes']}"
                     )
-        settings: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in document["preparation"].items()
-        }
         statistics = {
             name: list(document["statistics"][name])
             for name in ("mean", "deviation")
@@ -208,7 +204,7 @@ def open_prepared(folder: "str | Path") -> PreparedDataset:
             folder,
             tuple(document["classes"]),
             tuple(cases),
-            Preparation(**settings),
+            Preparation.from_settings(document["preparation"]),
             dict(document["skipped"]),
             statistics,
         )
