@@ -7,7 +7,7 @@ import keras
 import psutil
 
 from keras_cakes.cost.memory import Memory
-from keras_cakes.layers.channels import is_on_cpu
+from keras_cakes.layers.devices import is_on_cpu
 
 _GROUPS = Path("/sys/fs/cgroup")
 

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 from keras import ops
 
-# A matrix product moves up to this many channels faster than a gather does
-# on a CPU (measured from 16 to 512 channels on two cores).
-_MOST_BY_PRODUCT = 128
-# Up to this many runs, slices and one concatenation are faster than either.
+from keras_cakes.layers.devices import is_on_cpu
+
+# Up to this many runs, slices and one concatenation are faster than moving
+# every channel on its own.
 _MOST_RUNS = 16
 
 
@@ -65,16 +64,15 @@ def _slice(tensor: Any, start: int, stop: int, axis: int) -> Any:
 def permute_channels(tensor: Any, order: Sequence[int], axis: int = -1) -> Any:
     """Reorders channels; `order[i]` is the source of channel `i`.
 
-    The gradient of a permutation is its inverse. Left alone, a framework
-    adds up a general scatter instead, which is far slower.
+    Values are only moved, never multiplied: an infinite channel leaves the
+    others as they are. The gradient of a permutation is its inverse. Left
+    alone, a framework adds up a general scatter instead, which is far slower.
     """
     order = list(order)
     if order == sorted(order):
         return tensor
-    if _is_product_faster(tensor, order, axis):
-        # Exact: each sum has one term that is not zero.
-        chosen = ops.one_hot(order, len(order), axis=0, dtype=tensor.dtype)
-        return ops.matmul(tensor, chosen)
+    if len(tensor.shape) == 1:
+        return ops.take(tensor, order)
     inverse = [0] * len(order)
     for position, source in enumerate(order):
         inverse[source] = position
@@ -83,22 +81,18 @@ def permute_channels(tensor: Any, order: Sequence[int], axis: int = -1) -> Any:
     def permute(x):
         def gradient(*args, upstream=None):
             upstream = args[0] if upstream is None else upstream
-            return ops.take(upstream, inverse, axis=axis)
+            return _take(upstream, inverse, axis)
 
-        return ops.take(x, order, axis=axis), gradient
+        return _take(x, order, axis), gradient
 
     return permute(tensor)
 
 
-def _is_product_faster(tensor: Any, order: Sequence[int], axis: int) -> bool:
-    # Units that multiply matrices on other devices may round to fewer digits.
-    return (
-        len(order) <= _MOST_BY_PRODUCT
-        and axis in (-1, len(tensor.shape) - 1)
-        and is_on_cpu()
-    )
-
-
-def is_on_cpu() -> bool:
-    """Whether Keras has no other device to run on."""
-    return not any(keras.distribution.list_devices(k) for k in ("gpu", "tpu"))
+def _take(tensor: Any, order: Sequence[int], axis: int) -> Any:
+    if axis not in (-1, len(tensor.shape) - 1) or not is_on_cpu():
+        return ops.take(tensor, order, axis=axis)
+    # A CPU moves whole rows, between two transpositions, faster than single
+    # numbers (measured from 16 to 256 channels on two cores).
+    rows = ops.transpose(ops.reshape(tensor, (-1, len(order))))
+    moved = ops.transpose(ops.take(rows, order, axis=0))
+    return ops.reshape(moved, ops.shape(tensor))
