@@ -62,12 +62,7 @@ def _slice(tensor: Any, start: int, stop: int, axis: int) -> Any:
 
 
 def permute_channels(tensor: Any, order: Sequence[int], axis: int = -1) -> Any:
-    """Reorders channels; `order[i]` is the source of channel `i`.
-
-    Values are only moved, never multiplied: an infinite channel leaves the
-    others as they are. The gradient of a permutation is its inverse. Left
-    alone, a framework adds up a general scatter instead, which is far slower.
-    """
+    """Reorders channels; `order[i]` is the source of channel `i`."""
     order = list(order)
     if order == sorted(order):
         return tensor
@@ -76,23 +71,50 @@ def permute_channels(tensor: Any, order: Sequence[int], axis: int = -1) -> Any:
     inverse = [0] * len(order)
     for position, source in enumerate(order):
         inverse[source] = position
+    return move_channels(tensor, order, inverse, axis)
+
+
+def move_channels(
+    tensor: Any, order: Any, inverse: Any, axis: int = -1, has_gaps: bool = False
+) -> Any:
+    """Moves each channel to its place.
+
+    Values are only moved, never multiplied: a channel that is not finite
+    leaves the others as they are. The gradient is moved back. Left alone, a
+    framework adds up a general scatter instead, which is far slower.
+
+    Args:
+        tensor: A feature map, or the kernel that makes one.
+        order: For each channel of the result its source.
+        inverse: For each channel of `tensor` its place in the result.
+        axis: The channel axis.
+        has_gaps: Whether a source or a place may be one beyond the last: a
+            channel of zeros, and one that goes nowhere.
+    """
 
     @ops.custom_gradient
-    def permute(x):
+    def move(x):
         def gradient(*args, upstream=None):
             upstream = args[0] if upstream is None else upstream
-            return _take(upstream, inverse, axis)
+            return _take(upstream, inverse, axis, has_gaps)
 
-        return _take(x, order, axis), gradient
+        return _take(x, order, axis, has_gaps), gradient
 
-    return permute(tensor)
+    return move(tensor)
 
 
-def _take(tensor: Any, order: Sequence[int], axis: int) -> Any:
-    if axis not in (-1, len(tensor.shape) - 1) or not is_on_cpu():
-        return ops.take(tensor, order, axis=axis)
+def _take(tensor: Any, order: Any, axis: int, has_gaps: bool) -> Any:
+    rank = len(tensor.shape)
     # A CPU moves whole rows, between two transpositions, faster than single
     # numbers (measured from 16 to 256 channels on two cores).
-    rows = ops.transpose(ops.reshape(tensor, (-1, len(order))))
-    moved = ops.transpose(ops.take(rows, order, axis=0))
-    return ops.reshape(moved, ops.shape(tensor))
+    by_rows = axis % rank == rank - 1 and is_on_cpu()
+    shape = [*ops.shape(tensor)[:-1], ops.shape(order)[0]]
+    if by_rows:
+        tensor = ops.transpose(ops.reshape(tensor, (-1, tensor.shape[-1])))
+        axis = 0
+    if has_gaps:
+        widths = [(0, 0)] * len(tensor.shape)
+        widths[axis] = (0, 1)
+        tensor = ops.pad(tensor, widths)
+    tensor = ops.take(tensor, order, axis=axis)
+    return ops.reshape(ops.transpose(tensor), shape) if by_rows else tensor
