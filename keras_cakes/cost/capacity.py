@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from keras_cakes.cost.memory import Memory
-from keras_cakes.layers.channels import is_on_cpu
+from keras_cakes.layers.devices import is_on_cpu
 from keras_cakes.machine import available_memory
 
 

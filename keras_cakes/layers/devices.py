@@ -5,7 +5,7 @@ import platform
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_cakes.layers.channels import is_on_cpu
+import keras
 
 PHASES = ("inference", "training")
 
@@ -124,6 +124,20 @@ def present_device(phase: str) -> Device:
         return GPU[phase]
     masks = "avx512f" in processor()[1]
     return (AVX512 if masks else AVX2)[phase]
+
+
+def is_on_cpu() -> bool:
+    """Whether Keras has no other device to run on."""
+    if keras.backend.backend() == "torch":
+        # Keras lists no devices of PyTorch.
+        import torch
+
+        return not (
+            torch.cuda.is_available() or torch.backends.mps.is_available()
+        )
+    # Named one by one: JAX refuses to look for a kind that is not there.
+    devices = keras.distribution.list_devices()
+    return all(device.startswith("cpu") for device in devices)
 
 
 @functools.cache

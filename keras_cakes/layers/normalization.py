@@ -94,13 +94,16 @@ class PathNormalization(keras.layers.Layer):
             chosen: One-hot choice of shape `(candidates, filters)`.
             training: Whether batch statistics are used and moved.
         """
-        # A layer casts its float arguments to the compute dtype.
-        chosen = ops.cast(chosen, "float32")
-        gamma = ops.sum(self.gamma * chosen, axis=0)
-        beta = ops.sum(self.beta * chosen, axis=0)
+        chosen = ops.cast(chosen, "bool")
+
+        def of_path(weight):
+            # Not a product: what does not run may be infinite.
+            return ops.sum(ops.where(chosen, weight, 0.0), axis=0)
+
+        gamma, beta = of_path(self.gamma), of_path(self.beta)
         if self.normalization == "batch" and not training:
-            mean = ops.sum(self.moving_mean * chosen, axis=0)
-            variance = ops.sum(self.moving_variance * chosen, axis=0)
+            mean = of_path(self.moving_mean)
+            variance = of_path(self.moving_variance)
             return self._scale(inputs, gamma, beta, mean, variance)
         outputs, mean, variance = self._normalize(inputs, gamma, beta)
         if self.normalization == "batch":
@@ -142,7 +145,7 @@ class PathNormalization(keras.layers.Layer):
         if self.normalization == "batch":
             shape = self.gamma.shape
             self._move(
-                1.0,
+                True,
                 ops.reshape(ops.stack(means), shape),
                 ops.reshape(ops.stack(variances), shape),
             )
@@ -188,12 +191,12 @@ class PathNormalization(keras.layers.Layer):
         return ops.cast(outputs, inputs.dtype)
 
     def _move(self, chosen, mean, variance):
-        rate = (1.0 - self.momentum) * chosen
         for state, value in (
             (self.moving_mean, mean),
             (self.moving_variance, variance),
         ):
-            state.assign(state + rate * (value - state))
+            moved = state + (1.0 - self.momentum) * (value - state)
+            state.assign(ops.where(chosen, moved, state))
 
     def _broadcast(self, vector, inputs, dtype=None):
         shape = [1] * inputs.ndim

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 from keras import random
 
+from keras_cakes.layers.channels import move_channels
 from keras_cakes.layers.devices import present_device
 from keras_cakes.layers.execution import Geometry
 from keras_cakes.layers.execution import convolve_sub_kernel
@@ -35,13 +36,11 @@ def path_kernel(
         kernel_size: The full size.
     """
     candidates = [ops.convert_to_tensor(weights) for weights in candidates]
-    chosen = ops.one_hot(
-        path, len(kernel_set), axis=0, dtype=candidates[0].dtype
-    )
-    # A product with the one-hot draw, not a gather: the gradient of what
-    # was not drawn is then exactly zero, and dense on every replica.
+    # A choice for each candidate, not a gather: the gradient of what was not
+    # drawn is then exactly zero, and dense on every replica. Not a product:
+    # what was not drawn may be infinite.
     sums = {
-        sub_kernel: weights * chosen[index]
+        sub_kernel: ops.where(ops.equal(path, index), weights, 0.0)
         for index, (sub_kernel, weights) in enumerate(
             zip(kernel_set, candidates, strict=True)
         )
@@ -78,7 +77,8 @@ def shared_path_kernel(
     masks = np.moveaxis(masks, 0, -1)
     chosen = ops.one_hot(path, len(kernel_set), axis=0, dtype=kernel.dtype)
     covered = ops.matmul(ops.convert_to_tensor(masks, kernel.dtype), chosen)
-    return kernel * covered
+    # Not a product: what is not covered may be infinite.
+    return ops.where(covered > 0, kernel, 0.0)
 
 
 def crop(kernel: Any, sub_kernel: SubKernel) -> Any:
@@ -100,26 +100,33 @@ def convolve_groups(
     shapes are the same for every path; a free slot computes zero, which goes
     nowhere.
     """
-    candidates = [ops.convert_to_tensor(weights) for weights in candidates]
-    count, share = len(kernel_set), _share(path.shape[0], kernel_set)
+    filters = path.shape[0]
+    count, share = len(kernel_set), _share(filters, kernel_set)
     # How many channels before this one have the same candidate.
     drawn = ops.one_hot(path, count, dtype="int32")
     rank = ops.sum(drawn * (ops.cumsum(drawn, axis=0) - 1), axis=-1)
     slots = path * share + rank
-    placed = ops.one_hot(slots, count * share, dtype=candidates[0].dtype)
+    # The channel in each slot; `filters` stands for none.
+    channels = filters + ops.scatter(
+        ops.expand_dims(slots, -1),
+        ops.arange(filters, dtype="int32") - filters,
+        (count * share,),
+    )
     parts = []
     for index, (weights, sub_kernel) in enumerate(
         zip(candidates, kernel_set, strict=True)
     ):
-        own = placed[:, index * share : (index + 1) * share]
-        # Products with ones and zeros: see `path_kernel`.
-        kernel = ops.matmul(weights, own)
+        kernel = move_channels(
+            # Its own gradient takes a tensor, no variable.
+            ops.copy(weights),
+            channels[index * share : (index + 1) * share],
+            ops.where(ops.equal(path, index), rank, share),
+            has_gaps=True,
+        )
         parts.append(convolve_sub_kernel(inputs, kernel, sub_kernel, geometry))
     axis = geometry.channel_axis
     outputs = ops.concatenate(parts, axis)
-    if axis == -1:
-        return ops.matmul(outputs, ops.transpose(placed))
-    return ops.take(outputs, slots, axis=axis)
+    return move_channels(outputs, slots, channels, axis, has_gaps=True)
 
 
 def is_grouping_faster(
@@ -134,9 +141,7 @@ def is_grouping_faster(
     groups = Plan.separate({kernel: share for kernel in kernel_set})
     full = SubKernel(*kernel_size)
     dense = predicted_cost(Plan.dense({full: filters}), device, in_channels)
-    # With the product that puts channels into their places.
-    placing = share * len(kernel_set) * filters
-    grouped = predicted_cost(groups, device, in_channels) + placing
+    grouped = predicted_cost(groups, device, in_channels, is_permuted=True)
     return grouped < WORTHWHILE * dense
 
 

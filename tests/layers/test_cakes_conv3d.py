@@ -109,6 +109,54 @@ def test_equals_the_embedded_conv3d_with_gradients(case):
     )
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("place", ["inputs", "kernel", "bias"])
+@pytest.mark.parametrize(
+    "plan",
+    [
+        None,
+        "dense",
+        "separate",
+        [
+            {"size": "3x3x3", "channels": {"3x3x3": 10, "1x3x3": 3}},
+            {"size": "1x3x3", "channels": {"1x3x3": 7, "1x1x3": 20}},
+        ],
+    ],
+    ids=["rule", "dense", "separate", "boxes"],
+)
+def test_equals_conv3d_where_values_are_not_finite(plan, place, value):
+    channels = ["1x1x3", "1x3x3", "1x1x3", "3x3x3"] * 10
+    arguments = {
+        "filters": 40,
+        "kernel_size": 3,
+        "padding": "same",
+        "sub_kernels": channels,
+        "plan": plan,
+    }
+    layer = CakesConv3D(**arguments, bias_initializer="normal")
+    shape = (1, 5, 6, 7, 3)
+    layer.build(shape)
+    inputs = np.random.default_rng(0).normal(size=shape).astype("float32")
+    weights = layer.get_weights()
+    if place == "inputs":
+        inputs[0, 2, 3, 3, 1] = value
+    elif place == "bias":
+        weights[-1][4] = value
+    else:
+        weights[1][0, 1, 1, 2, 5] = value
+    layer.set_weights(weights)
+    outputs = np.array(layer(inputs))
+    expected = np.array(_embedded(layer, arguments, shape)(inputs))
+    # A zero of the embedded kernel times infinity is NaN in `Conv3D`; where
+    # no such zero runs, the layer is finite.
+    known = ~np.isnan(expected)
+    np.testing.assert_allclose(outputs[known], expected[known], atol=1e-5)
+    touched = ~np.isfinite(expected).all((0, 1, 2, 3))
+    assert touched.sum() == (40 if place == "inputs" else 1)
+    if place != "inputs":
+        np.testing.assert_array_equal(outputs, expected)
+
+
 def test_equals_numpy():
     layer = CakesConv3D(3, 3, sub_kernels=["1x1x3", "3x3x3", "1x3x3"])
     image = np.random.default_rng(0).normal(size=(5, 4, 6, 2))

@@ -170,6 +170,74 @@ def test_undrawn_candidates_of_groups_have_a_gradient_of_zero():
         np.testing.assert_array_equal(moved, path == index)
 
 
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_groups_keep_what_is_not_finite_in_its_channel(value, data_format):
+    layer = CakesSearchConv3D(
+        14,
+        3,
+        padding="same",
+        draw="balanced",
+        normalization=None,
+        data_format=data_format,
+    )
+    image = _image()
+    axis = -1
+    if data_format == "channels_first":
+        image, axis = np.moveaxis(image, -1, 1), 1
+    layer.build(image.shape)
+    layer.is_grouped = True
+    path = np.random.default_rng(0).permutation(np.arange(14) % 7)
+    layer.assign_path(path)
+    kernel = np.array(layer.candidate_kernels[path[3]])
+    kernel[..., 3] = value
+    layer.candidate_kernels[path[3]].assign(kernel)
+    outputs = np.moveaxis(np.array(layer(image, training=True)), axis, 0)
+    finite = np.isfinite(outputs.reshape(14, -1)).all(axis=1)
+    np.testing.assert_array_equal(finite, np.arange(14) != 3)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_a_candidate_that_does_not_run_harms_no_path(value, training):
+    layer = _layer(priority="performance")
+    path = PATH if training else np.zeros(8, int)
+    layer.assign_path(PATH)
+    idle = np.arange(7)[:, None] != path
+    normalization = layer.path_normalization
+    for state in (normalization.moving_mean, normalization.moving_variance):
+        state.assign(np.where(idle, value, np.array(state)))
+    normalization.beta.assign(np.where(idle, value, 0.0))
+    for number, kernel in enumerate(layer.candidate_kernels):
+        kernel.assign(np.where(idle[number], value, np.array(kernel)))
+    assert np.isfinite(layer(_image(), training=training)).all()
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_what_a_path_leaves_out_of_a_shared_kernel_harms_it_not(value):
+    layer = _layer(kernel_set="2d", weights="shared", priority="performance")
+    layer.assign_path(np.arange(8) % 3)
+    kernel = np.array(layer.full_kernel)
+    # No 2D kernel has the corner.
+    kernel[0, 0, 0] = value
+    layer.full_kernel.assign(kernel)
+    for training in (True, False):
+        assert np.isfinite(layer(_image(), training=training)).all()
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_a_batch_that_is_not_finite_moves_only_statistics_of_its_path(value):
+    layer = _layer(priority="performance")
+    layer.assign_path(PATH)
+    layer(_image() * value, training=True)
+    drawn = np.arange(7)[:, None] == PATH
+    for state in (
+        layer.path_normalization.moving_mean,
+        layer.path_normalization.moving_variance,
+    ):
+        np.testing.assert_array_equal(np.isfinite(np.array(state)), ~drawn)
+
+
 def test_wide_layers_of_balanced_draws_are_grouped():
     def is_grouped(filters, **arguments):
         layer = CakesSearchConv3D(filters, 3, **arguments)

@@ -1,5 +1,6 @@
 import platform
 
+import keras
 import pytest
 
 from keras_cakes.layers import devices
@@ -47,3 +48,10 @@ def test_processor(monkeypatch, tmp_path, anew):
     name, flags = processor()
     assert name == (platform.processor() or platform.machine())
     assert not flags
+
+
+@pytest.mark.tensorflow
+def test_a_gpu_is_seen(monkeypatch):
+    assert devices.is_on_cpu()
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["gpu:0"])
+    assert not devices.is_on_cpu()
