@@ -72,8 +72,7 @@ def whole(
         most: The largest integer that fits.
     """
     fits = (
-        isinstance(value, numbers.Integral)
-        and not isinstance(value, bool)
+        _is_integer(value)
         and (least is None or value >= least)
         and (most is None or value <= most)
     )
@@ -85,10 +84,7 @@ def three(name: str, value: Any) -> tuple[int, int, int]:
     """Returns positive sizes of three axes, which may be given as one."""
     sizes = tuple(value) if isinstance(value, list | tuple) else (value,) * 3
     fits = len(sizes) == 3 and all(
-        isinstance(size, numbers.Integral)
-        and not isinstance(size, bool)
-        and size >= 1
-        for size in sizes
+        _is_integer(size) and size >= 1 for size in sizes
     )
     expect(name, value, fits, "to be a positive integer, or three of them")
     first, second, third = map(operator.index, sizes)
@@ -117,9 +113,7 @@ def number(
         below: All numbers that fit are smaller than this one.
     """
     fits = (
-        isinstance(value, numbers.Real)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
+        _is_number(value)
         and (least is None or value >= least)
         and (above is None or value > above)
         and (most is None or value <= most)
@@ -128,6 +122,18 @@ def number(
     bounds = _range(least, most, above, below)
     expect(name, value, fits, "to be a finite number" + bounds)
     return float(value)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return (
+        isinstance(value, numbers.Real)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    )
 
 
 def _range(

@@ -90,8 +90,14 @@ def test_saved_and_loaded():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"decay": -1.0}, "`decay` is expected to be 0 or more.*-1.0"),
-        ({"bias_rate": -1.0}, "`bias_rate` is expected to be 0 or more"),
+        (
+            {"decay": -1.0},
+            "`decay` is expected to be a finite number of at least 0.*-1.0",
+        ),
+        (
+            {"bias_rate": -1.0},
+            "`bias_rate` is expected to be a finite number of at least 0",
+        ),
         ({"weight_decay": 0.1}, "`weight_decay` is expected to be unset.*0.1"),
     ],
 )

@@ -227,7 +227,8 @@ def test_messages():
         (lambda: plotting.plot_contours(volume, {}, ["b", "a"]), "predictions"),
         (
             lambda: plotting.plot_contours(volume, {"x": label}, ["b", "a"], 3),
-            "`plane` is expected to be 0, 1 or 2. Received: plane=3",
+            "`plane` is expected "
+            "to be an integer from 0 to 2. Received: plane=3",
         ),
         (
             lambda: plotting.plot_contours(volume, {"x": label[1:]}, ["b"]),

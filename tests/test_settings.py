@@ -13,18 +13,34 @@ from keras_cakes.settings import read_settings
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"width": 0}, "`width` is expected to be positive.*width=0"),
-        ({"cases": 0}, "`cases` is expected to be positive or None"),
+        (
+            {"width": 0},
+            "`width` is expected to be an integer of at least 1.*width=0",
+        ),
+        ({"cases": 0}, "`cases` is expected to be an integer of at least 1"),
         ({"steps": 75}, "`steps` is expected to be a multiple of"),
         ({"variants": ("4d",)}, "`variants` is expected to name some of"),
         ({"variants": ()}, "`variants` is expected to name some of"),
-        ({"overlap": 1.0}, "`overlap` is expected to lie from 0 to below 1"),
-        ({"foreground": 2.0}, "`foreground` is expected to lie from 0 to 1"),
-        ({"lasso": -1.0}, "`lasso` is expected to be 0 or more.*-1.0"),
-        ({"tolerance": -1.0}, "`tolerance` is expected to be 0 or more"),
-        ({"tolerance": float("inf")}, "`tolerance` is expected to be 0"),
-        ({"fold": -1}, "`fold` is expected to be 0 or more"),
-        ({"seed": 2**31}, "`seed` is expected from 0 to"),
+        (
+            {"overlap": 1.0},
+            "`overlap` is expected "
+            "to be a finite number of at least 0 and below 1",
+        ),
+        (
+            {"foreground": 2.0},
+            "`foreground` is expected to be a finite number from 0 to 1",
+        ),
+        (
+            {"lasso": -1.0},
+            "`lasso` is expected to be a finite number of at least 0.*-1.0",
+        ),
+        (
+            {"tolerance": -1.0},
+            "`tolerance` is expected to be a finite number of at least 0",
+        ),
+        ({"tolerance": float("inf")}, "`tolerance` is expected to be a finite"),
+        ({"fold": -1}, "`fold` is expected to be an integer of at least 0"),
+        ({"seed": 2**31}, "`seed` is expected to be an integer from 0 to"),
         ({"patch_shape": (8, 8)}, "`patch_shape` is expected to be 3"),
         ({"patch_shape": (8, 8, 0)}, "`patch_shape` is expected to be 3"),
         ({"stem_kernel_size": (3,)}, "`stem_kernel_size`.* 3 positive sizes"),
@@ -34,7 +50,11 @@ from keras_cakes.settings import read_settings
         ({"draw": "x"}, "`draw` is expected to be one of"),
         ({"score": "x"}, "`score` is expected to be one of"),
         ({"weights": "x"}, "`weights` is expected to be one of"),
-        ({"budget": 1.5}, "`budget` is expected above 0 and at most 1.*1.5"),
+        (
+            {"budget": 1.5},
+            "`budget` is expected "
+            "to be a finite number above 0 and at most 1.*1.5",
+        ),
         ({"aggregation": "x"}, "`aggregation` is expected to be one of"),
         ({"normalization": "x"}, "`normalization` is expected to be one of"),
         ({"kernel_set": "4d"}, "`kernel_set` is expected to be one of"),

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_cakes._errors import expect
+
 
 class Pose(NamedTuple):
     """One of the 48 ways to lay a cube.
@@ -52,11 +54,8 @@ def allowed_poses(
     Raises:
         ValueError: If they do not fit the patch.
     """
-    if len(patch_shape) != 3 or min(patch_shape) < 1:
-        raise ValueError(
-            "`patch_shape` is expected to be three positive sizes. "
-            f"Received: patch_shape={patch_shape}"
-        )
+    fits = len(patch_shape) == 3 and min(patch_shape) >= 1
+    expect("patch_shape", patch_shape, fits, "to be three positive sizes")
     pairs = [(0, 1), (0, 2), (1, 2)]
     square = [p for p in pairs if patch_shape[p[0]] == patch_shape[p[1]]]
     axes = list(range(3)) if flip is True else list(flip or ())

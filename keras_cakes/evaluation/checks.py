@@ -1,12 +1,12 @@
-"""What arguments of an evaluation are expected to be."""
+"""Checks the arrays of an evaluation."""
 
 import numpy as np
 
 from keras_cakes._errors import whole
 
 
-def expect(fits: bool, message: str) -> None:
-    """Raises a `ValueError` with the message unless something fits."""
+def require(fits: bool, message: str) -> None:
+    """Refuses by a message that tells more than the value of an argument."""
     if not fits:
         raise ValueError(message)
 
@@ -20,13 +20,13 @@ def check_labels(
         ValueError: If the shapes differ or a label is out of range.
     """
     whole("classes", classes, least=1)
-    expect(
+    require(
         prediction.shape == label.shape,
         "`prediction` is expected to be of the shape of `label`. Received: "
         f"prediction.shape={prediction.shape}, label.shape={label.shape}",
     )
     for name, labels in (("prediction", prediction), ("label", label)):
-        expect(
+        require(
             not labels.size or 0 <= labels.min() <= labels.max() < classes,
             f"`{name}` is expected to hold labels from 0 to {classes - 1}. "
             f"Received: another label in {name}",

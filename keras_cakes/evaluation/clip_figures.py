@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cakes.evaluation.checks import expect
+from keras_cakes.evaluation.checks import require
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,7 +87,7 @@ def plot_confusion(
 
 
 def _check(matrix: np.ndarray, class_names: Sequence[str]) -> None:
-    expect(
+    require(
         matrix.ndim == 2
         and matrix.shape[0] == matrix.shape[1] >= 2
         and matrix.dtype.kind in "iu"
@@ -97,7 +97,7 @@ def _check(matrix: np.ndarray, class_names: Sequence[str]) -> None:
         "shape (classes, classes), 2 classes or more. "
         f"Received: {matrix.dtype} of shape {matrix.shape}",
     )
-    expect(
+    require(
         not isinstance(class_names, str) and len(class_names) == len(matrix),
         f"`class_names` is expected to name {len(matrix)} classes. "
         f"Received: {len(class_names)} names",

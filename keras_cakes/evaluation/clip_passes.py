@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_cakes.evaluation.checks import expect
+from keras_cakes.evaluation.checks import require
 
 # By the predict function that Keras keeps: it is dropped with its model, and
 # whenever what has been compiled no longer holds, and so are these.
@@ -45,7 +45,7 @@ def clip_pass(
     def answers(batch: np.ndarray) -> np.ndarray:
         probabilities = np.asarray(run(batch))
         # The arg-max of NaN is class 0: an error would look like an answer.
-        expect(
+        require(
             bool(np.isfinite(probabilities).all()),
             "`model` is expected to answer with finite logits. Received: NaN "
             "or infinity, as after a training that diverged",
@@ -102,7 +102,7 @@ def _plain_pass(model: Any, batch: np.ndarray) -> np.ndarray:
 
 def _check_logits(logits: Any, batch: tuple[int, ...]) -> None:
     shape = getattr(logits, "shape", None)
-    expect(
+    require(
         shape is not None
         and len(shape) == 2
         # A graph need not know how many rows there are.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cakes.evaluation.checks import expect
+from keras_cakes.evaluation.checks import require
 from keras_cakes.evaluation.clip_passes import clip_pass
 
 
@@ -29,12 +29,12 @@ class ClipPredictions:
 
     def __post_init__(self):
         shape = self.probabilities.shape
-        expect(
+        require(
             len(shape) == 2 and shape[0] >= 1 and shape[1] >= 2,
             "`probabilities` is expected to be of shape (clips, classes), at "
             f"least (1, 2). Received: shape {shape}",
         )
-        expect(
+        require(
             bool(np.isfinite(self.probabilities).all()),
             "`probabilities` is expected to be finite. Received: NaN or "
             "infinity in it",
@@ -102,7 +102,7 @@ def predict_clips(
         probabilities.append(views.mean(axis=1))
         _check_labels(classes, len(clips), views.shape[-1])
         labels.append(classes.astype(np.int32))
-    expect(
+    require(
         run is not None,
         "`batches` is expected to hold at least one batch. Received: none",
     )
@@ -112,13 +112,13 @@ def predict_clips(
 
 
 def _check_clips(clips: np.ndarray, full: tuple[int, ...]) -> None:
-    expect(
+    require(
         clips.ndim == 6 and 0 not in clips.shape and clips.dtype == np.float32,
         "`batches` is expected to hold float32 clips of shape (batch, views, "
         "time, height, width, channels). "
         f"Received: {clips.dtype} of shape {clips.shape}",
     )
-    expect(
+    require(
         clips.shape[1:] == full[1:] and len(clips) <= full[0],
         "`batches` is expected to hold clips of the shape of the first batch, "
         f"{full}, or fewer of them. Received: shape {clips.shape}",
@@ -134,12 +134,12 @@ def _filled(clips: np.ndarray, number: int) -> np.ndarray:
 
 
 def _check_labels(labels: np.ndarray, clips: int, classes: int) -> None:
-    expect(
+    require(
         labels.dtype.kind in "iu" and labels.shape == (clips,),
         f"`labels` is expected to hold an integer for each of {clips} clips. "
         f"Received: {labels.dtype} of shape {labels.shape}",
     )
-    expect(
+    require(
         bool(((labels >= -1) & (labels < classes)).all()),
         f"`labels` is expected to hold classes from 0 to {classes - 1}, or "
         f"-1 where they are unknown. Received: from {labels.min()} to "

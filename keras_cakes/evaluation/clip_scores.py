@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cakes.evaluation.checks import expect
+from keras_cakes.evaluation.checks import require
 from keras_cakes.evaluation.clip_predictions import ClipPredictions
 
 # Among five classes or fewer, the five best hold the right one anyway.
@@ -62,7 +62,7 @@ def clip_scores(
     """
     known = predictions.labelled
     names = _checked_names(class_names, predictions.probabilities.shape[1])
-    expect(
+    require(
         bool(known.any()),
         "`predictions` is expected to hold a clip with a label. Received: "
         f"{len(known)} clips, none with one",
@@ -100,7 +100,7 @@ def _places(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def _checked_names(class_names: Sequence[str], classes: int) -> list[str]:
     names = [] if isinstance(class_names, str) else list(class_names)
-    expect(
+    require(
         len(names) == classes,
         f"`class_names` is expected to name {classes} classes. "
         f"Received: {len(names)} names",
@@ -161,7 +161,7 @@ def clip_rows(
         >>> paired_interval(*rows).difference
         1.0
     """
-    expect(
+    require(
         len(names) == len(set(names)) == len(predictions.labels),
         f"`names` is expected to name {len(predictions.labels)} clips, each "
         f"once. Received: {len(names)} names, {len(set(names))} of them "

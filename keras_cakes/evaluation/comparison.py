@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_cakes._errors import number
 from keras_cakes._errors import whole
-from keras_cakes.evaluation.checks import expect
+from keras_cakes.evaluation.checks import require
 from keras_cakes.evaluation.scores import summarize
 
 Rows = Sequence[Mapping[str, Any]]
@@ -72,7 +72,7 @@ def paired_interval(
     whole("resamples", resamples, least=1)
     whole("seed", seed, least=0)
     first, second = paired_scores(scores_a, scores_b, column)
-    expect(
+    require(
         len(first) >= 2,
         "`scores_a` is expected to hold at least two cases. "
         f"Received: {len(first)}",
@@ -119,7 +119,7 @@ def paired_scores(
     first = _by_case("scores_a", scores_a, column)
     second = _by_case("scores_b", scores_b, column)
     differing = sorted(first.keys() ^ second.keys())
-    expect(
+    require(
         not differing,
         "`scores_b` is expected to hold the cases of `scores_a`. Received: "
         f"only in one of them {differing[:5]}",
@@ -129,13 +129,13 @@ def paired_scores(
 
 def _by_case(name: str, rows: Rows, column: str) -> dict[str, float]:
     for row in rows:
-        expect(
+        require(
             "case" in row and column in row,
             f"`{name}` is expected to have the columns 'case' and {column!r}. "
             f"Received: {list(row)}",
         )
     scores = {str(row["case"]): float(row[column]) for row in rows}
-    expect(
+    require(
         len(scores) == len(rows),
         f"`{name}` is expected to name every case once. Received: "
         f"{len(rows)} rows of {len(scores)} cases",
@@ -201,12 +201,12 @@ def summarize_folds(folds: Sequence[Rows]) -> list[dict[str, Any]]:
         mean all 2 0.75 0.5 1.0
     """
     rows = [row for fold in folds for row in fold]
-    expect(
+    require(
         len(folds) > 0 and all(len(fold) > 0 for fold in folds),
         "`folds` is expected to hold at least one fold, and each of them a "
         f"case. Received: {[len(fold) for fold in folds]} cases",
     )
-    expect(
+    require(
         all("case" in row and row.keys() == rows[0].keys() for row in rows),
         "`folds` is expected to have the same columns in every row, 'case' "
         "among them. "
@@ -214,7 +214,7 @@ def summarize_folds(folds: Sequence[Rows]) -> list[dict[str, Any]]:
     )
     cases = [str(row["case"]) for row in rows]
     twice = sorted({case for case in cases if cases.count(case) > 1})
-    expect(
+    require(
         not twice,
         "`folds` is expected to hold every case once. Received: more than "
         f"once {twice[:5]}",

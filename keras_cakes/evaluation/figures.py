@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cakes.evaluation.checks import expect
+from keras_cakes.evaluation.checks import require
 from keras_cakes.evaluation.comparison import Rows
 from keras_cakes.evaluation.comparison import paired_interval
 from keras_cakes.evaluation.comparison import paired_scores
@@ -116,7 +116,7 @@ def plot_planes(
     from matplotlib.lines import Line2D
 
     label = volume.label
-    expect(
+    require(
         prediction.shape == label.shape,
         "`prediction` is expected to be of the shape of the label, "
         f"{label.shape}. Received: prediction.shape={prediction.shape}",

@@ -11,9 +11,10 @@ from typing import Protocol
 import keras
 import numpy as np
 
+from keras_cakes._errors import expect
 from keras_cakes._errors import number
 from keras_cakes.evaluation.checks import check_labels
-from keras_cakes.evaluation.checks import expect
+from keras_cakes.evaluation.checks import require
 from keras_cakes.evaluation.sliding_window import predict_volume
 from keras_cakes.evaluation.surface import surface_scores
 from keras_cakes.evaluation.windows import Windows
@@ -103,10 +104,11 @@ def score_cases(
     columns = ["case", *class_names[1:], "mean"]
     columns += [f"{name}_{m}" for m in measures for name in class_names[1:]]
     expect(
+        "class_names",
+        class_names,
         len(set(columns)) == len(columns) > 2,
-        "`class_names` is expected to name the background and at least one "
-        "class, each once and none 'case' or 'mean'. "
-        f"Received: class_names={class_names}",
+        "to name the background and at least one class, each once and none "
+        "'case' or 'mean'",
     )
     # Before the first volume is predicted, which may take minutes.
     number("tolerance", tolerance, least=0)
@@ -120,7 +122,7 @@ def score_cases(
     for volume in volumes:
         try:
             label = volume.label
-            expect(label is not None, "a label is expected. Received: None")
+            require(label is not None, "a label is expected. Received: None")
             spacing = _spacing(volume) if surface else ()
             prediction = predict_volume(
                 model,
@@ -145,7 +147,7 @@ def score_cases(
 
 def _spacing(volume: Any) -> list[float]:
     affine: Any = getattr(volume, "affine", None)
-    expect(
+    require(
         affine is not None,
         "a volume with an `affine` is expected for scores of surfaces. "
         "Received: none",
@@ -168,7 +170,7 @@ def summarize(
         `mean`, `min` and `max` per foreground class, and of `mean`, the mean
         over the classes of a case.
     """
-    expect(
+    require(
         len(scores) > 0,
         "`scores` is expected to hold at least one case. Received: scores=[]",
     )

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_cakes.evaluation.checks import expect
+from keras_cakes._errors import expect
+from keras_cakes.evaluation.checks import require
 from keras_cakes.evaluation.window_passes import window_pass
 from keras_cakes.evaluation.window_sums import summed_slabs
 from keras_cakes.evaluation.windows import Windows
@@ -159,9 +160,7 @@ def _summed(
     _check_image(image)
     networks = list(model) if isinstance(model, list | tuple) else [model]
     expect(
-        len(networks) > 0,
-        "`model` is expected to be a network or a list of at least one. "
-        f"Received: model={model}",
+        "model", model, networks, "to be a network or a list of at least one"
     )
     volume, inside = windows.fill(image)
     extents = volume.shape[:3]
@@ -171,12 +170,12 @@ def _summed(
 
 
 def _check_image(image: np.ndarray) -> None:
-    expect(
+    require(
         image.ndim == 4 and 0 not in image.shape,
         "`image` is expected to be of shape (depth, height, width, "
         f"channels). Received: image.shape={image.shape}",
     )
-    expect(
+    require(
         bool(np.isfinite(image).all()),
         "`image` is expected to be finite. Received: NaN or infinity in it",
     )

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_cakes._errors import expect
 from keras_cakes._errors import number
 from keras_cakes.evaluation.checks import check_labels
-from keras_cakes.evaluation.checks import expect
 
 # Spacings are float32 in file headers: what lies exactly at the tolerance
 # shall be within. Far below any voxel.
@@ -80,10 +80,11 @@ def surface_scores(
     """
     check_labels(prediction, label, classes)
     expect(
+        "spacing",
+        tuple(spacing),
         len(spacing) == label.ndim
         and all(math.isfinite(mm) and mm > 0 for mm in spacing),
-        f"`spacing` is expected to be {label.ndim} lengths in mm above 0. "
-        f"Received: spacing={tuple(spacing)}",
+        f"to be {label.ndim} lengths in mm above 0",
     )
     number("tolerance", tolerance, least=0)
     diagonal = float(np.linalg.norm(np.multiply(label.shape, spacing)))

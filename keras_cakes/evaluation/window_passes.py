@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_cakes.evaluation.checks import expect
+from keras_cakes.evaluation.checks import require
 from keras_cakes.evaluation.windows import Windows
 
 # By the predict function that Keras keeps: it is dropped with its model, and
@@ -64,7 +64,7 @@ def window_pass(
             weighted = np.asarray(one(starts))
             # The arg-max of NaN is class 0: an error would look like
             # background.
-            expect(
+            require(
                 bool(np.isfinite(weighted.sum())),
                 "`model` is expected to answer with finite logits. Received: "
                 "NaN or infinity, as after a training that diverged",
@@ -72,7 +72,7 @@ def window_pass(
             if total is None:
                 total = weighted
                 continue
-            expect(
+            require(
                 weighted.shape == total.shape,
                 "`model` is expected to hold networks of the same classes. "
                 f"Received: {total.shape[-1]} and {weighted.shape[-1]} "
@@ -175,7 +175,7 @@ def _plain_pass(
 
 
 def _check_shape(logits: tuple[int, ...], batch: tuple[int, ...]) -> None:
-    expect(
+    require(
         logits[:-1] == batch[:-1] and 2 <= logits[-1] <= 256,
         f"`model` is expected to answer windows of shape {batch} with logits "
         f"of shape {batch[:-1]} + (classes,), 2 to 256 classes. Received: "

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_cakes._errors import choose
+from keras_cakes._errors import expect
 from keras_cakes._errors import number
 from keras_cakes._errors import three
 from keras_cakes._errors import whole
-from keras_cakes.evaluation.checks import expect
 
 WEIGHTINGS = ("constant", "gaussian")
 
@@ -47,10 +47,11 @@ class Windows:
         whole("batch_size", self.batch_size, least=1)
         choose("weighting", self.weighting, WEIGHTINGS)
         expect(
+            "flip",
+            self.flip,
             set(self.flip) <= {0, 1, 2}
             and len(set(self.flip)) == len(self.flip),
-            "`flip` is expected to hold the axes 0, 1 and 2 at most once. "
-            f"Received: flip={self.flip}",
+            "to hold the axes 0, 1 and 2 at most once",
         )
 
     @functools.cached_property
@@ -94,9 +95,10 @@ class Windows:
             )
         steps = three("stride", stride)
         expect(
+            "stride",
+            stride,
             all(a <= b for a, b in zip(steps, self.shape, strict=True)),
-            "`stride` is expected to be from 1 to the size of the window, "
-            f"{self.shape}. Received: stride={stride}",
+            f"to be from 1 to the size of the window, {self.shape}",
         )
         return steps
 

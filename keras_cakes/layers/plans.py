@@ -95,6 +95,8 @@ class Plan:
         if value == "separate":
             return cls.separate(counts)
         try:
+            if isinstance(value, str):
+                raise ValueError("another word")
             plan = cls(tuple(_read_box(box) for box in value))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
@@ -171,7 +173,7 @@ def plans_by_phase(
             "`plan` is expected to give one plan for all, or one for each of "
             f"{tuple(phases)}. Received: plan={shortened(value)}"
         )
-    fixed = {
+    fixed: dict[str, Any] = {
         phase: None if plan is None else Plan.from_config(plan, counts)
         for phase, plan in by_phase.items()
     }

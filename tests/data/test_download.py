@@ -406,8 +406,14 @@ def test_addresses_that_are_none(path, url):
         ({"md5": ""}, "`md5` is expected"),
         ({"size": -1}, "`size` is expected.*Received: size=-1"),
         ({"attempts": 0}, "`attempts` is expected.*Received: attempts=0"),
-        ({"timeout": 0.0}, "`timeout` to be above 0.*timeout=0.0"),
-        ({"wait": -1.0}, "`wait` to be at least 0.*wait=-1.0"),
+        (
+            {"timeout": 0.0},
+            "`timeout` is expected to be a finite number above 0.*timeout=0.0",
+        ),
+        (
+            {"wait": -1.0},
+            "`wait` is expected to be a finite number of at least 0.*wait=-1.0",
+        ),
     ],
 )
 def test_arguments(path, options, message):

@@ -110,7 +110,10 @@ def test_mixed_clips_differ_in_the_order_of_their_halves():
     ("make", "message"),
     [
         (lambda: planted_volumes(0, 1), "`cases` is expected.*cases=0"),
-        (lambda: planted_volumes(1, 3), "`axis` 0, 1 or 2.*axis=3"),
+        (
+            lambda: planted_volumes(1, 3),
+            "`axis` is expected to be an integer from 0 to 2.*axis=3",
+        ),
         (lambda: planted_volumes(1, 0, (8, 16, 16)), "shape=\\(8, 16, 16\\)"),
         (
             lambda: planted_volumes(1, 0, layout="grid"),

@@ -95,5 +95,5 @@ def test_too_many_sizes_leave_dense_and_separate():
     ],
 )
 def test_messages(plan):
-    with pytest.raises(ValueError, match="A plan is expected to be.*Received"):
+    with pytest.raises(ValueError, match="`plan` is expected to be.*Received"):
         Plan.from_config(plan, {SubKernel(3, 3, 3): 2})

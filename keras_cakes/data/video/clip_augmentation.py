@@ -243,24 +243,27 @@ def _mirror(clip: Any, mirrored: Any) -> Any:
 
 def _check_crops(chosen: ClipAugmentation) -> None:
     size = chosen.size
-    if len(size) != 2 or any(int(s) != s or s < 1 for s in size):
-        raise ValueError(
-            "`size` is expected to be two positive integers, height and "
-            f"width. Received: size={size}"
-        )
+    expect(
+        "size",
+        size,
+        len(size) == 2 and all(int(s) == s and s >= 1 for s in size),
+        "to be two positive integers, height and width",
+    )
     choose("crop", chosen.crop, CROPS)
     if chosen.short_side is not None:
         whole("short_side", chosen.short_side, least=1)
-    if chosen.shorter < max(size):
-        raise ValueError(
-            f"`short_side` is expected to be at least {max(size)}, the larger "
-            f"side of a crop. Received: short_side={chosen.short_side}"
-        )
-    if not chosen.scales or not all(0 < s <= 1 for s in chosen.scales):
-        raise ValueError(
-            "`scales` is expected to hold numbers above 0, and at most 1. "
-            f"Received: scales={chosen.scales}"
-        )
+    expect(
+        "short_side",
+        chosen.short_side,
+        chosen.shorter >= max(size),
+        f"to be at least {max(size)}, the larger side of a crop",
+    )
+    expect(
+        "scales",
+        chosen.scales,
+        chosen.scales and all(0 < s <= 1 for s in chosen.scales),
+        "to hold numbers above 0, and at most 1",
+    )
 
 
 def _check_flips(chosen: ClipAugmentation) -> None:

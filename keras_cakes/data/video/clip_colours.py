@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from keras_cakes._errors import expect
 from keras_cakes._errors import number
 
 # Of ImageNet, red, green and blue; grey gets their mean.
@@ -112,14 +113,13 @@ def check_colours(chosen: Any) -> None:
         )
     for name in ("brightness", "contrast", "saturation"):
         number(name, getattr(chosen, name), least=0, most=1)
-    for name, least in (("mean", -math.inf), ("std", 0.0)):
+    for name, least, kind in (
+        ("mean", -math.inf, "numbers"),
+        ("std", 0.0, "positive numbers"),
+    ):
         values = getattr(chosen, name)
-        if values is not None and (
-            len(values) not in (1, 3)
-            or not all(math.isfinite(v) and v > least for v in values)
-        ):
-            raise ValueError(
-                f"`{name}` is expected to hold one or three "
-                f"{'positive ' if name == 'std' else ''}numbers. "
-                f"Received: {name}={values}"
-            )
+        fits = values is None or (
+            len(values) in (1, 3)
+            and all(math.isfinite(v) and v > least for v in values)
+        )
+        expect(name, values, fits, f"to hold one or three {kind}")

@@ -102,9 +102,18 @@ def test_whatever_sees_no_order_is_right_in_half_of_the_clips():
     ("keywords", "message"),
     [
         ({"clips": 0}, "`clips` is expected.*Received: clips=0"),
-        ({"shape": (3, 32, 32)}, r"`shape` at least.*shape=\(3, 32, 32\)"),
-        ({"shape": (8, 15, 32)}, r"`shape` at least.*shape=\(8, 15, 32\)"),
-        ({"shape": (8, 32)}, r"`shape` at least.*shape=\(8, 32\)"),
+        (
+            {"shape": (3, 32, 32)},
+            r"`shape` is expected to be at least 4 frames.*shape=\(3, 32, 32\)",
+        ),
+        (
+            {"shape": (8, 15, 32)},
+            r"`shape` is expected to be at least 4 frames.*shape=\(8, 15, 32\)",
+        ),
+        (
+            {"shape": (8, 32)},
+            r"`shape` is expected to be at least 4 frames.*shape=\(8, 32\)",
+        ),
         ({"events": "all"}, "`events` is .*'both'.*Received: events='all'"),
     ],
 )

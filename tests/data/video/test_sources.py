@@ -88,7 +88,7 @@ def test_fingerprints_follow_the_frames(arrays):
         (lambda a: a.__setitem__(0, a[0][..., 0]), r"arrays\[0\].*\(3, 6, 7\)"),
         (
             lambda a: a.__setitem__(slice(None), [x[..., :2] for x in a]),
-            "`channels` is expected to be 1 or 3. Received: channels=2",
+            "`channels` is expected to be one of .1, 3.. Received: channels=2",
         ),
     ],
 )
