@@ -59,7 +59,8 @@ def segment_frames(
     check_sampling(segments, short, remainder)
     if rule not in SAMPLING_RULES:
         raise ValueError(
-            f"`rule` is expected to be one of {SAMPLING_RULES}. Received: rule={rule!r}"
+            f"`rule` is expected to be one of {SAMPLING_RULES}. "
+            f"Received: rule={rule!r}"
         )
     if rule != "training":
         short = "spread" if rule == "test" else short
