@@ -112,7 +112,8 @@ def cost_tables(supernet: Supernet) -> dict[str, CostTable]:
         full = [
             _full_cost(layer, kind, of_layers[layer.name]) for layer in layers
         ]
-        plain = None if None in full else fixed + sum(full)
+        known = [cost for cost in full if cost is not None]
+        plain = fixed + sum(known) if len(known) == len(full) else None
         tables[kind] = CostTable(kind, fixed, of_layers, plain)
     return tables
 

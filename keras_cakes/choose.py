@@ -53,26 +53,10 @@ def choose(
             "`channel_multiple` is expected to be a positive integer. "
             f"Received: channel_multiple={multiple!r}"
         )
-    chosen = _choose_within(
-        scores, rule, multiple, limits.budgets, limits.floors
-    )
-    if chosen is None:
-        raise _impossible(scores, multiple, limits)
-    return chosen
-
-
-def _choose_within(
-    scores: Arrays,
-    rule: str,
-    multiple: int,
-    budgets: Sequence[Bound],
-    floors: Mapping[str, Bound],
-) -> dict[str, np.ndarray] | None:
-    """Chooses as `choose` does; returns `None` if no choice keeps all."""
+    bounds = [*limits.budgets, *limits.floors.values()]
     free = {
         n: choose_free(table, rule, multiple) for n, table in scores.items()
     }
-    bounds = [*budgets, *floors.values()]
     if not _exceeded(bounds, counts_of(free, scores)):
         return free
     free_score = (
@@ -93,13 +77,14 @@ def _choose_within(
     counts = solution.counts
     if counts is None or _exceeded(bounds, counts):
         # The bounds are within a tolerance of the least possible.
+        filters = {name: table.shape[1] for name, table in scores.items()}
         cheapest = (
-            least_counts(bound.table, filters_of(scores), multiple, floors)
-            for bound in budgets
+            least_counts(bound.table, filters, multiple, limits.floors)
+            for bound in limits.budgets
         )
         counts = next((c for c in cheapest if not _exceeded(bounds, c)), None)
-    if counts is None:
-        return None
+        if counts is None:
+            raise _impossible(limits, filters, multiple)
     chosen = {
         name: (
             match_channels(table, counts[name])
@@ -115,7 +100,7 @@ def _choose_within(
             f"The integer program was stopped after {SECONDS:g} s. Its choice "
             f"is proven to score at most {loss:.3%} "
             "less than the best possible.",
-            stacklevel=4,
+            stacklevel=3,
         )
     return chosen
 
@@ -181,16 +166,6 @@ def total_cost(table: CostTable, counts: Arrays) -> int:
     )
 
 
-def least_cost(
-    table: CostTable,
-    filters: Mapping[str, int],
-    multiple: int,
-    floors: Mapping[str, Bound],
-) -> int:
-    """Returns the cost of the cheapest choice that keeps the floors."""
-    return total_cost(table, least_counts(table, filters, multiple, floors))
-
-
 def least_counts(
     table: CostTable,
     filters: Mapping[str, int],
@@ -220,53 +195,40 @@ def least_counts(
     return least
 
 
-def filters_of(scores: Arrays) -> dict[str, int]:
-    """Returns the number of channels of each layer."""
-    return {name: table.shape[1] for name, table in scores.items()}
-
-
 def _exceeded(bounds: Sequence[Bound], counts: Arrays) -> list[Bound]:
     return [b for b in bounds if total_cost(b.table, counts) > b.most]
 
 
-def _impossible(scores: Arrays, multiple: int, limits: Limits) -> ValueError:
-    """Names the first budget that is too low, alone or beside the others."""
-    filters, floors = filters_of(scores), limits.floors
-    for bound in limits.budgets:
-        least = least_cost(bound.table, filters, multiple, floors)
-        if least > bound.most:
-            kept = "that keeps the floors " if floors else ""
-            return _too_low(bound, least, kept)
+def _impossible(
+    limits: Limits, filters: Mapping[str, int], multiple: int
+) -> ValueError:
+    """Names the first budget that is too low, alone or after the others."""
     for i, bound in enumerate(limits.budgets):
-        others = limits.budgets[:i]
-        bounds = [*others, *floors.values()]
-        counts = cheapest_counts(
-            bound.table, filters, multiple, bounds, GAP
-        ).counts
-        if counts is None or _exceeded(bounds, counts):
-            continue
-        least = total_cost(bound.table, counts)
+        table, floors = bound.table, limits.floors
+        kept = "that keeps the floors " if floors else ""
+        counts = least_counts(table, filters, multiple, floors)
+        if i and total_cost(table, counts) <= bound.most:
+            earlier = limits.budgets[:i]
+            bounds = [*earlier, *floors.values()]
+            found = cheapest_counts(table, filters, multiple, bounds, GAP)
+            if found.counts and not _exceeded(bounds, found.counts):
+                counts = found.counts
+                kinds = " and ".join(other.table.kind for other in earlier)
+                kept = f"that keeps the budget of {kinds} "
+        least = total_cost(table, counts)
         if least > bound.most:
-            kinds = " and ".join(other.table.kind for other in others)
-            kept = f"that keeps the budget of {kinds} "
-            return _too_low(bound, least, kept)
+            # Rounded up, so that each number is itself enough.
+            digits = 0 if (unit := unit_of(table.kind)) == 1 else 6
+            text = f"{-(-least * 10**digits // unit) / 10**digits:.{digits}f}"
+            if table.plain is not None:
+                text += f" ({-(-least * 10**4 // table.plain) / 10**4:.4f})"
+            return ValueError(
+                f"`budget[{table.kind!r}]` is expected to be at least {text}, "
+                f"what the cheapest choice {kept}costs. "
+                f"Received: {bound.given}"
+            )
     budget = {bound.table.kind: bound.given for bound in limits.budgets}
     return ValueError(
         "The kinds of `budget` are expected to be possible together. "
         f"Received: budget={budget}"
-    )
-
-
-def _too_low(bound: Bound, least: int, kept: str) -> ValueError:
-    kind, plain = bound.table.kind, bound.table.plain
-    # Rounded up, so that each number is itself enough.
-    if (unit := unit_of(kind)) == 1:
-        text = str(least)
-    else:
-        text = f"{-(-least * 10**6 // unit) / 10**6:.6f}"
-    if plain is not None:
-        text += f" ({-(-least * 10**4 // plain) / 10**4:.4f})"
-    return ValueError(
-        f"`budget[{kind!r}]` is expected to be at least {text}, what the "
-        f"cheapest choice {kept}costs. Received: {bound.given}"
     )

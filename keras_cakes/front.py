@@ -9,8 +9,7 @@ from keras_cakes.budget import read_limits
 from keras_cakes.budget import unit_of
 from keras_cakes.choose import choose
 from keras_cakes.choose import counts_of
-from keras_cakes.choose import filters_of
-from keras_cakes.choose import least_cost
+from keras_cakes.choose import least_counts
 from keras_cakes.choose import total_cost
 from keras_cakes.choose import total_score
 from keras_cakes.configuration import Configuration
@@ -97,8 +96,9 @@ def pareto(
             f"full kernels, which the kernel sets lack. Received: cost={cost!r}"
         )
     choices = [choose(scores, rule, channel_multiple, limits)]
-    least = least_cost(
-        table, filters_of(scores), channel_multiple, limits.floors
+    filters = {name: values.shape[1] for name, values in scores.items()}
+    least = total_cost(
+        table, least_counts(table, filters, channel_multiple, limits.floors)
     )
     span = total_cost(table, counts_of(choices[0], scores)) - least
     for step in range(points - 1):

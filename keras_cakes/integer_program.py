@@ -36,14 +36,14 @@ _STOPPED = 1
 
 @dataclasses.dataclass(frozen=True)
 class _Columns:
-    """The variables of one layer: integers first, then perhaps shares.
+    """Holds the variables of one layer and its equations.
 
     Args:
-        candidates: Number of candidates. Each has an integer `blocks` and an
-            integer `has_rest`.
+        candidates: Number of candidates. Each has an integer `blocks`, then
+            each an integer `has_rest`; continuous variables may follow.
         filters: Number of channels.
         objective: The coefficient of each variable in the minimized sum.
-        matrix: The coefficients of the layer's equations.
+        matrix: The coefficients of the equations.
         right: The right sides of the equations.
         shift: Constant to add to minus the objective to get the score.
     """
@@ -54,10 +54,6 @@ class _Columns:
     matrix: Any
     right: np.ndarray
     shift: float = 0.0
-
-    @property
-    def integers(self) -> int:
-        return 2 * self.candidates
 
 
 class Solution(NamedTuple):
@@ -102,8 +98,8 @@ def best_counts(
         name: _score_columns(table, rule, multiple)
         for name, table in scores.items()
     }
-    shift = sum(column.shift for column in columns.values())
     if free_score is not None:
+        shift = sum(column.shift for column in columns.values())
         gain = free_score - shift or 1.0
         gap *= min(max(abs(free_score) / gain, 1), _MOST_GAPS)
     return _solve(columns, multiple, bounds, gap, seconds)
@@ -119,16 +115,26 @@ def cheapest_counts(
     """Finds the counts of least total cost that keep all bounds.
 
     Args:
-        table: The costs that are minimized, of the layers in `filters`.
-        filters: Number of channels of each layer.
-        multiple: Candidates have whole blocks of this number of channels.
-        bounds: As in `best_counts`.
+        table: The costs that are minimized.
+        filters: The layers, each with its number of channels.
+        multiple: See `best_counts`.
+        bounds: See `best_counts`.
         gap: Relative gap at which the solver may stop.
     """
-    columns = {
-        name: _cost_columns(table.of_layers[name], number, multiple)
-        for name, number in filters.items()
-    }
+    import scipy.sparse
+
+    columns = {}
+    for name, number in filters.items():
+        prices = table.of_layers[name]
+        blocks, rest = divmod(number, multiple)
+        one = np.ones((1, len(prices)))
+        columns[name] = _Columns(
+            len(prices),
+            number,
+            _integer_prices(prices, number, multiple),
+            scipy.sparse.block_diag([one, one]),
+            np.array([blocks, rest > 0], "float64"),
+        )
     return _solve(columns, multiple, bounds, gap, SECONDS)
 
 
@@ -190,23 +196,6 @@ def _score_columns(table: np.ndarray, rule: str, multiple: int) -> _Columns:
     )
 
 
-def _cost_columns(
-    prices: Sequence[int], filters: int, multiple: int
-) -> _Columns:
-    """Builds the columns of a layer whose cost is minimized."""
-    import scipy.sparse
-
-    candidates = len(prices)
-    blocks, rest = divmod(filters, multiple)
-    return _Columns(
-        candidates,
-        filters,
-        _of_integers(prices, filters, multiple),
-        scipy.sparse.kron(scipy.sparse.identity(2), np.ones((1, candidates))),
-        np.array([blocks, rest > 0], "float64"),
-    )
-
-
 def _solve(
     layers: Mapping[str, _Columns],
     multiple: int,
@@ -219,59 +208,49 @@ def _solve(
     import scipy.sparse
 
     columns = list(layers.values())
-    blocks = [scipy.sparse.block_diag([c.matrix for c in columns])]
+    matrices = [scipy.sparse.block_diag([c.matrix for c in columns])]
     equal = np.concatenate([c.right for c in columns])
     tops = []
     for bound in bounds:
         row = _bound_row(bound, layers, multiple)
         scale = np.abs(row).max() or 1.0
-        blocks.append(scipy.sparse.csr_array(row[None] / scale))
+        matrices.append(scipy.sparse.csr_array(row[None] / scale))
         tops.append((bound.most - bound.table.fixed) / scale)
     objective = np.concatenate([c.objective for c in columns])
     unit = np.abs(objective).max() or 1.0
-    integrality, upper = (
-        np.concatenate(parts)
-        for parts in zip(
-            *(
-                (
-                    np.arange(len(c.objective)) < c.integers,
-                    np.where(
-                        np.arange(len(c.objective)) < c.candidates,
-                        c.filters,
-                        1,
-                    ),
-                )
-                for c in columns
-            ),
-            strict=True,
-        )
-    )
+    is_integer, upper = [], []
+    for c in columns:
+        shares = len(c.objective) - 2 * c.candidates
+        is_integer += [1] * 2 * c.candidates + [0] * shares
+        upper += [c.filters] * c.candidates + [1] * (c.candidates + shares)
     result = scipy.optimize.milp(
         objective / unit,
         constraints=scipy.optimize.LinearConstraint(
-            scipy.sparse.csc_array(scipy.sparse.vstack(blocks)),
+            scipy.sparse.csc_array(scipy.sparse.vstack(matrices)),
             np.concatenate([equal, np.full(len(tops), -np.inf)]),
             np.concatenate([equal, tops]),
         ),
-        integrality=integrality.astype(int),
+        integrality=is_integer,
         bounds=scipy.optimize.Bounds(0, upper),
         options={"mip_rel_gap": gap, "time_limit": seconds},
     )
     dual = result.mip_dual_bound
-    shift = sum(c.shift for c in columns)
     return Solution(
         None if result.x is None else _counts(layers, multiple, result.x),
         result.status == _STOPPED,
-        math.nan if dual is None else shift - unit * dual,
+        math.nan
+        if dual is None
+        else sum(c.shift for c in columns) - unit * dual,
     )
 
 
 def _counts(
     layers: Mapping[str, _Columns], multiple: int, values: np.ndarray
 ) -> dict[str, np.ndarray]:
+    """Reads the counts from the values of all variables."""
     counts, start = {}, 0
     for name, c in layers.items():
-        whole = values[start : start + c.integers].round().astype(int)
+        whole = values[start : start + 2 * c.candidates].round().astype(int)
         blocks, has_rest = whole.reshape(2, c.candidates)
         counts[name] = multiple * blocks + c.filters % multiple * has_rest
         start += len(c.objective)
@@ -287,12 +266,14 @@ def _bound_row(
         part = np.zeros(len(c.objective))
         if name in bound.table.of_layers:
             prices = bound.table.of_layers[name]
-            part[: c.integers] = _of_integers(prices, c.filters, multiple)
+            part[: 2 * c.candidates] = _integer_prices(
+                prices, c.filters, multiple
+            )
         parts.append(part)
     return np.concatenate(parts)
 
 
-def _of_integers(
+def _integer_prices(
     prices: Sequence[int], filters: int, multiple: int
 ) -> np.ndarray:
     """Returns the price of a block, then of the rest, of each candidate."""

@@ -1,4 +1,4 @@
-"""From anyone's model to the supernet of its search."""
+"""Turns a model into the supernet of its search."""
 
 import dataclasses
 import math
@@ -19,6 +19,7 @@ from keras_cakes.supernet import Supernet
 def to_supernet(
     model: keras.Model,
     kernel_set: Any = "1d2d3d",
+    *,
     priority: str = "performance",
     lasso: float = 1e-4,
     cost: Any = "params",
@@ -38,21 +39,17 @@ def to_supernet(
     Args:
         model: A functional Keras model; it stays as it is.
         kernel_set: Name of a kernel set or a sequence of sub-kernels.
-        priority: `"performance"` or `"cost"`; see `CakesSearchConv3D`.
+        priority: See `SearchSpecification`, as for `lasso`, `draw`,
+            `aggregation`, `normalization` and `weights`.
         lasso: Float, strength of the cost-priority lasso.
-        cost: `"params"`, `"macs"`, `"latency"`, a mapping of sub-kernel to
-            cost, or a `LatencyTable` of this model. `"latency"` measures
-            such a table for one sample on the present device.
-        draw: `"independent"` or `"balanced"`; see `Supernet`.
-        aggregation: `"auto"`, `"concat"` or `"sum"`; see
-            `SearchSpecification`.
-        normalization: What to put behind convolutions without one of their
-            own: `"batch"`, `"instance"` or `None`.
-        layers: Which convolutions; see `replaceable_layers`.
+        cost: See `SearchSpecification`; also `"latency"`, which measures a
+            `LatencyTable` for one sample on the present device.
+        draw: `"independent"` or `"balanced"`.
+        aggregation: `"auto"`, `"concat"` or `"sum"`.
+        normalization: `"batch"`, `"instance"` or `None`.
+        layers: See `replaceable_layers`.
         seed: Integer, start of the random draws.
-        weights: `"separate"` kernels for the candidates, as in the paper,
-            crops of one `"shared"` kernel, or `"auto"`: shared ones for
-            `priority="performance"`; see `SearchSpecification`.
+        weights: `"auto"`, `"separate"` or `"shared"`.
 
     Returns:
         A `Supernet` with new weights, to `compile` and `fit`.
@@ -96,7 +93,7 @@ def _derived_costs(
     names: tuple[str, ...],
     table: LatencyTable | None,
 ) -> dict[str, Any]:
-    """What a channel of each candidate costs in the derived network."""
+    """Returns the costs of a derived network, as arguments of `Supernet`."""
     if any(None in tensor.shape[1:] for tensor in model.inputs):
         return {}
     cost = count_cost(model)

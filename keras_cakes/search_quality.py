@@ -19,8 +19,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_cakes.baselines import even_configuration
 from keras_cakes.baselines import random_configuration
+from keras_cakes.baselines import uniform_configuration
 from keras_cakes.configuration import Configuration
 from keras_cakes.conversion import replace
 from keras_cakes.cost import count_cost
@@ -107,8 +107,11 @@ class _Seed:
         for variant in quality.plain:
             self._network(variant, lambda: None)
         for budget in quality.budgets:
-            space = (self.model, self.kernel_set, {"macs": budget})
-            even = functools.partial(even_configuration, *space)
+            space = (self.model, self.kernel_set)
+            share = {"macs": budget}
+            even = functools.partial(
+                uniform_configuration, *space, budget=share
+            )
             self._network(f"even@{budget}", even)
             for kind, count, first in (
                 ("random", quality.randoms, _SEEDS * self.seed),
@@ -116,7 +119,10 @@ class _Seed:
             ):
                 for number in range(count):
                     random = functools.partial(
-                        random_configuration, *space, first + number
+                        random_configuration,
+                        *space,
+                        budget=share,
+                        seed=first + number,
                     )
                     self._network(f"{kind}{number}@{budget}", random)
         for name in dict.fromkeys(m.supernet for m in quality.methods):
@@ -163,7 +169,7 @@ class _Seed:
             supernet = to_supernet(
                 self.model,
                 self.kernel_set,
-                first.priority,
+                priority=first.priority,
                 lasso=first.lasso,
                 draw=first.draw,
                 seed=self.seed,

@@ -17,7 +17,7 @@ _LEVELS = (0.025, 0.975)
 # Kinds of networks of which a seed may have several, with a number each.
 _CHANCE = ("random", "repeated")
 
-Counts = Mapping[str, Mapping[str, int]]
+_LayerCounts = Mapping[str, Mapping[str, int]]
 
 
 def network_rows(quality: SearchQuality) -> list[dict[str, Any]]:
@@ -123,7 +123,7 @@ def method_rows(
     return rows
 
 
-def overlap(first: Counts, second: Counts) -> float:
+def overlap(first: _LayerCounts, second: _LayerCounts) -> float:
     """The share of channels for which two configurations agree.
 
     Channels of a layer are exchangeable, so that counts are compared: of each
@@ -138,7 +138,7 @@ def overlap(first: Counts, second: Counts) -> float:
 
 
 def total_score(
-    configuration: Counts,
+    configuration: _LayerCounts,
     scores: Mapping[str, Any],
     rule: str,
     kernels: Sequence[str],

@@ -1,4 +1,4 @@
-"""What a search may choose, and how its candidates run."""
+"""Describes a search: its choices, and the way its candidates run."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from keras_cakes.sub_kernels import check_kernels
 from keras_cakes.sub_kernels import kernel_set as resolve_kernel_set
 from keras_cakes.sub_kernels import relative_costs
 
-# How candidates may come by their weights.
+# The candidates' weights; "auto" depends on the priority.
 CHOICES_OF_WEIGHTS = ("auto", *WEIGHTS)
 CHOICES_OF_AGGREGATION = ("auto", *AGGREGATIONS)
 _CHOICES: dict[str, tuple[str | None, ...]] = {
@@ -32,7 +32,7 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
 
 @dataclasses.dataclass(frozen=True)
 class SearchSpecification:
-    """What a search may choose, and how its candidates run.
+    """Describes a search: its choices, and the way its candidates run.
 
     Args:
         kernel_set: Name of a kernel set or a sequence of sub-kernels.
@@ -40,11 +40,11 @@ class SearchSpecification:
             (all candidates, with a lasso on the path weights).
         lasso: Float, strength of the lasso (the paper's lambda); used by
             `priority="cost"`.
-        cost: What the lasso is weighted by: `"params"` or `"macs"` (equal
+        cost: The weights of the lasso: `"params"` or `"macs"` (equal
             within a layer, since candidates share the output size), a
             mapping of sub-kernel to a positive cost of your own, or a
             `keras_cakes.LatencyTable` of the layers that are searched.
-        aggregation: How a cost-priority layer hands on its candidates.
+        aggregation: The output of a cost-priority layer.
             `"concat"`: side by side, aggregated by the convolution that
             follows; a layer whose consumer cannot widen (an addition, an
             output) raises an error. `"sum"`: added per channel (Eq. 5).
@@ -88,7 +88,7 @@ class SearchSpecification:
 
     @property
     def candidate_weights(self) -> str:
-        """`"separate"` or `"shared"`, whichever `weights` comes to."""
+        """Returns `"separate"` or `"shared"`, with `"auto"` resolved."""
         if self.weights != "auto":
             return self.weights
         return "shared" if self.priority == "performance" else "separate"
@@ -96,7 +96,7 @@ class SearchSpecification:
     def lasso_of(
         self, kernel_size: Sequence[int], name: str = ""
     ) -> CostLasso | None:
-        """The lasso on the path weights of a layer, if there is one."""
+        """Returns the lasso on the path weights of a layer, if it has one."""
         if self.priority != "cost":
             return None
         kernels = resolve_kernel_set(self.kernel_set, kernel_size)

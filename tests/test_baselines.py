@@ -34,9 +34,11 @@ def test_messages(model):
 
 @pytest.mark.parametrize("kind", ["macs", "params"])
 @pytest.mark.parametrize("share", [0.25, 0.6])
-def test_an_even_configuration_is_alike_in_every_layer(share, kind):
+def test_a_uniform_configuration_of_a_budget_is_alike_in_every_layer(
+    share, kind
+):
     model = kc.models.unet3d((16, 16, 16, 1), width=32, depth=2)
-    even = kc.even_configuration(model, "1d2d3d", {kind: share})
+    even = kc.uniform_configuration(model, "1d2d3d", budget={kind: share})
     cost = getattr(kc.count_cost(kc.replace(model, even)), kind)
     plain = getattr(kc.count_cost(model), kind)
     assert cost / plain == pytest.approx(share, abs=0.02)
@@ -51,6 +53,13 @@ def test_an_even_configuration_is_alike_in_every_layer(share, kind):
     assert np.ptp(mixtures[0][4:]) <= 1 / 32
 
 
-def test_an_even_configuration_may_be_refused(model):
+def test_a_uniform_configuration_may_be_refused(model):
     with pytest.raises(ValueError, match="`budget\\['macs'\\]` is expected"):
-        kc.even_configuration(model, "1d", {"macs": 0.9})
+        kc.uniform_configuration(model, "1d", budget={"macs": 0.9})
+
+
+def test_the_earlier_name_of_a_uniform_configuration_gives_the_same(model):
+    budget = {"macs": 0.5}
+    earlier = kc.even_configuration(model, "1d2d3d", budget)
+    now = kc.uniform_configuration(model, "1d2d3d", budget=budget)
+    assert earlier == now != kc.uniform_configuration(model, "1d2d3d")

@@ -11,8 +11,7 @@ import keras_cakes as kc
 from keras_cakes.budget import read_limits
 from keras_cakes.choose import choose
 from keras_cakes.choose import counts_of
-from keras_cakes.choose import filters_of
-from keras_cakes.choose import least_cost
+from keras_cakes.choose import least_counts
 from keras_cakes.choose import total_cost
 from keras_cakes.derivation import configuration_of
 
@@ -244,6 +243,11 @@ def _with_latency(supernet, times, fixed=1.0):
     )
 
 
+def _least(table, scores):
+    filters = {name: values.shape[1] for name, values in scores.items()}
+    return total_cost(table, least_counts(table, filters, 1, {}))
+
+
 def test_latency(supernet):
     times = [1.1, 0.3, 0.4, 0.5, 0.35, 0.3, 0.7]
     timed = _with_latency(supernet, times)
@@ -257,7 +261,7 @@ def test_latency(supernet):
         assert 0.97 * table.plain / 2 < spent <= table.plain / 2
     # The cheapest in multiply-adds is not the fastest.
     fastest = 1 + layers * 6 * 0.3
-    least = least_cost(limits.tables["macs"], filters_of(scores), 1, {})
+    least = _least(limits.tables["macs"], scores)
     with pytest.raises(ValueError, match="latency.*keeps the budget of macs"):
         kc.derive(
             _with_latency(supernet, [9.0, 0.3, 9, 9, 9, 9, 9]),
@@ -273,7 +277,7 @@ def test_the_fastest_is_found_however_it_is_summed(supernet):
     timed = _with_latency(supernet, times, fixed=0.7)
     scores = _scores(supernet, 0, 1)
     table = read_limits(timed, None, 0.0).tables["latency"]
-    least = least_cost(table, filters_of(scores), 1, {})
+    least = _least(table, scores)
     for more in (0, 1, 10**3, 10**5):
         budget = {"latency": (least + more) / 10**9}
         found = kc.derive(timed, scores, budget=budget)

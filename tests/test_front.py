@@ -67,6 +67,12 @@ def test_blocks_and_floors(supernet, scores):
             assert taps >= 0.2 * 6 * 27
 
 
+def test_scores_and_costs_of_a_front_are_keywords(supernet, scores):
+    for function in (kc.pareto, kc.derive):
+        with pytest.raises(TypeError, match="positional argument"):
+            function(supernet, scores, "macs")
+
+
 def test_messages(model, supernet, scores):
     with pytest.raises(ValueError, match="`points`.*at least 2.*points=1"):
         kc.pareto(supernet, scores, points=1)

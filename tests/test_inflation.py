@@ -146,7 +146,7 @@ def test_candidates_share_the_work_of_one(source, aggregation):
     supernet = kc.to_supernet(
         keras.Model(clip, x),
         ("3x3x3", "1x3x3"),
-        "cost",
+        priority="cost",
         aggregation=aggregation,
     )
     assert kc.inflate(plane, supernet) == ()
