@@ -152,7 +152,7 @@ def main() -> None:
             dataclasses.replace(settings, data=options.data, seed=seed),
             verbose=2,
         )
-        with run.folder.lock():
+        with run.open():
             run.complete()
         runs.append(run)
     file = options.output / f"action_recognition_{name}.csv"

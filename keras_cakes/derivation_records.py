@@ -20,7 +20,7 @@ DERIVATION = "derivation.json"
 
 
 def searches_behind(variant: str) -> tuple[str, ...]:
-    """The searches that a variant needs; a random one matches a cost."""
+    """Names the searches a variant needs; a random one matches a cost."""
     if variant == "random":
         return ("performance",)
     return (variant,) if variant in PRIORITIES else ()
@@ -29,7 +29,7 @@ def searches_behind(variant: str) -> tuple[str, ...]:
 def deriving_settings(
     priority: str, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The settings that a configuration is derived with.
+    """Picks the settings that a configuration is derived with.
 
     Args:
         priority: Priority of the search.
@@ -106,7 +106,7 @@ def keep_derivation(
 def is_derived(
     folder: Path, priority: str, settings: Mapping[str, Any]
 ) -> bool:
-    """Whether a search has a configuration of these settings."""
+    """Tells whether a search has a configuration of these settings."""
     files = (folder / CONFIGURATION, folder / DERIVATION)
     return all(file.is_file() for file in files) and (
         read_record(files[1]) == deriving_settings(priority, settings)

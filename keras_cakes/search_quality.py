@@ -104,6 +104,9 @@ class _Seed:
 
     def complete(self) -> None:
         quality = self.quality
+        with self.run.open():
+            # Its folder says what is measured, and holds nothing else.
+            pass
         for variant in quality.plain:
             self._network(variant, lambda: None)
         for budget in quality.budgets:

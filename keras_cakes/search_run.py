@@ -87,7 +87,7 @@ class SearchRun(RunTask):
     def folder_of(
         cls, folder: str | os.PathLike[str], settings: RunSettings
     ) -> RunFolder:
-        """The folder of a run, not opened yet."""
+        """Ties a folder to settings, without opening it."""
         # Each network is made alone, so others may join later; `open` looks
         # at the other settings that may change.
         free = ("variants", *DERIVING, *cls.places)

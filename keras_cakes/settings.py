@@ -158,7 +158,7 @@ class RunSettings:
                 object.__setattr__(self, name, str(Path(value).resolve()))
 
     def _name_data(self) -> None:
-        """Synthetic data keep their name, without the prefix."""
+        """Resolves a path; synthetic data keep their name, without prefix."""
         if self.data.startswith(_PREFIX):
             name = self.data.removeprefix(_PREFIX)
             self.expect(

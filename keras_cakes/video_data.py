@@ -91,7 +91,7 @@ class VideoData:
 
 
 def seen_settings(record: Mapping[str, Any]) -> VideoSettings:
-    """The settings in a `prediction_record`; others are the defaults."""
+    """Reads the settings in a `prediction_record`; others are defaults."""
     values = {name: record[name] for name in ("channels", *_SEEN)}
     return VideoSettings(**{**values, "size": tuple(values["size"])})
 

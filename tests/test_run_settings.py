@@ -181,8 +181,8 @@ def test_a_run_goes_with_its_data(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("cases", "training cases: .* in the run, .* now"),
-        ("shapes", "training cases: .* in the run, .* now"),
+        ("cases", "training_cases: .* in the run, .* now"),
+        ("shapes", "training_cases: .* in the run, .* now"),
         ("classes", "classes: .* in the run, .*other.* now"),
         ("synthetic", "data: '.*old' in the run, 'phantom' now"),
     ],
@@ -244,7 +244,7 @@ def test_a_run_goes_with_its_clips(tmp_path, capsys):
     capsys.readouterr()
     assert main(command) == 2
     error = capsys.readouterr().err
-    assert "training clips: " in error and "names, labels and frames" in error
+    assert "training_clips: " in error and "names, labels and frames" in error
 
 
 @pytest.mark.parametrize("name", SYNTHETIC)
