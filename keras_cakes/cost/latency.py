@@ -147,14 +147,6 @@ class LatencyTable:
         is_known = saved > 0 and expected > 0.02 * plain_ms
         return plain_ms, saved / expected if is_known else 1.0
 
-    def _layer(self, name: str) -> Any:
-        if name not in self._layers:
-            raise ValueError(
-                "`name` is expected to be that of a layer of the table, one "
-                f"of {list(self._layers)}. Received: name={name!r}"
-            )
-        return self._layers[name]
-
     def sizes(self, name: str) -> tuple[SubKernel, ...]:
         """The sub-kernels of a layer, in canonical order."""
         return resolve_kernel_set(
