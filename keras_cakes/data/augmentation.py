@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_cakes._errors import number
 
-_MOST = {"angle": 180.0, "scale": 0.9, "contrast": 1.0, "gamma": 10.0}
+_MOST = {"angle": 180, "scale": 0.9, "contrast": 1, "gamma": 10}
 _CONTROL_POINTS = 4
 
 

@@ -185,15 +185,15 @@ def test_a_small_volume_takes_nothing_from_what_others_show():
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "most"),
+    ("name", "value", "range_"),
     [
-        ("angle", 181, "180"),
-        ("scale", -0.1, "0.9"),
-        ("contrast", 2, "1"),
-        ("noise", float("inf"), "inf"),
-        ("gamma", float("nan"), "10"),
+        ("angle", 181, "from 0 to 180"),
+        ("scale", -0.1, "from 0 to 0.9"),
+        ("contrast", 2, "from 0 to 1"),
+        ("noise", float("inf"), "of at least 0"),
+        ("gamma", float("nan"), "from 0 to 10"),
     ],
 )
-def test_ranges_are_checked(name, value, most):
-    with pytest.raises(ValueError, match=f"`{name}` .* 0 to {most}. Received"):
+def test_ranges_are_checked(name, value, range_):
+    with pytest.raises(ValueError, match=f"`{name}` .* {range_}. Received"):
         Augmentation(**{name: value})

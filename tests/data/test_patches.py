@@ -205,7 +205,7 @@ def test_the_number_of_threads_changes_nothing():
         ({"batch_size": 0}, "`batch_size` is .* at least 1.*batch_size=0"),
         ({"start_step": -1}, "`start_step` is .* at least 0.*start_step=-1"),
         ({"steps": -2}, "`steps` is expected .* at least 0.*steps=-2"),
-        ({"foreground": 1.5}, "`foreground` is .* between 0 and 1.*=1.5"),
+        ({"foreground": 1.5}, "`foreground` is .* from 0 to 1.*=1.5"),
     ],
 )
 def test_messages(keywords, message):

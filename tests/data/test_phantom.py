@@ -57,10 +57,15 @@ def test_only_the_direction_tells_the_classes_apart():
 
 
 @pytest.mark.parametrize(
-    ("cases", "shape"), [(0, (16,) * 3), (1, (16, 16)), (1, (16, 16, 8))]
+    ("cases", "shape", "name"),
+    [
+        (0, (16,) * 3, "cases"),
+        (1, (16, 16), "shape"),
+        (1, (16, 16, 8), "shape"),
+    ],
 )
-def test_message(cases, shape):
-    with pytest.raises(ValueError, match="`cases` is expected.*Received"):
+def test_too_few_cases_or_voxels_are_refused(cases, shape, name):
+    with pytest.raises(ValueError, match=f"`{name}` is expected.*: {name}="):
         phantom_volumes(cases, shape)
 
 
