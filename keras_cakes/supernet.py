@@ -6,12 +6,14 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_cakes.backends import expect_tensorflow
 from keras_cakes.cost.capacity import batch_shape_of
 from keras_cakes.cost.capacity import check_capacity
 from keras_cakes.cost.capacity import free_memory
 from keras_cakes.cost.memory import estimate_memory
 from keras_cakes.layers.cakes_search_conv3d import DRAWS
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
+from keras_cakes.layers.paths import random_path
 
 
 @keras.saving.register_keras_serializable(package="keras_cakes")
@@ -33,7 +35,8 @@ class Supernet(keras.Model):
       present arg-max describes, where sizes are known; with a measured
       table also `expected_latency`, in milliseconds.
 
-    The training step needs Keras' TensorFlow backend. Before the first one
+    `fit` and `evaluate` need Keras' TensorFlow backend; `predict` and what
+    follows a search run on any. Before the first step
     `fit` states the memory that it will take (`estimate_memory`), and
     refuses with a `MemoryError` what is above `memory_limit`: an attribute,
     in bytes; by default what is free on the machine, where that and the size
@@ -135,7 +138,7 @@ class Supernet(keras.Model):
             of each channel's candidate in `layer.kernel_set`.
         """
         path = {
-            layer.name: _draw(
+            layer.name: random_path(
                 layer.filters,
                 len(layer.kernel_set),
                 self.draw == "balanced",
@@ -160,12 +163,17 @@ class Supernet(keras.Model):
         }
 
     def penalty(self) -> Any:
-        """The lasso on the path weights, summed over layers (Eq. 10)."""
+        """Sums the lasso on the path weights over the layers (Eq. 10).
+
+        Path weights that are frozen have none, as any regularizer of Keras.
+        """
+        trained = {id(weight) for weight in self.trainable_weights}
         return sum(
             (
                 layer.gamma_regularizer(layer.path_normalization.gamma)
                 for layer in self.search_layers
                 if layer.gamma_regularizer is not None
+                and id(layer.path_normalization.gamma) in trained
             ),
             start=ops.zeros(()),
         )
@@ -199,8 +207,19 @@ class Supernet(keras.Model):
         batch_size=None,
         epochs=1,
         verbose="auto",
-        **kwargs,
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        class_weight=None,
+        sample_weight=None,
+        initial_epoch=0,
+        steps_per_epoch=None,
+        validation_steps=None,
+        validation_batch_size=None,
+        validation_freq=1,
     ):
+        expect_tensorflow("Training a supernet")
         batch_shape = batch_shape_of(x, batch_size)
         if batch_shape is not None:
             limit = self.memory_limit
@@ -212,15 +231,34 @@ class Supernet(keras.Model):
             )
             if verbose:
                 print(statement)
-        return super().fit(x, y, batch_size, epochs, verbose, **kwargs)
+        return super().fit(
+            x,
+            y,
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation_split=validation_split,
+            validation_data=validation_data,
+            shuffle=shuffle,
+            class_weight=class_weight,
+            sample_weight=sample_weight,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+            validation_freq=validation_freq,
+        )
+
+    def make_train_function(self, force=False):
+        expect_tensorflow("Training a supernet")
+        return super().make_train_function(force)
+
+    def make_test_function(self, force=False):
+        expect_tensorflow("Evaluating a supernet")
+        return super().make_test_function(force)
 
     def train_step(self, data):
-        if keras.backend.backend() != "tensorflow":
-            raise RuntimeError(
-                "Training a supernet needs Keras' TensorFlow backend; "
-                "derived networks train on any. Received: "
-                f"backend={keras.backend.backend()!r}"
-            )
         if self.priority == "performance":
             self.draw_path()
         return self._with_search_logs(super().train_step(data))
@@ -276,13 +314,3 @@ class Supernet(keras.Model):
             config["network"], custom_objects=custom_objects
         )
         return cls(**config)
-
-
-def _draw(filters: int, candidates: int, balanced: bool, seed: Any) -> Any:
-    if not balanced:
-        return keras.random.randint((filters,), 0, candidates, seed=seed)
-    # The offset decides which candidates serve one channel more, so that
-    # every candidate is drawn equally often in the long run.
-    offset = keras.random.randint((), 0, candidates, seed=seed)
-    order = (ops.arange(filters, dtype="int32") + offset) % candidates
-    return keras.random.shuffle(order, seed=seed)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -16,6 +17,30 @@ from keras_cakes.layers.planning import predicted_cost
 from keras_cakes.layers.plans import Plan
 from keras_cakes.sub_kernels import SubKernel
 from keras_cakes.sub_kernels import canonical_order
+
+
+def random_path(
+    filters: int, candidates: int, balanced: bool, seed: Any
+) -> Any:
+    """Draws a candidate for each channel.
+
+    Args:
+        filters: Number of channels.
+        candidates: Number of candidates.
+        balanced: Whether each candidate serves as many channels as any
+            other, up to one.
+        seed: A `keras.random.SeedGenerator`.
+
+    Returns:
+        Integers of shape `(filters,)`.
+    """
+    if not balanced:
+        return keras.random.randint((filters,), 0, candidates, seed=seed)
+    # The offset decides which candidates serve one channel more, so that
+    # every candidate is drawn equally often in the long run.
+    offset = keras.random.randint((), 0, candidates, seed=seed)
+    order = (ops.arange(filters, dtype="int32") + offset) % candidates
+    return keras.random.shuffle(order, seed=seed)
 
 
 def path_kernel(
