@@ -1,5 +1,6 @@
 """Derives a configuration from a supernet: scores, limits, choice."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -67,7 +68,8 @@ def derive(
             states the least possible cost.
 
     Warns:
-        UserWarning: If the integer program takes longer than a minute; the
+        UserWarning: If the path weights decide and are as they were before
+            training. If the integer program takes longer than a minute; the
             best choice so far is returned then, and the warning states the
             largest possible difference to the best choice.
 
@@ -80,6 +82,9 @@ def derive(
         >>> import keras_cakes as kc
         >>> model = kc.models.unet3d((8, 8, 8, 1), width=8, depth=1)
         >>> supernet = kc.to_supernet(model, kernel_set="1d2d3d")
+        >>> supernet.compile("sgd", "mse")
+        >>> image = keras.random.normal((1, 8, 8, 8, 1))
+        >>> _ = supernet.fit(image, supernet(image), epochs=2, verbose=0)
         >>> configuration = derive(supernet, budget={"macs": 0.5}, floor=0.2)
         >>> found = kc.count_cost(kc.replace(model, configuration))
         >>> found.macs <= 0.5 * kc.count_cost(model).macs
@@ -138,6 +143,13 @@ def scores_of(supernet: Supernet, score: Any) -> dict[str, np.ndarray]:
     is_own = isinstance(score, str) and score == "path_weights"
     if is_own:
         score = {n: values for n, (_, values) in path_weights(supernet).items()}
+        if all(np.ptp(values) == 0 for values in score.values()):
+            warnings.warn(
+                "`supernet` is expected to be trained; its path weights are "
+                "all equal, so that nothing tells one sub-kernel from "
+                f"another. Received: supernet={supernet.name!r}",
+                stacklevel=3,
+            )
     names = [layer.name for layer in layers]
     if not isinstance(score, Mapping) or set(score) != set(names):
         given = list(score) if isinstance(score, Mapping) else score

@@ -70,12 +70,16 @@ class Graph:
         self._operations = {item.name: item for item in model.operations}
         self.consumers: dict[str, list[str]] = {}
         self.producers: dict[str, list[str]] = {}
+        # For each layer the shapes that it reads, as `producers` lists them.
+        self.input_shapes: dict[str, list[tuple[int | None, ...]]] = {}
         self.calls: dict[str, int] = {}
         for entry in model.get_config()["layers"]:
             name = entry["name"]
             self.calls[name] = len(entry["inbound_nodes"])
             self.consumers.setdefault(name, [])
-            self.producers[name] = list(_sources(entry["inbound_nodes"]))
+            tensors = list(_tensors(entry["inbound_nodes"]))
+            self.producers[name] = [source for source, _ in tensors]
+            self.input_shapes[name] = [shape for _, shape in tensors]
         for name, sources in self.producers.items():
             for source in sources:
                 self.consumers[source].append(name)
@@ -162,18 +166,18 @@ def _passes_channels(layer: Any) -> bool:
     return isinstance(layer, CHANNELWISE)
 
 
-def _sources(value: Any) -> Iterator[str]:
-    """Names of the layers whose outputs stand in serialized arguments."""
+def _tensors(value: Any) -> Iterator[tuple[str, tuple[int | None, ...]]]:
+    """Finds the tensors in serialized arguments: their layers and shapes."""
     if isinstance(value, dict):
-        history = value.get("config", {})
+        tensor = value.get("config", {})
         if value.get("class_name") == "__keras_tensor__":
-            yield history["keras_history"][0]
+            yield tensor["keras_history"][0], tuple(tensor["shape"])
         else:
             for item in value.values():
-                yield from _sources(item)
+                yield from _tensors(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _sources(item)
+            yield from _tensors(item)
 
 
 def _histories(value: Any) -> Iterator[str]:

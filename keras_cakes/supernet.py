@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_cakes._errors import choose
 from keras_cakes._errors import whole
+from keras_cakes.backends import expect_tensorflow
 from keras_cakes.cost.capacity import batch_shape_of
 from keras_cakes.cost.capacity import check_capacity
 from keras_cakes.cost.capacity import checked_limit
@@ -16,7 +17,7 @@ from keras_cakes.cost.capacity import free_memory
 from keras_cakes.cost.memory import estimate_memory
 from keras_cakes.layers.cakes_search_conv3d import DRAWS
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
-from keras_cakes.layers.paths import draw_channels
+from keras_cakes.layers.paths import random_path
 
 logger = logging.getLogger(__name__)
 
@@ -40,10 +41,11 @@ class Supernet(keras.Model):
       present arg-max describes, where sizes are known; with a measured
       table also `expected_latency`, in milliseconds.
 
-    The training step needs Keras' TensorFlow backend. Before the first one
-    `fit` logs the memory that it will take (`estimate_memory`), and
-    refuses with a `MemoryError` what is above `memory_limit`, where that and
-    the size of a batch are known.
+    `fit` and `evaluate` need Keras' TensorFlow backend; `predict` and what
+    follows a search run on any. Before the first step `fit` logs the memory
+    that it will take (`estimate_memory`), and refuses with a `MemoryError`
+    what is above `memory_limit`, where that and the size of a batch are
+    known.
 
     Args:
         network: A functional model with `CakesSearchConv3D` layers.
@@ -148,7 +150,7 @@ class Supernet(keras.Model):
             of each channel's candidate in `layer.kernel_set`.
         """
         path = {
-            layer.name: draw_channels(
+            layer.name: random_path(
                 layer.filters,
                 len(layer.kernel_set),
                 self.draw == "balanced",
@@ -178,12 +180,17 @@ class Supernet(keras.Model):
         }
 
     def penalty(self) -> Any:
-        """The lasso on the path weights, summed over layers (Eq. 10)."""
+        """Sums the lasso on the path weights over the layers (Eq. 10).
+
+        Path weights that are frozen have none, as any regularizer of Keras.
+        """
+        trained = {id(weight) for weight in self.trainable_weights}
         return sum(
             (
                 layer.gamma_regularizer(layer.path_normalization.gamma)
                 for layer in self.search_layers
                 if layer.gamma_regularizer is not None
+                and id(layer.path_normalization.gamma) in trained
             ),
             start=ops.zeros(()),
         )
@@ -217,8 +224,19 @@ class Supernet(keras.Model):
         batch_size=None,
         epochs=1,
         verbose="auto",
-        **kwargs,
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        class_weight=None,
+        sample_weight=None,
+        initial_epoch=0,
+        steps_per_epoch=None,
+        validation_steps=None,
+        validation_batch_size=None,
+        validation_freq=1,
     ):
+        expect_tensorflow("Training a supernet")
         batch_shape = batch_shape_of(x, batch_size)
         if batch_shape is not None:
             limit = self.memory_limit
@@ -230,15 +248,34 @@ class Supernet(keras.Model):
             )
             if verbose:
                 logger.info(statement)
-        return super().fit(x, y, batch_size, epochs, verbose, **kwargs)
+        return super().fit(
+            x,
+            y,
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation_split=validation_split,
+            validation_data=validation_data,
+            shuffle=shuffle,
+            class_weight=class_weight,
+            sample_weight=sample_weight,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+            validation_freq=validation_freq,
+        )
+
+    def make_train_function(self, force=False):
+        expect_tensorflow("Training a supernet")
+        return super().make_train_function(force)
+
+    def make_test_function(self, force=False):
+        expect_tensorflow("Evaluating a supernet")
+        return super().make_test_function(force)
 
     def train_step(self, data):
-        if keras.backend.backend() != "tensorflow":
-            raise RuntimeError(
-                "Training a supernet needs Keras' TensorFlow backend; "
-                "derived networks train on any. Received: "
-                f"backend={keras.backend.backend()!r}"
-            )
         if self.priority == "performance":
             self.draw_path()
         return self._with_search_logs(super().train_step(data))

@@ -24,6 +24,7 @@ def _supernet(kernel_set, gammas):
     return supernet
 
 
+@pytest.mark.filterwarnings("ignore:`supernet` is expected to be trained")
 @pytest.mark.parametrize(
     ("gammas", "channel", "layer"),
     [
@@ -348,3 +349,14 @@ def test_derive_messages(model, supernet):
     with pytest.raises(ValueError, match="lack the full kernel.*latency.*0.5"):
         kc.derive(flat, budget={"latency": 0.5})
     assert kc.derive(flat, budget={"latency": 4.9}).counts["1x3x3"]
+
+
+def test_an_untrained_supernet_chooses_by_nothing_and_says_so():
+    model = kc.models.unet3d((8, 8, 8, 1), width=4, depth=1)
+    supernet = kc.to_supernet(model, kernel_set="1d")
+    message = "expected to be trained.*Received: supernet='unet3d_supernet'"
+    with pytest.warns(UserWarning, match=message):
+        kc.derive(supernet)
+    # A score of one's own tells them apart.
+    weights = {n: v for n, (_, v) in kc.path_weights(supernet).items()}
+    kc.derive(supernet, weights)

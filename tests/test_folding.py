@@ -109,7 +109,7 @@ def test_other_networks(build):
     _check(model, (1, *model.input_shape[1:]), tolerance=1e-4)
 
 
-def _convolve(x, filters, name, **arguments):
+def _cakes(filters, name, **arguments):
     return kc.CakesConv3D(
         filters,
         3,
@@ -118,7 +118,11 @@ def _convolve(x, filters, name, **arguments):
         plan="separate",
         name=name,
         **arguments,
-    )(x)
+    )
+
+
+def _convolve(x, filters, name, **arguments):
+    return _cakes(filters, name, **arguments)(x)
 
 
 def _graph(case):
@@ -157,6 +161,27 @@ def _graph(case):
     elif case == "softmax":
         x = layers.Activation("softmax")(x)
         x = layers.Conv3D(2, 1)(x)
+    elif case == "called twice":
+        again = _cakes(4, "again")
+        x = layers.Add()([again(x), again(layers.ReLU()(x))])
+        x = layers.ReLU()(layers.BatchNormalization()(x))
+    elif case == "called on itself":
+        again = _cakes(4, "again")
+        x = layers.ReLU()(again(again(x)))
+        x = layers.Conv3D(2, 1)(x)
+    elif case == "plain convolution called on itself":
+        again = layers.Conv3D(4, 3, padding="same", name="again")
+        x = layers.BatchNormalization()(again(again(again(x))))
+    elif case == "activation of two widths":
+        relu = layers.ReLU()
+        y = _convolve(image, 6, "second")
+        x = layers.Concatenate()(
+            [_convolve(relu(x), 4, "third"), layers.Conv3D(2, 1)(relu(y))]
+        )
+        x = layers.Conv3D(3, 1)(x)
+    elif case == "two outputs of one operation":
+        y, z = keras.ops.split(_convolve(x, 6, "second"), [2], axis=-1)
+        x = layers.Concatenate()([layers.Conv3D(2, 1)(y), _convolve(z, 2, "z")])
     elif case == "pre-activation":
         x = layers.ReLU()(layers.BatchNormalization()(layers.ReLU()(x)))
         x = _convolve(x, 2, "second")
@@ -176,6 +201,11 @@ def _graph(case):
         "groups",
         "softmax",
         "pre-activation",
+        "called twice",
+        "called on itself",
+        "plain convolution called on itself",
+        "activation of two widths",
+        "two outputs of one operation",
     ],
 )
 def test_any_graph(case):

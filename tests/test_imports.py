@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "keras_cakes"
 # side. The exceptions within a floor are named.
 FLOORS = [
     ["_errors"],
-    ["sub_kernels", "files", "machine"],
+    ["sub_kernels", "files", "machine", "backends"],
     ["assignment"],
     ["configuration", "measurements"],
     [

@@ -53,6 +53,12 @@ def test_search_derive_replace_save_load(build, name, tmp_path):
         cost = kc.count_cost(network)
         assert cost.macs < kc.count_cost(model).macs
         assert float(logs["expected_macs"]) > 0
+        np.testing.assert_allclose(
+            kc.fold(network).predict(image, verbose=0),
+            network.predict(image, verbose=0),
+            rtol=1e-4,
+            atol=1e-4,
+        )
         network.save(tmp_path / "network.keras")
         loaded = keras.saving.load_model(tmp_path / "network.keras")
         np.testing.assert_array_equal(

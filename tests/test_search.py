@@ -173,6 +173,41 @@ def test_penalty_is_the_lasso_computed_by_hand():
     assert logs["loss"] == pytest.approx(data + expected, rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    "freeze",
+    [
+        lambda layers: [],
+        lambda layers: layers,
+        lambda layers: layers[:2],
+        lambda layers: [layers[1].path_normalization],
+        lambda layers: [layers[0].path_normalization.gamma],
+    ],
+    ids=["none", "all", "two", "normalization", "scales"],
+)
+def test_data_loss_is_the_compiled_loss_alone(freeze):
+    supernet = kc.to_supernet(_unet(), priority="cost", lasso=0.5)
+    for frozen in freeze(supernet.search_layers):
+        frozen.trainable = False
+    supernet.compile(keras.optimizers.SGD(0.0), LOSS)
+    image, label = _data()
+    expected = float(LOSS(label, supernet(image)))
+    logs = supernet.evaluate(image, label, verbose=0, return_dict=True)
+    assert logs["data_loss"] == pytest.approx(expected, rel=1e-4)
+    expected = float(LOSS(label, supernet(image, training=True)))
+    logs = supernet.train_on_batch(image, label, return_dict=True)
+    assert float(logs["data_loss"]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_fit_takes_its_arguments_by_position_as_keras_does():
+    supernet = _compiled()
+    seen = []
+    callback = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append(set(logs))
+    )
+    supernet.fit(*_data(), 2, 2, 0, [callback], 0.5)
+    assert len(seen) == 2 and "val_data_loss" in seen[0]
+
+
 def test_logged_cost_is_that_of_the_derived_network():
     model = _unet()
     for priority in ("performance", "cost"):
@@ -184,6 +219,7 @@ def test_logged_cost_is_that_of_the_derived_network():
         assert {"data_loss", "penalty", "loss"} <= set(history)
 
 
+@pytest.mark.filterwarnings("ignore:`supernet` is expected to be trained")
 def test_biases_of_replaced_layers_are_counted():
     image = keras.Input((8, 8, 8, 1))
     x = image
@@ -221,6 +257,7 @@ def test_saved_supernet_goes_on_as_if_nothing_had_happened(
         each.fit(*_data(), batch_size=2, verbose=0, shuffle=False)
     for a, b in zip(supernet.variables, loaded.variables, strict=True):
         np.testing.assert_array_equal(a, b, err_msg=a.path)
+    # As trained ones, they derive without a warning.
     assert kc.derive(loaded) == kc.derive(supernet)
 
 
@@ -253,7 +290,7 @@ def test_loss_falls():
     assert history["loss"][-1] < 0.6 * history["loss"][0]
 
 
-def test_messages(monkeypatch):
+def test_messages():
     with pytest.raises(ValueError, match="`draw` is expected.*draw='even'"):
         kc.to_supernet(_unet(), draw="even")
     with pytest.raises(ValueError, match="CakesSearchConv3D layers"):
@@ -265,6 +302,3 @@ def test_messages(monkeypatch):
         kc.Supernet(network)
     supernet = _compiled()
     assert supernet.compute_output_shape((1, 8, 8, 8, 1)) == (1, 8, 8, 8, 3)
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(RuntimeError, match="TensorFlow backend.*'jax'"):
-        supernet.train_step(None)

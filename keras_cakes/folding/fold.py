@@ -31,7 +31,8 @@ def fold(network: keras.Model) -> keras.Model:
     inference computes them, wherever the layers that read them can follow;
     an addition lets one of its inputs choose. Sub-kernels that a plan merges
     are stored as the larger kernel that runs, so a folded network may have
-    more parameters. Outputs are the same up to rounding.
+    more parameters. A layer that is called more than once keeps its order and
+    what is behind it. Outputs are the same up to rounding.
 
     Args:
         network: A functional Keras model with trained weights, such as
@@ -63,7 +64,7 @@ def fold(network: keras.Model) -> keras.Model:
     }
     spaces = ChannelSpaces(graph)
     free_plans = _free_plans(network, spaces)
-    orders = spaces.orders(_wanted_orders(network, free_plans))
+    orders, reads = spaces.orders(_wanted_orders(network, free_plans))
     plans = {
         layer.name: _plan(layer, free_plans, orders[layer.name])
         for layer in network.layers
@@ -96,14 +97,15 @@ def fold(network: keras.Model) -> keras.Model:
         layer = folded.get_layer(original.name)
         order = orders[layer.name]
         if spaces.makes_channels(layer.name) or layer.name in merged:
-            (source,) = graph.producers[layer.name]
+            # Where there are several calls, all read in the old order.
+            sources = reads[layer.name][0]
             normalization, _ = merged.get(layer.name, (None, None))
             scale, bias = _scale_and_bias(original, normalization, len(order))
-            kernels = _kernels(original, layer, scale, orders[source], order)
+            kernels = _kernels(original, layer, scale, sources, order)
             if bias is not None:
                 kernels.append(bias[order])
             layer.set_weights(kernels)
-        elif normalizes_channels(original):
+        elif normalizes_channels(original) and graph.calls[layer.name] == 1:
             layer.set_weights([w[order] for w in original.get_weights()])
         else:
             layer.set_weights(original.get_weights())

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
+from typing import NamedTuple
 
 import keras
 
@@ -33,13 +34,21 @@ _JOINERS = (
 )
 
 
+class Orders(NamedTuple):
+    """Holds the old place of each channel, layer by layer."""
+
+    made: dict[str, list[int]]
+    read: dict[str, list[list[int]]]
+
+
 class ChannelSpaces:
     """The sets of feature maps whose channels have to keep one order.
 
     What a convolution makes is a space of its own. Layers that treat
     channels alike pass it on; an addition makes its inputs one space; a
     concatenation stands several side by side. Where nothing is known of a
-    layer, the spaces around it keep their order.
+    layer, or it is called more than once, the spaces around it keep their
+    order.
 
     Args:
         graph: The graph of a functional model, `channels_last`.
@@ -52,6 +61,8 @@ class ChannelSpaces:
         self._width: list[int] = []
         # For each layer the spaces that its output stands for, in order.
         self._parts: dict[str, list[int]] = {}
+        # The same of what it reads, input by input.
+        self._reads: dict[str, list[list[int]]] = {}
         for name in graph.producers:
             self._visit(name)
         for name in graph.outputs:
@@ -68,17 +79,16 @@ class ChannelSpaces:
             and self.graph.calls[name] == 1
         )
 
-    def orders(
-        self, wanted: Mapping[str, Sequence[int]]
-    ) -> dict[str, list[int]]:
-        """The order of channels behind every layer.
+    def orders(self, wanted: Mapping[str, Sequence[int]]) -> "Orders":
+        """Chooses the order of channels around every layer.
 
         Args:
             wanted: For some layers the order that they would like, the most
                 important first: the old place of each channel.
 
         Returns:
-            For every layer the old place of each channel of its output.
+            For every layer the old place of each channel of its output, and
+            of each of its inputs.
         """
         chosen: dict[int, list[int]] = {}
         for name, order in wanted.items():
@@ -86,19 +96,52 @@ class ChannelSpaces:
             root = self._root(part)
             if root not in self._pinned:
                 chosen.setdefault(root, list(order))
-        return {
-            name: _side_by_side(
+
+        def order(parts: list[int]) -> list[int]:
+            return _side_by_side(
                 chosen.get(self._root(part), list(range(self._width[part])))
                 for part in parts
             )
-            for name, parts in self._parts.items()
-        }
+
+        return Orders(
+            {name: order(parts) for name, parts in self._parts.items()},
+            {
+                name: [order(parts) for parts in reads]
+                for name, reads in self._reads.items()
+            },
+        )
 
     def _visit(self, name: str) -> list[int]:
         if name not in self._parts:
-            sources = [self._visit(s) for s in self.graph.producers[name]]
-            self._parts[name] = self._outputs(name, sources)
+            if self.graph.calls[name] > 1:
+                # Before its inputs, among which it may be itself.
+                self._parts[name] = [self._new(_channels(self.graph.layer(name)))]
+                self._pin(self._parts[name])
+            sources = [
+                self._read(source, shape[-1] or 0)
+                for source, shape in zip(
+                    self.graph.producers[name],
+                    self.graph.input_shapes[name],
+                    strict=True,
+                )
+            ]
+            self._reads[name] = sources
+            if name not in self._parts:
+                self._parts[name] = self._outputs(name, sources)
+            else:
+                for source in sources:
+                    self._pin(source)
         return self._parts[name]
+
+    def _read(self, source: str, width: int) -> list[int]:
+        parts = self._visit(source)
+        if sum(self._width[part] for part in parts) == width:
+            return parts
+        # Another call, or another output, than the one that is known.
+        self._pin(parts)
+        parts = [self._new(width)]
+        self._pin(parts)
+        return parts
 
     def _outputs(self, name: str, sources: list[list[int]]) -> list[int]:
         layer = self.graph.layer(name)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
-from keras import random
 
 from keras_cakes.layers.channels import move_channels
 from keras_cakes.layers.devices import present_device
@@ -17,6 +17,30 @@ from keras_cakes.layers.planning import predicted_cost
 from keras_cakes.layers.plans import Plan
 from keras_cakes.sub_kernels import SubKernel
 from keras_cakes.sub_kernels import canonical_order
+
+
+def random_path(
+    filters: int, candidates: int, balanced: bool, seed: Any
+) -> Any:
+    """Draws a candidate for each channel.
+
+    Args:
+        filters: Number of channels.
+        candidates: Number of candidates.
+        balanced: Whether each candidate serves as many channels as any
+            other, up to one.
+        seed: A `keras.random.SeedGenerator`.
+
+    Returns:
+        Integers of shape `(filters,)`.
+    """
+    if not balanced:
+        return keras.random.randint((filters,), 0, candidates, seed=seed)
+    # The offset decides which candidates serve one channel more, so that
+    # every candidate is drawn equally often in the long run.
+    offset = keras.random.randint((), 0, candidates, seed=seed)
+    order = (ops.arange(filters, dtype="int32") + offset) % candidates
+    return keras.random.shuffle(order, seed=seed)
 
 
 def path_kernel(
@@ -170,16 +194,3 @@ def check_balance(
 def _share(filters: int, kernel_set: Sequence[SubKernel]) -> int:
     """The most channels that a balanced path gives to a candidate."""
     return -(-filters // len(kernel_set))
-
-
-def draw_channels(
-    filters: int, candidates: int, balanced: bool, seed: Any
-) -> Any:
-    """Draws a candidate for each channel; see `Supernet`."""
-    if not balanced:
-        return random.randint((filters,), 0, candidates, seed=seed)
-    # The offset decides which candidates serve one channel more, so that
-    # every candidate is drawn equally often in the long run.
-    offset = random.randint((), 0, candidates, seed=seed)
-    order = (ops.arange(filters, dtype="int32") + offset) % candidates
-    return random.shuffle(order, seed=seed)

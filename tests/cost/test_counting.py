@@ -309,6 +309,7 @@ def test_several_inputs():
         kc.count_cost(model, convention="mine")
 
 
+@pytest.mark.filterwarnings("ignore:`supernet` is expected to be trained")
 def test_paths_of_a_supernet():
     model = kc.models.unet3d((8, 8, 8, 1), width=4, depth=2)
     supernet = kc.to_supernet(model)

@@ -131,6 +131,7 @@ def _channel_times(supernet, configuration):
     )
 
 
+@pytest.mark.filterwarnings("ignore:`supernet` is expected to be trained")
 def test_search_with_latency_as_its_cost(model, table):
     for cost in (table, "latency"):
         supernet = kc.to_supernet(

@@ -45,6 +45,7 @@ def test_parts_cost_what_the_paper_demands():
     assert normalization == 14528
 
 
+@pytest.mark.filterwarnings("ignore:`supernet` is expected to be trained")
 def test_cores_are_what_is_replaced():
     model = kc.models.c2fnas((16, 16, 16, 1), width=2, convolution="1d2d3d")
     layers = [x for x in model.layers if isinstance(x, kc.CakesConv3D)]

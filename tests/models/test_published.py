@@ -191,6 +191,7 @@ def test_counts_are_read_off_the_weights(tmp_path):
     }
 
 
+@pytest.mark.filterwarnings("ignore:`supernet` is expected to be trained")
 def test_performance_search(tmp_path):
     kernels = kc.kernel_set("video_1d2d3d")
     net = _trained(Net(_all(kernels, norm="norm")))

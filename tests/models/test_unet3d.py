@@ -49,6 +49,7 @@ def test_p3d_is_a_plane_then_a_line():
     assert line.input is plane.output
 
 
+@pytest.mark.filterwarnings("ignore:`supernet` is expected to be trained")
 def test_search_network_and_configuration():
     specification = kc.SearchSpecification(priority="cost")
     network = _unet(convolution=specification)
