@@ -55,12 +55,12 @@ $(OLD_READY): pyproject.toml Makefile
 test-tf217: $(OLD_READY)
 	$(OLD)/bin/python -m pytest -n 2 --dist loadfile --durations 5 \
 	  -p no:cacheprovider --junit-xml build/tests-tf217.xml $(ARGS) \
-	  tests/data/test_tensorflow_io.py tests/data/test_tfio_dicom.py \
-	  tests/data/test_draws.py tests/data/test_host_calls.py \
-	  tests/data/test_patches.py tests/evaluation/test_sliding_window.py \
+	  tests/data/volumes/reading/test_tensorflow_io.py tests/data/volumes/reading/test_tfio_dicom.py \
+	  tests/data/volumes/patches/test_placing.py tests/data/test_host_calls.py \
+	  tests/data/volumes/patches/test_patches.py tests/evaluation/volumes/test_sliding_window.py \
 	  tests/layers/test_cakes_conv3d.py \
-	  tests/layers/test_cakes_search_conv3d.py tests/test_conversion.py \
-	  tests/test_search.py tests/test_segmentation.py
+	  tests/layers/test_cakes_search_conv3d.py tests/models/rewriting/test_replace.py \
+	  tests/search/test_supernet.py tests/runs/segmentation/test_run.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -14,6 +14,6 @@ def main() -> int:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-    from keras_cakes.cli import main as run
+    from keras_cakes.runs.commands.main import main as run
 
     return run()

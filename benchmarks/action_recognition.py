@@ -30,15 +30,15 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
-import side_by_side
 
-from keras_cakes.configuration import Configuration
+import side_by_side
+from keras_cakes.evaluation import plot_tradeoff
 from keras_cakes.evaluation import seed_interval
-from keras_cakes.plotting import plot_tradeoff
-from keras_cakes.runs import read_table
-from keras_cakes.video import VideoRun
-from keras_cakes.video_settings import VARIANTS
-from keras_cakes.video_settings import VideoSettings
+from keras_cakes.kernels import Configuration
+from keras_cakes.runs import VideoRun
+from keras_cakes.runs import VideoSettings
+from keras_cakes.runs.clips.settings import VARIANTS
+from keras_cakes.runs.files import read_table
 
 COLUMNS = {
     "network": "<14",

@@ -37,8 +37,9 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
-import patches
 import psutil
+
+import patches
 import side_by_side
 
 COLUMNS = {
@@ -109,11 +110,13 @@ def cakes_clips(side: str, folder: Path, cache: Path) -> tuple[Any, int]:
     """Builds the pipeline of keras_cakes; also returns batches per epoch."""
     import tensorflow as tf
 
-    from keras_cakes.data.video import VideoClips
-    from keras_cakes.data.video import pack
-    from keras_cakes.data.video import read_clip_list
-    from keras_cakes.data.video.clip_augmentation import ClipAugmentation
-    from keras_cakes.data.video.clips import clips
+    from keras_cakes.data import VideoClips
+    from keras_cakes.data import clips
+    from keras_cakes.data import pack
+    from keras_cakes.data import read_clip_list
+    from keras_cakes.data.clips.batches.clip_augmentation import (
+        ClipAugmentation,
+    )
 
     dataset = read_clip_list(folder / "videos.csv")
     if side == "mp4":

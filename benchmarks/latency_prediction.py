@@ -30,13 +30,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
-import side_by_side
 from scipy.stats import spearmanr
 
 import keras_cakes as kc
-from keras_cakes.cost.timing import describe_device
-from keras_cakes.cost.timing import phase_function
-from keras_cakes.cost.timing import time_alternately
+import side_by_side
+from keras_cakes.cost.time.timing import describe_device
+from keras_cakes.cost.time.timing import phase_function
+from keras_cakes.cost.time.timing import time_alternately
 
 COLUMNS = {
     "network": "<20",
@@ -134,7 +134,7 @@ def measure(
     network = {**NETWORKS, **SHORT}[name]
     model = network.build()
     batch_shape = (1, *network.shape)
-    latency = kc.LatencyTable(
+    latency = kc.cost.LatencyTable(
         model,
         kc.replaceable_layers(model),
         network.kernel_set,

@@ -31,14 +31,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
-import side_by_side
 
 import keras_cakes as kc
-from keras_cakes.cost.timing import describe_device
-from keras_cakes.cost.timing import phase_function
-from keras_cakes.cost.timing import time_alternately
-from keras_cakes.sub_kernels import SubKernel
-from keras_cakes.sub_kernels import uniform_counts
+import side_by_side
+from keras_cakes.cost.time.timing import describe_device
+from keras_cakes.cost.time.timing import phase_function
+from keras_cakes.cost.time.timing import time_alternately
+from keras_cakes.kernels import SubKernel
+from keras_cakes.kernels import uniform_counts
 
 COLUMNS = {
     "shape": "<16",
@@ -104,7 +104,7 @@ class Case:
 
     shape: tuple[int, ...]
     kernels: str
-    assignment: kc.Assignment
+    assignment: kc.kernels.Assignment
 
     @property
     def filters(self) -> int:
@@ -162,8 +162,10 @@ def split(shape: tuple[int, ...], kernels: str) -> Case:
     """Splits a kernel set evenly; `"<name> aligned"`: in whole blocks."""
     name, _, aligned = kernels.partition(" ")
     unit = BLOCK if aligned else 1
-    counts = uniform_counts(shape[-1] // unit, kc.kernel_set(name))
-    assignment = kc.Assignment({str(k): unit * n for k, n in counts.items()})
+    counts = uniform_counts(shape[-1] // unit, kc.kernels.kernel_set(name))
+    assignment = kc.kernels.Assignment(
+        {str(k): unit * n for k, n in counts.items()}
+    )
     return Case(shape, kernels, assignment)
 
 

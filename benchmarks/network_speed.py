@@ -29,12 +29,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
-import side_by_side
 
 import keras_cakes as kc
-from keras_cakes.cost.timing import describe_device
-from keras_cakes.cost.timing import phase_function
-from keras_cakes.cost.timing import time_alternately
+import side_by_side
+from keras_cakes.cost.time.timing import describe_device
+from keras_cakes.cost.time.timing import phase_function
+from keras_cakes.cost.time.timing import time_alternately
 
 COLUMNS = {
     "group": "<24",

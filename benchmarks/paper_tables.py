@@ -11,7 +11,7 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from keras_cakes.cli import main
+from keras_cakes.runs.commands.main import main
 
 if __name__ == "__main__":
     sys.exit(main(["tables"]))

@@ -41,6 +41,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import psutil
+
 import side_by_side
 
 COLUMNS = {
@@ -387,7 +388,7 @@ def waiting_share(data: Data, cache: Path, steps: int) -> float:
     import keras_cakes as kc
 
     network = kc.models.unet3d((data.patch,) * 3 + (1,), width=16)
-    network.compile("sgd", kc.losses.DiceCrossEntropy())
+    network.compile("sgd", kc.training.DiceCrossEntropy())
     batches = iter(cakes_patches(data, cache))
     network.train_on_batch(*next(batches))
     waited, start = 0.0, time.perf_counter()

@@ -32,23 +32,23 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
-import side_by_side
-from search_tasks import TASKS
 
-from keras_cakes.plotting import plot_budgets
-from keras_cakes.plotting import plot_spans
-from keras_cakes.search_headroom import headroom_rows
-from keras_cakes.search_methods import METHODS
-from keras_cakes.search_quality import SearchQuality
-from keras_cakes.search_run import SearchRun
-from keras_cakes.search_spans import ALL_LAYERS
-from keras_cakes.search_spans import AXES
-from keras_cakes.search_spans import FREE
-from keras_cakes.search_spans import mean_spans
-from keras_cakes.search_spans import span_rows
-from keras_cakes.search_statistics import method_rows
-from keras_cakes.search_statistics import network_rows
-from keras_cakes.sub_kernels import kernel_set
+import side_by_side
+from keras_cakes.kernels import kernel_set
+from keras_cakes.runs.run import SearchRun
+from search_quality_study.headroom import headroom_rows
+from search_quality_study.measure import SearchQuality
+from search_quality_study.methods import METHODS
+from search_quality_study.plots import plot_budgets
+from search_quality_study.plots import plot_spans
+from search_quality_study.spans import ALL_LAYERS
+from search_quality_study.spans import AXES
+from search_quality_study.spans import FREE
+from search_quality_study.spans import mean_spans
+from search_quality_study.spans import span_rows
+from search_quality_study.statistics import method_rows
+from search_quality_study.statistics import network_rows
+from search_tasks import TASKS
 
 NETWORKS = {
     "network": "<20",

@@ -39,12 +39,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 import psutil
-import side_by_side
 import tensorflow as tf
 
 import keras_cakes as kc
-from keras_cakes.cost.timing import describe_device
-from keras_cakes.cost.timing import time_alternately
+import side_by_side
+from keras_cakes.cost.time.timing import describe_device
+from keras_cakes.cost.time.timing import time_alternately
 
 COLUMNS = {
     "backbone": "<15",
@@ -146,7 +146,7 @@ def make(
     is_dense = len(output_shape) > 2
     model.compile(
         keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True),
-        kc.losses.DiceCrossEntropy()
+        kc.training.DiceCrossEntropy()
         if is_dense
         else keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
@@ -178,7 +178,7 @@ def train_alone(kind: str, backbone: Backbone) -> dict[str, float]:
         peak = int(status.split("VmHWM:")[1].split()[0]) * 1024
     except OSError:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    estimate = kc.estimate_memory(model, (BATCH, *backbone.shape))
+    estimate = kc.cost.estimate_memory(model, (BATCH, *backbone.shape))
     held = {
         "peak_mib": peak,
         "step_mib": peak - before + estimate.weights,

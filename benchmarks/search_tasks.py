@@ -5,15 +5,15 @@ from typing import Any
 
 import keras
 
-from keras_cakes.models.convolution import apply_convolution
-from keras_cakes.models.convolution import build_with
-from keras_cakes.models.parts import normalize
-from keras_cakes.search_run import SearchRun
-from keras_cakes.segmentation import SegmentationRun
-from keras_cakes.segmentation_settings import SegmentationSettings
-from keras_cakes.settings import RunSettings
-from keras_cakes.video import VideoRun
-from keras_cakes.video_settings import VideoSettings
+from keras_cakes.models.backbones.convolution import apply_convolution
+from keras_cakes.models.backbones.convolution import build_with
+from keras_cakes.models.backbones.parts import normalize
+from keras_cakes.runs import SegmentationRun
+from keras_cakes.runs import SegmentationSettings
+from keras_cakes.runs import VideoRun
+from keras_cakes.runs import VideoSettings
+from keras_cakes.runs.run import SearchRun
+from keras_cakes.runs.settings import RunSettings
 
 # Only what is searched may see neighbours: a stem of 3x3x3 would see what is
 # planted.

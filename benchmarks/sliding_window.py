@@ -38,14 +38,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 import psutil
-import side_by_side
 
-from keras_cakes.cost.timing import describe_device
-from keras_cakes.cost.timing import phase_function
-from keras_cakes.cost.timing import time_alternately
+import side_by_side
+from keras_cakes.cost.time.timing import describe_device
+from keras_cakes.cost.time.timing import phase_function
+from keras_cakes.cost.time.timing import time_alternately
 from keras_cakes.evaluation import predict_probabilities
 from keras_cakes.evaluation import predict_volume
-from keras_cakes.evaluation.windows import Windows
+from keras_cakes.evaluation.volumes.windows import Windows
 
 SHAPE, WINDOW = (160, 160, 96), (64, 64, 64)
 SHORT_SHAPE, SHORT_WINDOW = (21, 30, 9), (8, 12, 16)

@@ -8,23 +8,23 @@ import numpy as np
 import pytest
 
 import keras_cakes as kc
-from keras_cakes import files
-from keras_cakes import runs
-from keras_cakes import training
+from keras_cakes import _files as files
+from keras_cakes._files import atomic
+from keras_cakes.cost.time.measurements import Measurements
 from keras_cakes.data import Case
 from keras_cakes.data import VolumeDataset
 from keras_cakes.data import prepare
 from keras_cakes.data import write_nifti
-from keras_cakes.data.case_lists import write_case_list
-from keras_cakes.data.case_preparation import prepare_case
-from keras_cakes.data.partial_file import PartialFile
-from keras_cakes.data.phantom import write_msd
-from keras_cakes.data.preparation import Preparation
-from keras_cakes.data.video.clip_phantom import phantom_clips
-from keras_cakes.data.video.packing import pack
-from keras_cakes.data.video.video_writing import write_video
-from keras_cakes.files import atomic
-from keras_cakes.measurements import Measurements
+from keras_cakes.data.clips.decoding.video_writing import write_video
+from keras_cakes.data.clips.packing.pack import pack
+from keras_cakes.data.clips.synthetic.clip_phantom import phantom_clips
+from keras_cakes.data.fetching.partial_file import PartialFile
+from keras_cakes.data.volumes.lists.case_lists import write_case_list
+from keras_cakes.data.volumes.preparing.preparation import Preparation
+from keras_cakes.data.volumes.preparing.prepare_case import prepare_case
+from keras_cakes.data.volumes.synthetic.phantom import write_msd
+from keras_cakes.runs import folder as runs
+from keras_cakes.runs import resume as training
 
 FRAMES = np.zeros((2, 16, 16, 1), np.uint8)
 

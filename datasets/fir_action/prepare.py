@@ -11,11 +11,11 @@ import csv
 from pathlib import Path
 
 from keras_cakes.data import DataError
-from keras_cakes.data.video.clip_lists import read_clip_list
-from keras_cakes.data.video.decoding import probe_video
-from keras_cakes.data.video.list_writing import write_clip_list
-from keras_cakes.data.video.packing import pack
-from keras_cakes.data.video.video_clips import VideoClips
+from keras_cakes.data import VideoClips
+from keras_cakes.data import pack
+from keras_cakes.data import probe_video
+from keras_cakes.data import read_clip_list
+from keras_cakes.data import write_clip_list
 
 CLASSES = ("falling", "sitdown", "standup", "stop", "walk")
 CLIPS = {"train": 998, "val": 398}

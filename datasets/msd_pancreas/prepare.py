@@ -9,12 +9,12 @@ import argparse
 import json
 from pathlib import Path
 
+from keras_cakes._files import write_text
 from keras_cakes.data import DataError
-from keras_cakes.data.archives import unpack
-from keras_cakes.data.download import download
-from keras_cakes.data.msd import read_fold
-from keras_cakes.data.msd import read_msd
-from keras_cakes.files import write_text
+from keras_cakes.data import download
+from keras_cakes.data import read_fold
+from keras_cakes.data import read_msd
+from keras_cakes.data import unpack
 
 TASK = "Task07_Pancreas"
 URL = f"https://msd-for-monai.s3-us-west-2.amazonaws.com/{TASK}.tar"

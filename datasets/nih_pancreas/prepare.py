@@ -14,14 +14,14 @@ from pathlib import Path
 
 import keras
 
+from keras_cakes._files import write_text
 from keras_cakes.data import DataError
-from keras_cakes.data.case_lists import read_case_list
-from keras_cakes.data.case_lists import write_case_list
-from keras_cakes.data.msd import VolumeDataset
-from keras_cakes.data.msd import read_fold
-from keras_cakes.data.nih_pancreas import align_label
-from keras_cakes.data.nih_pancreas import read_nih_pancreas
-from keras_cakes.files import write_text
+from keras_cakes.data import VolumeDataset
+from keras_cakes.data import read_case_list
+from keras_cakes.data import read_fold
+from keras_cakes.data import read_nih_pancreas
+from keras_cakes.data import write_case_list
+from keras_cakes.data.volumes.lists.nih_pancreas import align_label
 
 SPLITS = Path(__file__).with_name("splits.json")
 WITHDRAWN = {"PANCREAS_0025", "PANCREAS_0070"}

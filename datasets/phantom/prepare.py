@@ -12,8 +12,8 @@ clips as mp4 files, and videos.csv, which lists them.
 import argparse
 from pathlib import Path
 
-from keras_cakes.data.phantom import write_msd
-from keras_cakes.data.video.phantom_files import write_phantom_clips
+from keras_cakes.data import write_phantom_clips
+from keras_cakes.data.volumes.synthetic.phantom import write_msd
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(

@@ -11,10 +11,8 @@ import argparse
 from pathlib import Path
 
 from keras_cakes.data import DataError
-from keras_cakes.data.video.packing import pack
-from keras_cakes.data.video.something_something_lists import (
-    write_something_something_lists,
-)
+from keras_cakes.data import pack
+from keras_cakes.data import write_something_something_lists
 
 
 def prepare(

@@ -2,13 +2,32 @@
 
 import math
 from typing import Any
+from typing import NamedTuple
 
+import keras
 import numpy as np
 
-from keras_cakes.cost.count import Count
-from keras_cakes.cost.count import after
-from keras_cakes.cost.count import positions
 from keras_cakes.cost.tracing import Call
+
+
+class Count(NamedTuple):
+    """Multiply-adds and element-wise operations of one call."""
+
+    macs: int = 0
+    elementwise: int = 0
+
+
+def positions(layer: Any, shape: tuple[int, ...]) -> int:
+    """Number of positions of a feature map: all but its channels."""
+    channels = -1 if layer.data_format == "channels_last" else 1
+    return math.prod(shape) // shape[channels]
+
+
+def after(layer: Any, outputs: int) -> int:
+    """Bias and activation that a layer brings along."""
+    activation = getattr(layer, "activation", None)
+    linear = activation in (None, keras.activations.linear)
+    return outputs * (bool(getattr(layer, "use_bias", False)) + (not linear))
 
 
 def count_cakes(call: Call) -> Count:

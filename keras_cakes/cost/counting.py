@@ -9,15 +9,15 @@ import keras
 
 from keras_cakes._errors import choose
 from keras_cakes._errors import expect
+from keras_cakes.cost.cakes_rules import Count
 from keras_cakes.cost.cakes_rules import path_count
 from keras_cakes.cost.cakes_rules import path_params
-from keras_cakes.cost.count import Count
-from keras_cakes.cost.inputs import symbolic_inputs
 from keras_cakes.cost.rules import rule_of
 from keras_cakes.cost.table import Cost
 from keras_cakes.cost.table import LayerCost
 from keras_cakes.cost.tracing import Call
 from keras_cakes.cost.tracing import members
+from keras_cakes.cost.tracing import symbolic_inputs
 from keras_cakes.cost.tracing import trace_calls
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D

@@ -6,11 +6,11 @@ from typing import Any
 
 import keras
 
+from keras_cakes.cost.cakes_rules import Count
+from keras_cakes.cost.cakes_rules import after
 from keras_cakes.cost.cakes_rules import count_cakes
 from keras_cakes.cost.cakes_rules import count_search
-from keras_cakes.cost.count import Count
-from keras_cakes.cost.count import after
-from keras_cakes.cost.count import positions
+from keras_cakes.cost.cakes_rules import positions
 from keras_cakes.cost.tracing import Call
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D

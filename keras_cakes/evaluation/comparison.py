@@ -10,7 +10,6 @@ import numpy as np
 from keras_cakes._errors import number
 from keras_cakes._errors import whole
 from keras_cakes.evaluation.checks import require
-from keras_cakes.evaluation.scores import summarize
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -231,3 +230,31 @@ def summarize_folds(folds: Sequence[Rows]) -> list[dict[str, Any]]:
         for name in summaries["all"]
         for fold in parts
     ]
+
+
+def summarize(
+    scores: Sequence[Mapping[str, Any]],
+    class_names: Sequence[str] | None = None,
+) -> dict[str, dict[str, float]]:
+    """Mean, smallest and largest score over cases.
+
+    Args:
+        scores: Rows as `score_cases` returns them; at least one.
+        class_names: Names of the classes, background first; by default all
+            columns of the rows.
+
+    Returns:
+        `mean`, `min` and `max` per foreground class, and of `mean`, the mean
+        over the classes of a case.
+    """
+    require(
+        len(scores) > 0,
+        "`scores` is expected to hold at least one case. Received: scores=[]",
+    )
+    columns = [name for name in scores[0] if name != "case"]
+    summary = {}
+    for name in (*class_names[1:], "mean") if class_names else columns:
+        values = [float(row[name]) for row in scores]
+        mean = float(np.mean(values))
+        summary[name] = {"mean": mean, "min": min(values), "max": max(values)}
+    return summary

@@ -1,6 +1,13 @@
-"""Layers: the replacement of `Conv3D`, its search form, and P3D."""
+"""Layers: the replacement of `Conv3D`, its search form, their parts."""
 
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
+from keras_cakes.layers.regularizers import CostLasso
+from keras_cakes.layers.upsampling import TrilinearUpSampling3D
 
-__all__ = ["CakesConv3D", "CakesSearchConv3D"]
+__all__ = [
+    "CakesConv3D",
+    "CakesSearchConv3D",
+    "CostLasso",
+    "TrilinearUpSampling3D",
+]

@@ -7,18 +7,18 @@ import keras
 from keras import ops
 
 from keras_cakes._errors import choose
-from keras_cakes.assignment import Assignment
+from keras_cakes.kernels.assignment import Assignment
+from keras_cakes.kernels.sub_kernels import SubKernel
 from keras_cakes.layers.channels import arrange_channels
 from keras_cakes.layers.channels import permute_channels
-from keras_cakes.layers.devices import PHASES
-from keras_cakes.layers.execution import convolve_sub_kernel
-from keras_cakes.layers.execution import embed
-from keras_cakes.layers.planning import channel_counts
-from keras_cakes.layers.planning import default_plan
-from keras_cakes.layers.plans import Plan
-from keras_cakes.layers.plans import plans_by_phase
+from keras_cakes.layers.convolving import convolve_sub_kernel
+from keras_cakes.layers.convolving import embed
+from keras_cakes.layers.plans.device import PHASES
+from keras_cakes.layers.plans.plan import Plan
+from keras_cakes.layers.plans.plan import plans_by_phase
+from keras_cakes.layers.plans.rule import channel_counts
+from keras_cakes.layers.plans.rule import default_plan
 from keras_cakes.layers.sub_kernel_conv3d import SubKernelConv3D
-from keras_cakes.sub_kernels import SubKernel
 
 # Activations of one element at a time, which may come before channels are
 # put side by side.

@@ -7,11 +7,11 @@ from keras import ops
 
 from keras_cakes._errors import choose
 from keras_cakes.layers.candidate_conv3d import CandidateConv3D
-from keras_cakes.layers.execution import convolve_sub_kernel
-from keras_cakes.layers.normalization import PathNormalization
+from keras_cakes.layers.convolving import convolve_sub_kernel
+from keras_cakes.layers.path_normalization import PathNormalization
 from keras_cakes.layers.paths import check_balance
 from keras_cakes.layers.paths import convolve_groups
-from keras_cakes.layers.paths import is_grouping_faster
+from keras_cakes.layers.plans.rule import is_grouping_faster
 
 PRIORITIES = ("performance", "cost")
 DRAWS = ("independent", "balanced")

@@ -3,12 +3,12 @@
 from typing import Any
 
 from keras_cakes._errors import choose
+from keras_cakes.kernels.sub_kernels import SubKernel
+from keras_cakes.kernels.sub_kernels import kernel_set as resolve_kernel_set
 from keras_cakes.layers.paths import crop
 from keras_cakes.layers.paths import path_kernel
 from keras_cakes.layers.paths import shared_path_kernel
 from keras_cakes.layers.sub_kernel_conv3d import SubKernelConv3D
-from keras_cakes.sub_kernels import SubKernel
-from keras_cakes.sub_kernels import kernel_set as resolve_kernel_set
 
 WEIGHTS = ("separate", "shared")
 

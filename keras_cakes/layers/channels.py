@@ -5,7 +5,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_cakes.layers.devices import is_on_cpu
+from keras_cakes.layers.plans.device import is_on_cpu
 
 # Up to this many runs, slices and one concatenation are faster than moving
 # every channel on its own.
@@ -75,7 +75,11 @@ def permute_channels(tensor: Any, order: Sequence[int], axis: int = -1) -> Any:
 
 
 def move_channels(
-    tensor: Any, order: Any, inverse: Any, axis: int = -1, has_gaps: bool = False
+    tensor: Any,
+    order: Any,
+    inverse: Any,
+    axis: int = -1,
+    has_gaps: bool = False,
 ) -> Any:
     """Moves each channel to its place.
 

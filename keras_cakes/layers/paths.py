@@ -7,16 +7,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_cakes.kernels.sub_kernels import SubKernel
+from keras_cakes.kernels.sub_kernels import canonical_order
 from keras_cakes.layers.channels import move_channels
-from keras_cakes.layers.devices import present_device
-from keras_cakes.layers.execution import Geometry
-from keras_cakes.layers.execution import convolve_sub_kernel
-from keras_cakes.layers.execution import embed
-from keras_cakes.layers.planning import WORTHWHILE
-from keras_cakes.layers.planning import predicted_cost
-from keras_cakes.layers.plans import Plan
-from keras_cakes.sub_kernels import SubKernel
-from keras_cakes.sub_kernels import canonical_order
+from keras_cakes.layers.convolving import Geometry
+from keras_cakes.layers.convolving import convolve_sub_kernel
+from keras_cakes.layers.convolving import embed
+from keras_cakes.layers.plans.rule import balanced_share
 
 
 def random_path(
@@ -125,7 +122,7 @@ def convolve_groups(
     nowhere.
     """
     filters = path.shape[0]
-    count, share = len(kernel_set), _share(filters, kernel_set)
+    count, share = len(kernel_set), balanced_share(filters, kernel_set)
     # How many channels before this one have the same candidate.
     drawn = ops.one_hot(path, count, dtype="int32")
     rank = ops.sum(drawn * (ops.cumsum(drawn, axis=0) - 1), axis=-1)
@@ -153,22 +150,6 @@ def convolve_groups(
     return move_channels(outputs, slots, channels, axis, has_gaps=True)
 
 
-def is_grouping_faster(
-    filters: int,
-    in_channels: int,
-    kernel_set: Sequence[SubKernel],
-    kernel_size: Sequence[int],
-) -> bool:
-    """Whether small convolutions beat one full kernel in training."""
-    device = present_device("training")
-    share = _share(filters, kernel_set)
-    groups = Plan.separate({kernel: share for kernel in kernel_set})
-    full = SubKernel(*kernel_size)
-    dense = predicted_cost(Plan.dense({full: filters}), device, in_channels)
-    grouped = predicted_cost(groups, device, in_channels, is_permuted=True)
-    return grouped < WORTHWHILE * dense
-
-
 def check_balance(
     path: Any, filters: int, kernel_set: Sequence[SubKernel], name: str
 ) -> None:
@@ -182,15 +163,10 @@ def check_balance(
         counts = np.bincount(np.asarray(path))
     except (NotImplementedError, TypeError):
         return
-    share = _share(filters, kernel_set)
+    share = balanced_share(filters, kernel_set)
     if counts.max() > share:
         raise ValueError(
             f"`path` is expected to be balanced, with at most {share} "
             f"channels for each candidate of layer {name!r}. Received: "
             f"{counts.tolist()}"
         )
-
-
-def _share(filters: int, kernel_set: Sequence[SubKernel]) -> int:
-    """The most channels that a balanced path gives to a candidate."""
-    return -(-filters // len(kernel_set))

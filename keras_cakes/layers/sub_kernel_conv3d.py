@@ -7,8 +7,8 @@ import keras
 
 from keras_cakes._errors import three
 from keras_cakes._errors import whole
-from keras_cakes.layers.execution import Geometry
-from keras_cakes.sub_kernels import SubKernel
+from keras_cakes.kernels.sub_kernels import SubKernel
+from keras_cakes.layers.convolving import Geometry
 
 
 class SubKernelConv3D(keras.layers.Conv3D):

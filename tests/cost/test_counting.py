@@ -65,13 +65,13 @@ def _cost(layer, shape):
         ),
         (keras.layers.Embedding(10, 4), (3,), 40, 0),
         (
-            kc.CakesSearchConv3D(4, 3, priority="cost"),
+            kc.layers.CakesSearchConv3D(4, 3, priority="cost"),
             (8, 8, 8, 2),
             63 * 8 + 2 * 7 * 4,
             63 * 8 * 216,
         ),
         (
-            kc.CakesSearchConv3D(4, 3, priority="performance"),
+            kc.layers.CakesSearchConv3D(4, 3, priority="performance"),
             (8, 8, 8, 2),
             63 * 8 + 2 * 7 * 4,
             27 * 8 * 216,
@@ -167,9 +167,9 @@ def test_sizes_may_be_given():
         (keras.layers.Dropout(0.5), 0),
         (keras.layers.Conv3D(3, 1), 3 * 64),
         (keras.layers.Conv3D(3, 1, use_bias=False, activation="relu"), 3 * 64),
-        (kc.CakesSearchConv3D(2, 3, padding="same"), 2 * 2 * 64),
+        (kc.layers.CakesSearchConv3D(2, 3, padding="same"), 2 * 2 * 64),
         (
-            kc.CakesSearchConv3D(2, 3, padding="same", priority="cost"),
+            kc.layers.CakesSearchConv3D(2, 3, padding="same", priority="cost"),
             2 * 7 * 2 * 64,
         ),
     ],

@@ -16,7 +16,7 @@ def _network(**kwargs):
 def test_parts_of_a_network_by_hand():
     model = _network()
     model.compile(keras.optimizers.Adam())
-    memory = kc.estimate_memory(model, (3, 8, 8, 8, 2))
+    memory = kc.cost.estimate_memory(model, (3, 8, 8, 8, 2))
 
     trained = (27 * 2 * 4 + 4) + 2 * 4 + 27 * 4 * 4
     assert memory.weights == 4 * (trained + 2 * 4)
@@ -38,13 +38,13 @@ def test_parts_of_a_network_by_hand():
 
 
 def test_an_activation_inside_keeps_what_it_made():
-    plain = kc.estimate_memory(_network(activation=None))
-    active = kc.estimate_memory(_network(activation="tanh"))
+    plain = kc.cost.estimate_memory(_network(activation=None))
+    active = kc.cost.estimate_memory(_network(activation="tanh"))
     # The normalization keeps the same tensor: it reads what tanh made.
     assert active.activations == plain.activations
     image = keras.Input((8, 8, 8, 2))
     conv = keras.layers.Conv3D(4, 1, activation="tanh")(image)
-    kept = kc.estimate_memory(keras.Model(image, conv)).activations
+    kept = kc.cost.estimate_memory(keras.Model(image, conv)).activations
     assert kept == 4 * 8**3 * (2 + 4)
 
 
@@ -59,7 +59,7 @@ def test_an_activation_inside_keeps_what_it_made():
 def test_slots_of_optimizers(optimizer, slots):
     model = _network()
     model.compile(optimizer)
-    memory = kc.estimate_memory(model)
+    memory = kc.cost.estimate_memory(model)
     assert memory.optimizer == slots * memory.gradients
 
 
@@ -76,13 +76,13 @@ def test_candidates_of_both_priorities():
             **kwargs,
         )
 
-    single = kc.estimate_memory(supernet("performance"))
+    single = kc.cost.estimate_memory(supernet("performance"))
     # The image, what is normalized and activated, and one full kernel.
     assert single.activations == 4 * (8**3 * (2 + 4 + 4) + 27 * 2 * 4)
     # Three candidates are normalized, and no full kernel is made.
-    total = kc.estimate_memory(supernet("cost", aggregation="sum"))
+    total = kc.cost.estimate_memory(supernet("cost", aggregation="sum"))
     assert total.activations == 4 * (8**3 * (2 + 3 * 4 + 4))
-    wide = kc.estimate_memory(supernet("cost", aggregation="concat"))
+    wide = kc.cost.estimate_memory(supernet("cost", aggregation="concat"))
     assert wide.activations == 4 * (8**3 * (2 + 3 * 4 + 3 * 4))
 
 
@@ -92,17 +92,17 @@ def test_kernels_of_a_plan():
     def kept(plan):
         layer = kc.CakesConv3D(6, 3, sub_kernels="1d", plan=plan)
         model = keras.Model(image, layer(image))
-        return kc.estimate_memory(model).activations - 4 * 8**3 * 2
+        return kc.cost.estimate_memory(model).activations - 4 * 8**3 * 2
 
     assert kept("dense") == 4 * 27 * 2 * 6
     assert kept("separate") == 4 * 3 * 2 * 6
 
 
 def test_half_precision_halves_the_feature_maps():
-    with_full = kc.estimate_memory(_network())
+    with_full = kc.cost.estimate_memory(_network())
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        with_half = kc.estimate_memory(_network())
+        with_half = kc.cost.estimate_memory(_network())
     finally:
         keras.config.set_dtype_policy("float32")
     assert with_half.weights == with_full.weights
@@ -112,7 +112,9 @@ def test_half_precision_halves_the_feature_maps():
 
 
 def test_text():
-    text = str(kc.estimate_memory(kc.models.unet3d((16, 16, 16, 1), width=4)))
+    text = str(
+        kc.cost.estimate_memory(kc.models.unet3d((16, 16, 16, 1), width=4))
+    )
     assert text.startswith("about 0.")
     assert "GiB (weights 0." in text
     assert "activations" in text
@@ -121,13 +123,13 @@ def test_text():
 def test_unknown_sizes_are_an_error():
     model = kc.models.unet3d((None, None, None, 1), width=4, depth=2)
     with pytest.raises(ValueError, match="Sizes are expected to be known"):
-        kc.estimate_memory(model)
-    assert kc.estimate_memory(model, (1, 16, 16, 16, 1)).total > 0
+        kc.cost.estimate_memory(model)
+    assert kc.cost.estimate_memory(model, (1, 16, 16, 16, 1)).total > 0
 
 
 def test_nothing_is_left_on_the_model():
     model = _network()
     before = {layer.name: set(vars(layer)) for layer in model.layers}
-    kc.estimate_memory(model)
+    kc.cost.estimate_memory(model)
     assert {layer.name: set(vars(layer)) for layer in model.layers} == before
     assert np.isfinite(model(np.ones((1, 8, 8, 8, 2), "float32"))).all()

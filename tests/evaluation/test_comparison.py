@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_cakes import evaluation
-from keras_cakes.runs import write_table
+from keras_cakes.runs.files import write_table
 
 
 def _rows(scores, column="mean"):

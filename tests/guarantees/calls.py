@@ -10,9 +10,8 @@ import numpy as np
 
 import keras_cakes as kc
 from keras_cakes import data
-from keras_cakes.data import video
-from keras_cakes.segmentation_settings import SegmentationSettings
-from keras_cakes.video_settings import VideoSettings
+from keras_cakes.runs.clips.settings import VideoSettings
+from keras_cakes.runs.segmentation.settings import SegmentationSettings
 
 
 @functools.cache
@@ -25,15 +24,17 @@ def model() -> keras.Model:
 def supernet() -> kc.Supernet:
     """Returns the supernet of `model`."""
     built = kc.to_supernet(model(), "video_2d3d")
-    built.compile("sgd", kc.losses.DiceCrossEntropy())
+    built.compile("sgd", kc.training.DiceCrossEntropy())
     return built
 
 
 @functools.cache
-def latency_table() -> kc.LatencyTable:
+def latency_table() -> kc.cost.LatencyTable:
     """Returns a measured table of `model`."""
     names = kc.replaceable_layers(model())
-    return kc.LatencyTable(model(), names, "video_2d3d", repeats=1, verbose=0)
+    return kc.cost.LatencyTable(
+        model(), names, "video_2d3d", repeats=1, verbose=0
+    )
 
 
 @functools.cache
@@ -45,9 +46,9 @@ def layer() -> kc.CakesConv3D:
 
 
 @functools.cache
-def source() -> video.ArrayClips:
+def source() -> data.ArrayClips:
     """Returns two clips."""
-    return video.phantom_clips(2, (4, 16, 16))
+    return data.phantom_clips(2, (4, 16, 16))
 
 
 def nothing_done(*arguments: Any) -> Any:
@@ -65,7 +66,7 @@ _SURFACES = {
     "classes": 2,
     "spacing": (1, 1, 1),
 }
-_SAMPLES = kc.scoring.PathSamples(
+_SAMPLES = kc.search.PathSamples(
     {"a": 2}, {"a": np.full((20, 2), 0.5)}, np.linspace(0, 1, 20)
 )
 _CHOICES = {"model": model, "kernel_set": "1d2d3d", "budget": {"macs": 0.5}}
@@ -104,7 +105,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "sample_paths": {"supernet": supernet, "batches": [_BATCH], "samples": 10},
     "DiceScore": {"class_names": ["background", "organ"]},
     "WarmUp": {
-        "schedule": lambda: kc.schedules.volume_schedule,
+        "schedule": lambda: kc.training.volume_schedule,
         "start": 0.1,
         "steps": 10,
     },
@@ -148,22 +149,22 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     "ClipAugmentation.views": {"frames": np.zeros((2, 16, 16, 1), "uint8")},
     "VideoClips": {
-        "dataset": video.ClipDataset(
-            "one", (video.Clip("a", Path("a"), 4, 0),), ("a", "b")
+        "dataset": data.ClipDataset(
+            "one", (data.Clip("a", Path("a"), 4, 0),), ("a", "b")
         )
     },
     "clip_views": {
         "source": source,
         "frames": 2,
         "batch_size": 1,
-        "augmentation": video.ClipAugmentation((8, 8)),
+        "augmentation": data.ClipAugmentation((8, 8)),
     },
     "clips": {
         "source": source,
         "frames": 2,
         "batch_size": 1,
         "seed": 0,
-        "augmentation": video.ClipAugmentation((8, 8)),
+        "augmentation": data.ClipAugmentation((8, 8)),
     },
     "pack": {"source": source, "verbose": False},
     "phantom_clips": {"clips": 1, "shape": (4, 16, 16)},
@@ -246,7 +247,7 @@ OBJECTS: dict[str, Callable[[], Any]] = {
     "CakesConv3D": layer,
     "LatencyTable": latency_table,
     "PathSamples": lambda: _SAMPLES,
-    "ClipAugmentation": lambda: video.ClipAugmentation((8, 8)),
+    "ClipAugmentation": lambda: data.ClipAugmentation((8, 8)),
 }
 
 

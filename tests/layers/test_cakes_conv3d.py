@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from keras_cakes.kernels.sub_kernels import SubKernel
 from keras_cakes.layers import CakesConv3D
-from keras_cakes.layers.plans import bounding_box
-from keras_cakes.sub_kernels import SubKernel
-from tests.layer_contract import check_layer
-from tests.reference import conv3d
-from tests.reference import embedded_kernel
+from keras_cakes.layers.plans.plan import bounding_box
+from tests.layers.layer_contract import check_layer
+from tests.layers.reference import conv3d
+from tests.layers.reference import embedded_kernel
 
 
 @st.composite

@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 
 from keras_cakes.layers import CakesSearchConv3D
-from keras_cakes.layers.normalization import PathNormalization
-from keras_cakes.regularizers import CostLasso
-from tests.layer_contract import check_layer
+from keras_cakes.layers.path_normalization import PathNormalization
+from keras_cakes.layers.regularizers import CostLasso
+from tests.layers.layer_contract import check_layer
 
 SHAPE = (2, 4, 5, 6, 3)
 PATH = np.array([0, 1, 2, 3, 4, 5, 6, 1])

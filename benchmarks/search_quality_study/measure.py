@@ -1,0 +1,266 @@
+"""Whether a search finds anything: searches, controls, retrained networks.
+
+For each seed of a task: the supernets of the methods, the configurations that
+they give within each budget, random and even configurations of the same
+budget, and the plain networks, all trained by the same recipe from the same
+seed. Every result is a file of its own, so that hours of it can be done in
+pieces; `search_statistics` says what they amount to.
+"""
+
+import dataclasses
+import functools
+import gc
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_cakes.cost import count_cost
+from keras_cakes.kernels import Configuration
+from keras_cakes.models import replace
+from keras_cakes.runs.files import write_json
+from keras_cakes.runs.run import OTHER_BATCHES
+from keras_cakes.runs.run import SearchRun
+from keras_cakes.search import derive
+from keras_cakes.search import kernel_energy
+from keras_cakes.search import random_configuration
+from keras_cakes.search import to_supernet
+from keras_cakes.search import uniform_configuration
+from search_quality_study.methods import METHODS
+from search_quality_study.methods import Method
+from search_quality_study.readings import read_supernet
+
+# So many random configurations of a seed have numbers of their own.
+_SEEDS = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchQuality:
+    """The measurement of one task.
+
+    Args:
+        folder: Where the files go.
+        make_run: Makes the run of a seed: its data, network, recipe and
+            scores; the folder is that of the run.
+        methods: Ways to search, of different names.
+        budgets: Shares of the multiply-adds of the 3D network.
+        seeds: Number of seeds.
+        randoms: Random configurations of each budget and seed.
+        repeated: Further random configurations of each budget, the same with
+            every seed: how much more they differ than seeds do is what a
+            search could gain; see `headroom_rows`.
+        plain: Other networks, of those that the run can build.
+        samples: Paths that the score `"sampled"` evaluates.
+        batches: Batches that each of them is evaluated on.
+    """
+
+    folder: Path
+    make_run: Callable[[Path, int], SearchRun]
+    methods: tuple[Method, ...] = METHODS
+    budgets: tuple[float, ...] = (0.25, 0.35, 0.5)
+    seeds: int = 5
+    randoms: int = 5
+    repeated: int = 0
+    plain: tuple[str, ...] = ("3d", "2d", "p3d")
+    samples: int = 300
+    batches: int = 4
+
+    def complete(self) -> None:
+        """Does what is not done yet."""
+        for seed in range(self.seeds):
+            _Seed(self, seed).complete()
+
+    def searches(self) -> list[dict[str, Any]]:
+        """What each supernet of each seed has given."""
+        return self._read("searches")
+
+    def networks(self) -> list[dict[str, Any]]:
+        """The trained networks of each seed."""
+        return self._read("networks")
+
+    def _read(self, kind: str) -> list[dict[str, Any]]:
+        return [
+            json.loads(file.read_text("utf-8"))
+            for seed in range(self.seeds)
+            for file in sorted((self.folder / f"seed{seed}" / kind).glob("*"))
+        ]
+
+
+class _Seed:
+    """All of one seed."""
+
+    def __init__(self, quality: SearchQuality, seed: int):
+        self.quality = quality
+        self.seed = seed
+        self.folder = quality.folder / f"seed{seed}"
+        self.run = quality.make_run(self.folder / "run", seed)
+        self.kernel_set = self.run.kernel_set
+        self.model = self.run.build("3d")
+        self.plain_macs = count_cost(self.model).macs
+
+    def complete(self) -> None:
+        quality = self.quality
+        with self.run.open():
+            # Its folder says what is measured, and holds nothing else.
+            pass
+        for variant in quality.plain:
+            self._network(variant, lambda: None)
+        for budget in quality.budgets:
+            space = (self.model, self.kernel_set)
+            share = {"macs": budget}
+            even = functools.partial(
+                uniform_configuration, *space, budget=share
+            )
+            self._network(f"even@{budget}", even)
+            for kind, count, first in (
+                ("random", quality.randoms, _SEEDS * self.seed),
+                ("repeated", quality.repeated, _SEEDS * _SEEDS),
+            ):
+                for number in range(count):
+                    random = functools.partial(
+                        random_configuration,
+                        *space,
+                        budget=share,
+                        seed=first + number,
+                    )
+                    self._network(f"{kind}{number}@{budget}", random)
+        for name in dict.fromkeys(m.supernet for m in quality.methods):
+            self._search([m for m in quality.methods if m.supernet == name])
+        # What the candidates are and cost; nothing in it is trained.
+        layout = to_supernet(self.model, self.kernel_set)
+        for method in quality.methods:
+            scores = self._scores(method)
+            for budget in quality.budgets:
+                found = functools.partial(
+                    derive,
+                    layout,
+                    scores,
+                    rule=method.rule,
+                    budget={"macs": budget},
+                )
+                self._network(f"{method.name}@{budget}", found)
+
+    def _document(self, method: Method) -> dict[str, Any]:
+        """What the supernet of a method has given."""
+        file = self.folder / "searches" / f"{method.supernet}.json"
+        document: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        return document
+
+    def _scores(self, method: Method) -> dict[str, np.ndarray]:
+        scores = self._document(method)["scores"][method.score]
+        return {name: np.array(values) for name, values in scores.items()}
+
+    def _search(self, methods: list[Method]) -> None:
+        """Trains one supernet and reads every score that is wanted of it."""
+        first = methods[0]
+        file = self.folder / "searches" / f"{first.supernet}.json"
+        wanted = {method.score for method in methods}
+        if file.is_file() and wanted <= set(self._document(first)["scores"]):
+            return
+        start = time.perf_counter()
+        names = self.run.training_names
+        held = names[:: first.holdout] if first.holdout else ()
+        self.run.keep([name for name in names if name not in held])
+        if first.score == "energy":
+            document = self._energy()
+        else:
+            keras.utils.set_random_seed(self.seed)
+            supernet = to_supernet(
+                self.model,
+                self.kernel_set,
+                priority=first.priority,
+                lasso=first.lasso,
+                draw=first.draw,
+                seed=self.seed,
+                weights=first.weights,
+            )
+            loss = self._fit(supernet, first.priority)
+            trained = time.perf_counter() - start
+            if held:
+                self.run.prepare()
+                self.run.keep(held)
+            document = read_supernet(
+                supernet,
+                lambda count: self.run.batches(OTHER_BATCHES, count),
+                wanted,
+                self.quality.samples,
+                self.quality.batches,
+                self.seed,
+            )
+            document.update({"loss": loss, "training_s": trained})
+        document["seconds"] = time.perf_counter() - start
+        document["seed"] = self.seed
+        document["supernet"] = first.supernet
+        write_json(file, document)
+        self.run.prepare()
+        _forget()
+
+    def _energy(self) -> dict[str, Any]:
+        """Scores of the kernels of the trained 3D network."""
+        model = self.run.build("3d")
+        loss = self._train(model)
+        energy = kernel_energy(to_supernet(model, self.kernel_set), model)
+        scores = {name: value.tolist() for name, value in energy.items()}
+        return {"loss": loss, "scores": {"energy": scores}}
+
+    def _network(
+        self, name: str, configuration: Callable[[], Configuration | None]
+    ) -> None:
+        """Trains and scores one network, unless that is done."""
+        file = self.folder / "networks" / f"{name.replace(' ', '_')}.json"
+        if file.is_file():
+            return
+        kind, _, budget = name.partition("@")
+        chosen = configuration()
+        keras.utils.set_random_seed(self.seed)
+        network = (
+            self.run.build(self.run.convolutions[kind])
+            if chosen is None
+            else replace(self.run.build("3d"), chosen)
+        )
+        start = time.perf_counter()
+        loss = self._train(network)
+        trained = time.perf_counter() - start
+        rows = self.run.score(network)
+        write_json(
+            file,
+            {
+                "seed": self.seed,
+                "name": kind,
+                "budget": float(budget) if budget else None,
+                "macs_share": count_cost(network).macs / self.plain_macs,
+                "loss": loss,
+                "training_s": trained,
+                "scores": [float(row["mean"]) for row in rows],
+                "configuration": None
+                if chosen is None
+                else {name: a.counts for name, a in chosen.items()},
+            },
+        )
+        _forget()
+
+    def _train(self, model: keras.Model) -> float:
+        keras.utils.set_random_seed(self.seed)
+        return self._fit(model, None)
+
+    def _fit(self, model: keras.Model, priority: str | None) -> float:
+        steps, steps_per_epoch = self.run.steps(priority)
+        self.run.compile(model, steps, priority == "performance")
+        history = model.fit(
+            self.run.batches(0, steps),
+            epochs=steps // steps_per_epoch,
+            steps_per_epoch=steps_per_epoch,
+            verbose=0,
+            shuffle=False,
+        )
+        return float(history.history["loss"][-1])
+
+
+def _forget() -> None:
+    """Gives back the memory of a network and its graphs."""
+    keras.backend.clear_session()
+    gc.collect()

@@ -1,0 +1,1 @@
+"""Measures time: stopwatch, tables, tuned plans."""

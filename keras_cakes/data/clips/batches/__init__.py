@@ -1,0 +1,1 @@
+"""Samples, crops and augments frames into batches."""

@@ -1,0 +1,1 @@
+"""Decodes and writes frames."""

@@ -1,0 +1,230 @@
+"""The compressed frames of a video file, and which depend on which."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from keras_cakes._errors import DataError
+from keras_cakes.data.clips.decoding.completeness import check_complete
+
+# Of a frame: a little more than 8K. A decoder holds some twenty of them.
+MOST_PIXELS = 8192 * 4352
+# Formats that hold their video themselves; lists of other files are none.
+_FORMATS = "mov,matroska,avi,gif"
+_OPTIONS = {
+    "format_whitelist": _FORMATS,
+    "protocol_whitelist": "file",
+    "max_pixels": str(MOST_PIXELS),
+}
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """Opens a video file.
+
+    Args:
+        path: A file of mp4, webm, avi or gif, whatever its ending says.
+
+    Yields:
+        The container and its first video stream, with a decoder of one
+        thread that stops at damage instead of guessing what was there.
+
+    Raises:
+        DataError: If the file is missing, damaged or truncated, has no video
+            or frames beyond the bound; also for damage that is found while
+            it is open. The message names the file.
+        ImportError: If PyAV is not installed.
+    """
+    av = import_av()
+    try:
+        is_file = path.is_file()
+    except OSError as error:
+        raise _no_video(path, f"{type(error).__name__}: {error}") from None
+    if not is_file:
+        raise _no_video(path, "no such file")
+    check_complete(path)
+    try:
+        # Names such as `concat:` mean something to the library.
+        with av.open(
+            f"file:{path}", options=_OPTIONS, metadata_errors="replace"
+        ) as container:
+            yield container, _stream(path, container, av)
+    except (av.FFmpegError, EOFError, UnicodeError) as error:
+        raise _no_video(
+            path, f"{type(error).__name__}: {str(error)[:300]}"
+        ) from None
+
+
+def import_av() -> Any:
+    """PyAV, or an ImportError that says what to install."""
+    try:
+        import av
+    except ImportError:
+        raise ImportError(
+            "Reading video files needs PyAV: pip install "
+            "'keras-cakes[video]'. Received: no module av"
+        ) from None
+    return av
+
+
+def _stream(path: Path, container: Any, av: Any) -> Any:
+    streams = [
+        stream
+        for stream in container.streams.video
+        # The cover of a sound file.
+        if not stream.disposition & av.stream.Disposition.attached_pic
+    ]
+    if not streams:
+        kinds = sorted({stream.type for stream in container.streams})
+        raise _no_video(path, f"streams of {kinds}")
+    stream = streams[0]
+    context = stream.codec_context
+    if context is None:
+        raise _no_video(path, "a codec that is not known")
+    if not 0 < context.width * context.height <= MOST_PIXELS:
+        raise DataError(
+            f"{path}: frames of 1 to {MOST_PIXELS} pixels are expected. "
+            f"Received: width={context.width}, height={context.height}"
+        )
+    # Clips are decoded side by side; threads within each only wait.
+    context.thread_count = 1
+    context.options = {
+        "max_pixels": str(MOST_PIXELS),
+        "err_detect": "explode",
+    }
+    return stream
+
+
+def _no_video(path: Path, received: str) -> DataError:
+    return DataError(
+        f"{path}: a readable video file (mp4, webm, avi or gif) is expected. "
+        f"Received: {received}"
+    )
+
+
+# Larger files are read piece by piece, and always in order.
+_MOST_BYTES = 64 << 20
+# Every packet of these is one frame that is shown. Not so in others: VP8 has
+# frames that are never shown, MPEG-4 packets without a frame.
+_ONE_EACH = {"h264", "hevc", "av1", "mjpeg", "vp9", "gif"}
+# Key frames of these need nothing that comes before.
+_CLEAN_KEYS = {"av1", "mjpeg", "vp9"}
+# Types of NAL units after which nothing before them is used any more; there
+# are key frames without, which later frames may look past.
+_CLEAN_UNITS = {"h264": {5}, "hevc": {19, 20}}
+
+
+class Packets:
+    """The packets of one stream.
+
+    Args:
+        path: The file, for messages.
+        container: The open file.
+        stream: Its video stream.
+
+    Attributes:
+        count: Number of frames, `None` where packets do not tell.
+        times: Time stamps of all frames in the order they are shown in.
+        decoded: Number of frames that have been decoded in order.
+
+    Raises:
+        DataError: If the file is truncated.
+    """
+
+    def __init__(self, path: Path, container: Any, stream: Any):
+        self._codec = stream.codec_context.codec.canonical_name
+        self._length = _length_bytes(stream.codec_context, self._codec)
+        self._all = _whole(path, container.demux(stream))
+        self._held: list[Any] | None = None
+        self.count: int | None = None
+        self.times: list[int] = []
+        self.decoded = 0
+        self._matches = True
+        if container.size > _MOST_BYTES:
+            return
+        self._held = [packet for packet in self._all if packet.size]
+        shown = [p.pts for p in self._held if not p.is_discard]
+        if (
+            self._codec in _ONE_EACH
+            and None not in shown
+            and len(set(shown)) == len(shown)
+        ):
+            self.times = sorted(shown)
+            self.count = len(shown)
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether all frames came, in order, each with its time stamp."""
+        return self._matches and self.decoded == self.count
+
+    def decode_all(self, context: Any) -> Iterator[Any]:
+        """All frames, in the order in which they are shown."""
+        held = self._held
+        for packet in self._all if held is None else [*held, None]:
+            for frame in context.decode(packet):
+                if self.decoded < len(self.times):
+                    time = self.times[self.decoded]
+                    self._matches &= frame.pts == time
+                else:
+                    self._matches = False
+                self.decoded += 1
+                yield frame
+
+    def decode(self, context: Any, times: "set[int]") -> Iterator[Any]:
+        """Frames of these times among others, and what they depend on."""
+        wanted = frozenset(times)
+        held = self._held or []
+        starts = [n for n, packet in enumerate(held) if self._is_clean(packet)]
+        ends = [*starts[1:], len(held)]
+        for start, end in zip(starts, ends, strict=False):
+            here = [n for n in range(start, end) if held[n].pts in wanted]
+            if not here:
+                continue
+            for packet in held[start : here[-1] + 1]:
+                if self._codec == "h264":
+                    # No frame is predicted from those that are left out.
+                    context.skip_frame = (
+                        "DEFAULT" if packet.pts in wanted else "NONREF"
+                    )
+                yield from context.decode(packet)
+            yield from context.decode(None)
+            context.flush_buffers()
+
+    def _is_clean(self, packet: Any) -> bool:
+        """Whether a decoder may start here and lack nothing."""
+        if not packet.is_keyframe:
+            return False
+        units = _CLEAN_UNITS.get(self._codec)
+        if units is None:
+            return self._codec in _CLEAN_KEYS
+        content = memoryview(packet)
+        place = 0
+        while place + self._length < len(content):
+            first = content[place + self._length]
+            kind = first & 31 if self._codec == "h264" else first >> 1 & 63
+            if kind in units:
+                return True
+            size = content[place : place + self._length]
+            place += self._length + int.from_bytes(size, "big")
+        return False
+
+
+def _whole(path: Path, packets: Iterator[Any]) -> Iterator[Any]:
+    """Packets, unless one is cut off."""
+    for packet in packets:
+        if packet.is_corrupt:
+            raise DataError(
+                f"{path}: a complete video file is expected. Received: "
+                "a packet that is cut off"
+            )
+        yield packet
+
+
+def _length_bytes(context: Any, codec: str) -> int:
+    """Bytes of the size in front of each NAL unit."""
+    extradata = context.extradata or b""
+    place = {"h264": 4, "hevc": 21}.get(codec, 0)
+    if len(extradata) > place and extradata[0] == 1:
+        return (extradata[place] & 3) + 1
+    return 4

@@ -1,0 +1,1 @@
+"""Lists the clips of a data set."""

@@ -1,0 +1,1 @@
+"""Packs clips into shards and opens packs."""

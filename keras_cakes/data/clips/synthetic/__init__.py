@@ -1,0 +1,1 @@
+"""Makes clips of known answer."""

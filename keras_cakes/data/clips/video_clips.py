@@ -1,0 +1,154 @@
+"""Clips read from video files and folders of frames when they are needed."""
+
+import hashlib
+from collections.abc import Iterator
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_cakes._errors import DataError
+from keras_cakes.data.clips.clip import ClipDataset
+from keras_cakes.data.clips.decoding.decoding import iterate_video
+from keras_cakes.data.clips.decoding.decoding import read_frames
+from keras_cakes.data.clips.decoding.frame_folders import iterate_frame_files
+from keras_cakes.data.clips.decoding.frame_folders import read_frame_files
+from keras_cakes.data.clips.sources import ClipTable
+from keras_cakes.data.host_calls import host_call
+
+
+class VideoClips(ClipTable):
+    """Clips that stay in their files until frames of them are read.
+
+    Args:
+        dataset: The clips.
+        channels: 3 for red, green and blue, 1 for grey.
+
+    Raises:
+        ValueError: If there is no clip, or `channels` is neither 1 nor 3.
+    """
+
+    def __init__(self, dataset: ClipDataset, channels: int = 3):
+        super().__init__(
+            [clip.name for clip in dataset.clips],
+            [clip.label for clip in dataset.clips],
+            [clip.frames for clip in dataset.clips],
+            dataset.classes,
+            channels,
+        )
+        self.dataset = dataset
+        self.skipped = dataset.skipped
+        # Of which files it is known that time stamps name their frames.
+        self._is_known = np.zeros(len(self), bool)
+
+    def read(self, clip: Any, frames: Any) -> Any:
+        """Frames of a clip; see `FrameSource`.
+
+        A file that is damaged or shorter than stated stops the graph with
+        `tf.errors.InvalidArgumentError`, whose text is that of the
+        `DataError`.
+        """
+        import tensorflow as tf
+
+        frames = tf.convert_to_tensor(frames)
+        (images,) = host_call(
+            self._read,
+            [clip, frames],
+            [self._result(frames)],
+        )
+        return images
+
+    def try_read(self, clip: Any, frames: Any) -> tuple[Any, Any]:
+        """As `read`, and whether the clip could be read."""
+        import tensorflow as tf
+
+        frames = tf.convert_to_tensor(frames)
+        images, is_read = host_call(
+            self._try_read,
+            [clip, frames],
+            [self._result(frames), tf.TensorSpec([], tf.bool)],
+        )
+        return images, is_read
+
+    def frames_of(self, clip: int) -> Iterator[np.ndarray]:
+        """All frames of a clip in order, `(height, width, channels)`."""
+        record = self.dataset.clips[clip]
+        number = 0
+        for frame in (
+            iterate_frame_files(
+                record.source,
+                record.frames,
+                self.channels,
+                self.dataset.template,
+                self.dataset.first_frame,
+            )
+            if record.source.is_dir()
+            else iterate_video(record.source, self.channels)
+        ):
+            yield frame
+            number += 1
+            if number == record.frames:
+                return
+        raise DataError(
+            f"{record.source}: {record.frames} frames are expected. "
+            f"Received: {number}"
+        )
+
+    def fingerprint(self, clip: int) -> str:
+        """Hash of the sizes and times of the files of a clip."""
+        record = self.dataset.clips[clip]
+        files = [record.source]
+        if record.source.is_dir():
+            first = self.dataset.first_frame
+            files += [
+                record.source / self.dataset.template.format(first + number)
+                for number in range(record.frames)
+            ]
+        text = ";".join(map(_state, files))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def subset(self, names: Sequence[str]) -> "VideoClips":
+        """The clips of these names, in this order.
+
+        Raises:
+            DataError: If there is no clip of a name, unless it was skipped.
+        """
+        return VideoClips(self.dataset.subset(names), self.channels)
+
+    def _result(self, frames: Any) -> Any:
+        import tensorflow as tf
+
+        shape = (frames.shape[0], None, None, self.channels)
+        return tf.TensorSpec(shape, tf.uint8)
+
+    def _read(self, clip: Any, frames: np.ndarray) -> np.ndarray:
+        number = int(clip)
+        record = self.dataset.clips[number]
+        if record.source.is_dir():
+            return read_frame_files(
+                record.source,
+                frames,
+                self.channels,
+                self.dataset.template,
+                self.dataset.first_frame,
+            )
+        images, self._is_known[number] = read_frames(
+            record.source, frames, self.channels, bool(self._is_known[number])
+        )
+        return images
+
+    def _try_read(self, clip: Any, frames: np.ndarray) -> Any:
+        try:
+            return self._read(clip, frames), True
+        except DataError as error:
+            self.fail(int(clip), error)
+            return np.zeros((len(frames), 1, 1, self.channels), np.uint8), False
+
+
+def _state(path: Path) -> str:
+    try:
+        state = path.stat()
+    except OSError as error:
+        return type(error).__name__
+    return f"{state.st_size} {state.st_mtime_ns}"

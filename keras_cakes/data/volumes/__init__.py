@@ -1,0 +1,1 @@
+"""Volumes: from scans to patches."""

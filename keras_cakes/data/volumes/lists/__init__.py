@@ -1,0 +1,1 @@
+"""Lists the cases of a data set."""

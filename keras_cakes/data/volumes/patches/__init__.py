@@ -1,0 +1,1 @@
+"""Cuts, places and augments patches."""

@@ -1,0 +1,1 @@
+"""Prepares cases once and opens what was prepared."""

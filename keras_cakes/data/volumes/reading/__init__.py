@@ -1,0 +1,1 @@
+"""Reads scans: NIfTI files and DICOM series."""

@@ -1,0 +1,150 @@
+"""NIfTI files, read with care and written whole."""
+
+import contextlib
+import gzip
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_cakes._errors import DataError
+from keras_cakes._files import atomic
+from keras_cakes.data.volumes.reading.scan import Scan
+from keras_cakes.data.volumes.reading.scan import check_affine
+
+# A header may claim any size. Compressed medical images rarely shrink more
+# than a hundredfold; a claim far beyond the file is damage or an attack.
+_MOST_EXPANSION = 2000
+_MOST_VOXELS = 1 << 31
+_BLOCK = 1 << 20
+
+
+def read_nifti(path: str | os.PathLike[str]) -> Scan:
+    """Reads a NIfTI file, `.nii` or `.nii.gz`.
+
+    Slope and intercept are applied; without them, integers keep their type.
+
+    Args:
+        path: The file.
+
+    Returns:
+        A scan of three axes, or of four with channels last.
+
+    Raises:
+        DataError: If the file is missing, not a complete NIfTI file of three
+            or four axes, or its affine cannot be inverted.
+
+    Reference:
+
+    - [NIfTI-1](https://nifti.nimh.nih.gov/nifti-1)
+    """
+    path = Path(path)
+    file = _open(path)
+    return Scan(_voxels(path, file), file.affine, path)
+
+
+def read_nifti_grid(
+    path: str | os.PathLike[str],
+) -> tuple[tuple[int, ...], np.ndarray]:
+    """Reads shape and affine from the header of a NIfTI file."""
+    file = _open(Path(path))
+    return file.shape, check_affine(file.affine, Path(path))
+
+
+def write_nifti(
+    array: np.ndarray, affine: np.ndarray, path: str | os.PathLike[str]
+) -> None:
+    """Writes a NIfTI file, whole or not at all; the type of voxels is kept."""
+    import nibabel
+
+    with atomic(path) as temporary:
+        nibabel.Nifti1Image(array, affine).to_filename(temporary)
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Names the file in what nibabel and the decoders below it raise."""
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+
+    try:
+        yield
+    except (
+        EOFError,
+        HeaderDataError,
+        ImageFileError,
+        OSError,
+        OverflowError,
+        ValueError,
+        zlib.error,
+    ) as error:
+        raise DataError(
+            f"{path}: a complete NIfTI file is expected. Received: "
+            f"{type(error).__name__}: {str(error)[:150]}"
+        ) from None
+
+
+def _open(path: Path) -> Any:
+    import nibabel
+
+    with _reading(path):
+        file: Any = nibabel.load(path)
+        size = path.stat().st_size
+    if not isinstance(file, nibabel.nifti1.Nifti1Image):
+        raise DataError(
+            f"{path}: a NIfTI file is expected. Received: {type(file).__name__}"
+        )
+    voxels = int(np.prod([int(size) for size in file.shape], dtype=object))
+    if not 0 < voxels <= min(_MOST_VOXELS, _MOST_EXPANSION * size):
+        raise DataError(
+            f"{path}: a header whose size fits the file of {size} bytes is "
+            f"expected. Received: shape={file.shape}"
+        )
+    if file.get_data_dtype().kind not in "biuf":
+        raise DataError(
+            f"{path}: voxels that are real numbers are expected. "
+            f"Received: dtype={file.get_data_dtype()}"
+        )
+    if len(file.shape) not in (3, 4):
+        raise DataError(
+            f"{path}: a 3D volume, or 4D with channels last, is "
+            f"expected. Received: shape={file.shape}"
+        )
+    return file
+
+
+def _voxels(path: Path, file: Any) -> np.ndarray:
+    # nibabel allocates what the header claims before it reads.
+    claimed = file.dataobj.offset + file.dataobj.dtype.itemsize * int(
+        np.prod(file.shape)
+    )
+    with _reading(path):
+        held = _length(path, claimed)
+    if held < claimed:
+        raise DataError(
+            f"{path}: a complete NIfTI file, by its header {claimed} bytes, "
+            f"is expected. Received: {held} bytes"
+        )
+    with _reading(path), np.errstate(over="ignore", invalid="ignore"):
+        proxy = file.dataobj
+        if proxy.dtype.kind in "bui" and (proxy.slope, proxy.inter) == (1, 0):
+            return np.asarray(proxy.get_unscaled())
+        # Slope and intercept are applied by nibabel; float32 is half of
+        # what `get_fdata` would take.
+        return np.asarray(proxy, dtype=np.float32)
+
+
+def _length(path: Path, enough: int) -> int:
+    """Bytes that a file holds when unpacked, counted to a bit over `enough`.
+
+    Reading to the end meets the checksum, which nibabel stops short of.
+    """
+    if path.suffix != ".gz":
+        return path.stat().st_size
+    with gzip.open(path) as stream:
+        while stream.tell() <= enough + _BLOCK and stream.read(_BLOCK):
+            pass
+        return stream.tell()

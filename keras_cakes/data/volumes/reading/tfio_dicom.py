@@ -1,0 +1,176 @@
+"""DICOM slices decoded inside a `tf.data` graph, checked against pydicom."""
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_cakes._errors import DataError
+from keras_cakes.data.volumes.reading.dicom import check_pydicom
+from keras_cakes.data.volumes.reading.dicom import reading
+
+# Of the fitted line; what least squares add behind is noise.
+_DECIMALS = 9
+
+
+@dataclasses.dataclass(frozen=True)
+class CalibratedDecoder:
+    """Decodes slices like that which it was calibrated on.
+
+    Args:
+        scale: Factor from what TensorFlow-IO returns to values.
+        offset: Added after the factor.
+    """
+
+    scale: float
+    offset: float
+
+    def __call__(self, contents: Any) -> Any:
+        """Decodes a slice, also in a graph.
+
+        Args:
+            contents: String tensor `()`: the bytes of a file.
+
+        Returns:
+            Float32 tensor `(row, column)`; Hounsfield units for CT.
+        """
+        import tensorflow as tf
+
+        pixels = _decoded(contents) * self.scale + self.offset
+        return tf.cast(pixels, tf.float32)
+
+    def check(self, path: str | os.PathLike[str]) -> None:
+        """Decodes a file both ways.
+
+        Raises:
+            DataError: If a pixel differs from what pydicom reads.
+        """
+        import tensorflow as tf
+
+        expected = _reference(Path(path)).astype(np.float32)
+        with reading(Path(path)):
+            received = self(tf.io.read_file(os.fspath(path))).numpy()
+        if received.shape != expected.shape:
+            raise DataError(
+                f"{path}: pixels of the shape {expected.shape} are expected "
+                f"of TensorFlow-IO. Received: shape={received.shape}"
+            )
+        wrong = np.count_nonzero(received != expected)
+        if wrong:
+            raise DataError(
+                f"{path}: the values that pydicom reads are expected of "
+                f"TensorFlow-IO, scaled by {self.scale:g} and shifted by "
+                f"{self.offset:g}. Received: {wrong} of {expected.size} "
+                f"others, by up to {np.abs(received - expected).max():g}"
+            )
+
+
+def calibrated_decoder(
+    reference_file: str | os.PathLike[str],
+) -> CalibratedDecoder:
+    """Learns from one file what TensorFlow-IO makes of its values.
+
+    TensorFlow-IO decodes DICOM files within a graph, but its numbers are
+    those of a screen: neither stored values nor Hounsfield units, shifted and
+    scaled by type and range of the file. A line through the pixels of a
+    file, fitted to pydicom's values, takes that back. It has to meet each of
+    them exactly; where slopes are fractions or MONOCHROME1 is inverted,
+    precision is lost and the file is refused. Other files may need another
+    line: `check` each of them once.
+
+    ```python
+    decoder = calibrated_decoder(files[0])
+    for file in files:
+        decoder.check(file)
+    slices = tf.data.Dataset.from_tensor_slices(files)
+    slices = slices.map(lambda file: decoder(tf.io.read_file(file)))
+    ```
+
+    Args:
+        reference_file: A file of one grey slice.
+
+    Raises:
+        DataError: If the file cannot be read, all its pixels are equal, or
+            no line leads from one to the other.
+        ImportError: If TensorFlow-IO or pydicom is not installed.
+
+    Reference:
+
+    - [TensorFlow-IO issue 1918](https://github.com/tensorflow/io/issues/1918)
+    """
+    import tensorflow as tf
+
+    path = Path(reference_file)
+    _tensorflow_io()
+    values = _reference(path)
+    if values.min() == values.max():
+        raise DataError(
+            f"{path}: a slice whose pixels differ is expected. "
+            f"Received: all pixels {values.flat[0]:g}"
+        )
+    try:
+        decoded = _decoded(tf.io.read_file(os.fspath(path))).numpy()
+    # With a later TensorFlow, it is imported but its operations are missing.
+    except NotImplementedError as error:
+        raise _not_installed(error) from None
+    except tf.errors.OpError as error:
+        raise DataError(
+            f"{path}: a file that TensorFlow-IO decodes is expected. "
+            f"Received: {type(error).__name__}: {str(error)[:300]}"
+        ) from None
+    if decoded.min() == decoded.max() or decoded.shape != values.shape:
+        raise DataError(
+            f"{path}: {values.shape} pixels that differ are expected of "
+            f"TensorFlow-IO. Received: shape={decoded.shape}, from "
+            f"{decoded.min():g} to {decoded.max():g}"
+        )
+    line = np.polynomial.Polynomial.fit(decoded.ravel(), values.ravel(), 1)
+    offset, scale = line.convert().coef.round(_DECIMALS).tolist()
+    decoder = CalibratedDecoder(scale, offset)
+    decoder.check(path)
+    return decoder
+
+
+def _tensorflow_io() -> Any:
+    try:
+        import tensorflow_io
+    except ImportError as error:
+        raise _not_installed(error) from None
+    return tensorflow_io
+
+
+def _not_installed(error: Exception) -> ImportError:
+    return ImportError(
+        "Decoding DICOM files in a graph needs TensorFlow-IO and TensorFlow "
+        "2.17 or older: pip install 'keras-cakes[tfio]'. "
+        f"Received: {str(error)[:300]}"
+    )
+
+
+def _decoded(contents: Any) -> Any:
+    """What TensorFlow-IO returns for one slice, float64 `(row, column)`."""
+    import tensorflow as tf
+
+    pixels = _tensorflow_io().image.decode_dicom_image(
+        contents, on_error="strict", scale="preserve", dtype=tf.float64
+    )
+    return pixels[0, :, :, 0]
+
+
+def _reference(path: Path) -> np.ndarray:
+    """The values of one slice, float64 `(row, column)`."""
+    check_pydicom()
+    from pydicom import dcmread
+    from pydicom.pixels import apply_rescale
+
+    with reading(path):
+        dataset = dcmread(path)
+        values = apply_rescale(dataset.pixel_array, dataset)
+    if values.ndim != 2:
+        raise DataError(
+            f"{path}: one grey slice is expected. "
+            f"Received: pixels of the shape {values.shape}"
+        )
+    return values.astype(np.float64)

@@ -1,0 +1,1 @@
+"""Makes volumes of known answer."""

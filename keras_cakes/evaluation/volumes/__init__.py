@@ -1,0 +1,1 @@
+"""Predicts and scores volumes."""

@@ -1,0 +1,17 @@
+"""The vocabulary: sub-kernels, kernel sets, assignments, configurations."""
+
+from keras_cakes.kernels.assignment import Assignment
+from keras_cakes.kernels.configuration import Configuration
+from keras_cakes.kernels.sub_kernels import NAMED_SETS
+from keras_cakes.kernels.sub_kernels import SubKernel
+from keras_cakes.kernels.sub_kernels import kernel_set
+from keras_cakes.kernels.sub_kernels import uniform_counts
+
+__all__ = [
+    "Assignment",
+    "Configuration",
+    "NAMED_SETS",
+    "SubKernel",
+    "kernel_set",
+    "uniform_counts",
+]

@@ -1,0 +1,1 @@
+"""Execution plans of a layer: a value, its prediction, the device."""

@@ -1,0 +1,1 @@
+"""Backbones as functional graphs with named blocks."""

@@ -1,0 +1,65 @@
+"""What backbones share besides their convolutions."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_cakes._errors import number
+from keras_cakes._errors import whole
+from keras_cakes.layers.replicas import has_several_replicas
+
+NORMALIZATIONS = ("batch", "instance")
+
+
+def normalize(inputs: Any, normalization: str, name: str) -> Any:
+    """Batch or instance normalization as backbones use it."""
+    if normalization == "instance":
+        # One group per channel.
+        return keras.layers.GroupNormalization(
+            groups=-1, epsilon=1e-5, name=name
+        )(inputs)
+    # Keras' defaults (0.99, 1e-3) lag behind in runs of a few hundred steps;
+    # these are also PyTorch's. The few samples of one replica are a poor
+    # batch.
+    return keras.layers.BatchNormalization(
+        momentum=0.9,
+        epsilon=1e-5,
+        synchronized=has_several_replicas(),
+        name=name,
+    )(inputs)
+
+
+def video_head(x: Any, classes: int, dropout: float) -> Any:
+    """Logits of each frame from its pooled features, and their mean."""
+    x = keras.layers.TimeDistributed(
+        keras.layers.GlobalAveragePooling2D(), name="frame_pool"
+    )(x)
+    x = keras.layers.Dropout(dropout, name="dropout")(x)
+    # Logits in float32, as their mean.
+    logits = keras.layers.Dense(
+        classes,
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
+        dtype="float32",
+        name="frame_logits",
+    )(x)
+    return ops.mean(logits, axis=1)
+
+
+def check_head(classes: int, dropout: float) -> None:
+    """Refuses a number of classes or a share that no head can have."""
+    whole("classes", classes, least=1)
+    number("dropout", dropout, least=0, below=1)
+
+
+def check_volume(input_shape: Any, factor: int) -> None:
+    """Refuses sizes that cannot be halved as often as a network does."""
+    if len(input_shape) != 4 or any(
+        size is not None and (size <= 0 or size % factor)
+        for size in input_shape[:3]
+    ):
+        raise ValueError(
+            "`input_shape` is expected to be (depth, height, width, channels)"
+            f" with spatial sizes that are multiples of {factor} (or None). "
+            f"Received: input_shape={tuple(input_shape)}"
+        )

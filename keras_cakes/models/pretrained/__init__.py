@@ -1,0 +1,1 @@
+"""Starts a network from weights that exist."""

@@ -1,0 +1,1 @@
+"""Rewrites a functional model: replaces, searches, folds."""

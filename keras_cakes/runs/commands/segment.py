@@ -1,0 +1,88 @@
+"""The command `keras-cakes segment`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from keras_cakes.runs.commands.steps import add_steps
+from keras_cakes.runs.commands.steps import add_variant
+from keras_cakes.runs.commands.steps import make_deterministic
+from keras_cakes.runs.commands.steps import settings_of
+from keras_cakes.runs.commands.steps import take_step
+from keras_cakes.runs.segmentation.settings import SegmentationSettings
+
+_STEPS = (
+    "search",
+    "derive",
+    "train",
+    "evaluate",
+    "predict",
+    "compare",
+    "folds",
+)
+
+
+def add_segment(commands: Any) -> None:
+    """Adds the command to the parsers of the others."""
+    parser = commands.add_parser(
+        "segment", help="search and train on a folder of volumes"
+    )
+    steps = add_steps(parser, _STEPS, SegmentationSettings, _run)
+    steps["folds"].add_argument(
+        "--folds",
+        type=int,
+        nargs="+",
+        default=range(5),
+        help="the folds (default: 0 1 2 3 4)",
+    )
+    predict = steps["predict"]
+    add_variant(predict, SegmentationSettings)
+    predict.add_argument(
+        "--image",
+        type=Path,
+        required=True,
+        help="NIfTI file, or folder with one DICOM series",
+    )
+    predict.add_argument(
+        "--label",
+        type=Path,
+        required=True,
+        help="NIfTI file to write, on the grid of the image",
+    )
+    predict.set_defaults(run=_predict)
+
+
+def start_segmentation(
+    options: argparse.Namespace, settings: SegmentationSettings
+) -> None:
+    """Takes the step that the options name."""
+    from keras_cakes.runs.segmentation.report import write_segmentation_report
+    from keras_cakes.runs.segmentation.run import SegmentationRun
+
+    make_deterministic()
+    run = SegmentationRun(options.output, settings)
+    take_step(options, run, write_segmentation_report)
+
+
+def _run(options: argparse.Namespace) -> None:
+    settings = settings_of(
+        options,
+        SegmentationSettings,
+        "a folder in the layout of the Medical Segmentation Decathlon, a "
+        "prepared folder, or phantom",
+    )
+    if options.step == "folds":
+        from keras_cakes.runs.segmentation.folds import cross_validate
+
+        make_deterministic()
+        report = cross_validate(options.output, settings, options.folds)
+        print(report.read_text(encoding="utf-8"))
+        return
+    start_segmentation(options, settings)
+
+
+def _predict(options: argparse.Namespace) -> None:
+    from keras_cakes.runs.segmentation.predict import predict_scan
+
+    predict_scan(options.output, options.variant, options.image, options.label)
+    print(options.label)

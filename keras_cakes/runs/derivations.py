@@ -1,0 +1,113 @@
+"""Ties a derived configuration to the settings it was derived with."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_cakes._errors import RunError
+from keras_cakes.runs.files import write_json
+from keras_cakes.runs.folder import RunFolder
+from keras_cakes.runs.folder import differences
+from keras_cakes.runs.records import read_record
+from keras_cakes.runs.settings import PRIORITIES
+from keras_cakes.runs.settings import RunSettings
+
+# Settings that only the step `derive` reads.
+DERIVING = ("budget", "channel_multiple", "rule", "score")
+CONFIGURATION = "configuration.json"
+DERIVATION = "derivation.json"
+
+
+def searches_behind(variant: str) -> tuple[str, ...]:
+    """Names the searches a variant needs; a random one matches a cost."""
+    if variant == "random":
+        return ("performance",)
+    return (variant,) if variant in PRIORITIES else ()
+
+
+def deriving_settings(
+    priority: str, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Picks the settings that a configuration is derived with.
+
+    Args:
+        priority: Priority of the search.
+        settings: Settings of the run; missing ones are the defaults.
+    """
+    values = {
+        name: settings.get(name, getattr(RunSettings, name))
+        for name in DERIVING
+    }
+    if priority == "cost":
+        # Paths of this search cannot be sampled.
+        values["score"] = "path_weights"
+    if values["score"] == "sampled":
+        values["rule"] = "layer"
+    return values
+
+
+def check_derivations(
+    folder: RunFolder, known: Mapping[str, Any], variants: Sequence[str]
+) -> None:
+    """Refuses other settings than those that networks were derived with.
+
+    A configuration without networks binds nothing: `derive` makes it anew.
+
+    Args:
+        folder: The run folder.
+        known: Settings of the last start; configurations of earlier versions
+            do not say themselves what they were derived with.
+        variants: Every network that the run may hold.
+
+    Raises:
+        RunError: If a network depends on a configuration of other settings;
+            the message names what to remove.
+    """
+    for priority in PRIORITIES:
+        search = folder / "search" / priority
+        if not (search / CONFIGURATION).is_file():
+            continue
+        file = search / DERIVATION
+        if not file.is_file():
+            write_json(file, deriving_settings(priority, known))
+        changed = differences(
+            read_record(file), deriving_settings(priority, folder.settings)
+        )
+        networks = [
+            str(folder / "networks" / variant)
+            for variant in variants
+            if priority in searches_behind(variant)
+            and (folder / "networks" / variant / CONFIGURATION).is_file()
+        ]
+        if changed and networks:
+            raise RunError(
+                f"{file}: the settings that networks of the run were derived "
+                f"with are expected; remove {' and '.join(networks)} to derive "
+                "anew, or use another folder. Received: " + "; ".join(changed)
+            )
+
+
+def keep_derivation(
+    folder: Path, priority: str, settings: Mapping[str, Any]
+) -> None:
+    """Writes the settings that the configuration of a search is derived with.
+
+    Args:
+        folder: Folder of the search. A configuration of other settings, which
+            no network depends on, is removed.
+        priority: Priority of the search.
+        settings: Settings of the run.
+    """
+    (folder / CONFIGURATION).unlink(missing_ok=True)
+    write_json(folder / DERIVATION, deriving_settings(priority, settings))
+
+
+def is_derived(
+    folder: Path, priority: str, settings: Mapping[str, Any]
+) -> bool:
+    """Tells whether a search has a configuration of these settings."""
+    files = (folder / CONFIGURATION, folder / DERIVATION)
+    return all(file.is_file() for file in files) and (
+        read_record(files[1]) == deriving_settings(priority, settings)
+    )

@@ -1,0 +1,235 @@
+"""What every run depends on, whatever its data."""
+
+import dataclasses
+import inspect
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from typing import TypeVar
+
+from keras_cakes._errors import choose
+from keras_cakes._errors import expect
+from keras_cakes._errors import number
+from keras_cakes._errors import whole
+from keras_cakes.kernels.sub_kernels import kernel_set
+from keras_cakes.layers.cakes_search_conv3d import DRAWS
+from keras_cakes.models.rewriting.specification import CHOICES_OF_AGGREGATION
+from keras_cakes.models.rewriting.specification import CHOICES_OF_WEIGHTS
+from keras_cakes.search.deriving.free import DERIVE_RULES
+
+PRIORITIES = ("performance", "cost")
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "draw": DRAWS,
+    "aggregation": CHOICES_OF_AGGREGATION,
+    "rule": DERIVE_RULES,
+    "score": ("path_weights", "sampled"),
+    "weights": CHOICES_OF_WEIGHTS,
+}
+# Data that are made on the spot; see `data.phantom` and `data.planted`.
+SYNTHETIC = (
+    "phantom",
+    "planted_time",
+    "planted_depth",
+    "planted_height",
+    "planted_width",
+    "planted_mixed",
+    "lines_depth",
+    "lines_height",
+    "lines_width",
+)
+_PREFIX = "synthetic:"
+# Settings of type integer or None, which no default tells.
+_OPTIONAL = ("cases", "clips_per_class", "search_epochs")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSettings:
+    """What the result of any run depends on.
+
+    Args:
+        data: Where the data are, or one of `SYNTHETIC`, with or without
+            `synthetic:` before it. A folder of such a name is `./phantom`.
+        batch_size: Samples per step.
+        width: Channels of the first level or stage of the network.
+        learning_rate: Learning rate at the start, or after the warm-up.
+        kernel_set: Name of the kernel set that is searched.
+        draw: `"independent"` or `"balanced"` random paths.
+        lasso: Strength of the cost-priority lasso. Over 600 steps at 0.1,
+            7e-4 shrinks as much as the paper's 1e-4 over 40,000 at 0.01.
+        aggregation: `"auto"`, `"concat"` or `"sum"`; see `to_supernet`.
+        rule: `"channel"` or `"layer"`; see `derive`.
+        score: What channels are chosen by: `"path_weights"`, or, in the
+            performance-priority search, the losses of `"sampled"` paths; see
+            `scoring.sample_paths`.
+        channel_multiple: Channels of each sub-kernel are rounded to a
+            multiple of this; see `derive`.
+        weights: Kernels of the candidates, `"separate"`, `"shared"` or
+            `"auto"`; see `to_supernet`.
+        budget: Share of the multiply-adds of the 3D network that a searched
+            network may have; 1 for any number.
+        seed: Start of all random numbers.
+        variants: The networks to compare.
+
+    Raises:
+        ValueError: If a setting is not as stated.
+    """
+
+    data: str = "phantom"
+    batch_size: int = 2
+    width: int = 16
+    learning_rate: float = 0.1
+    kernel_set: str = "1d2d3d"
+    draw: str = "independent"
+    lasso: float = 7e-4
+    aggregation: str = "auto"
+    rule: str = "channel"
+    score: str = "path_weights"
+    channel_multiple: int = 1
+    weights: str = "auto"
+    budget: float = 1.0
+    seed: int = 0
+    variants: tuple[str, ...] = PRIORITIES
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            _check_type(field, getattr(self, field.name))
+        self.choose(**_CHOICES)
+        kernel_set(self.kernel_set)
+        self.require_positive(("batch_size", "width", "channel_multiple"))
+        number("learning_rate", self.learning_rate, above=0)
+        known = self.known_variants()
+        self.expect(
+            "variants",
+            self.variants and set(self.variants) <= set(known),
+            f"to name some of {known}",
+        )
+        number("lasso", self.lasso, least=0)
+        number("budget", self.budget, above=0, most=1)
+        # Seeds of data and path draws are signed integers of 32 bits.
+        whole("seed", self.seed, least=0, most=2**31 - 2)
+        self._name_data()
+
+    @classmethod
+    def known_variants(cls) -> tuple[str, ...]:
+        """The networks that such a run can compare."""
+        return PRIORITIES
+
+    @classmethod
+    def descriptions(cls) -> dict[str, str]:
+        """What the docstrings say of each setting."""
+        described: dict[str, str] = {}
+        for kind in reversed(cls.__mro__):
+            if issubclass(kind, RunSettings):
+                described.update(_arguments(inspect.getdoc(kind) or ""))
+        return described
+
+    def expect(self, name: str, holds: Any, expected: str) -> None:
+        """Refuses a setting that is not as expected."""
+        expect(name, getattr(self, name), holds, expected)
+
+    def choose(self, **allowed: tuple[Any, ...]) -> None:
+        """Refuses settings that are not among those allowed."""
+        for name, values in allowed.items():
+            choose(name, getattr(self, name), values)
+
+    def require_positive(self, names: Iterable[str]) -> None:
+        """Refuses settings that are neither `None` nor integers above 0."""
+        for name in names:
+            if getattr(self, name) is not None:
+                whole(name, getattr(self, name), least=1)
+
+    def require_sizes(self, **counts: int) -> None:
+        """Refuses settings that are not so many positive integers."""
+        for name, count in counts.items():
+            sizes = getattr(self, name)
+            self.expect(
+                name,
+                len(sizes) == count and all(map(_is_size, sizes)),
+                f"to be {count} positive sizes",
+            )
+
+    def resolve_paths(self, names: Iterable[str]) -> None:
+        """Writes paths in one way: the same folder is the same run."""
+        for name in names:
+            value = getattr(self, name)
+            if value:
+                object.__setattr__(self, name, str(Path(value).resolve()))
+
+    def _name_data(self) -> None:
+        """Resolves a path; synthetic data keep their name, without prefix."""
+        if self.data.startswith(_PREFIX):
+            name = self.data.removeprefix(_PREFIX)
+            self.expect(
+                "data",
+                name in SYNTHETIC,
+                f"to name one of {SYNTHETIC} after '{_PREFIX}'",
+            )
+            object.__setattr__(self, "data", name)
+        elif self.data not in SYNTHETIC:
+            self.resolve_paths(("data",))
+
+
+Settings = TypeVar("Settings", bound=RunSettings)
+
+
+def read_settings(kind: type[Settings], file: Path) -> Settings:
+    """Reads what a run folder says of its settings.
+
+    Args:
+        kind: The kind of settings.
+        file: The JSON file.
+
+    Raises:
+        ValueError: If the file does not hold settings; it names the file.
+    """
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        names = {field.name for field in dataclasses.fields(kind)}
+        if set(values) - names:
+            raise ValueError(f"unknown settings {sorted(set(values) - names)}")
+        return kind(**{name: _tuples(value) for name, value in values.items()})
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{file}: the settings of a run are expected. Received: {error}"
+        ) from None
+
+
+def _is_size(value: Any) -> bool:
+    """Whether a value is a positive integer."""
+    return isinstance(value, int) and value > 0
+
+
+def _arguments(text: str) -> dict[str, str]:
+    """The arguments that a docstring describes."""
+    described: dict[str, str] = {}
+    name = ""
+    section = text.partition("Args:\n")[2].partition("\n\n")[0]
+    for line in section.splitlines():
+        if line.startswith(" " * 8):
+            described[name] += f" {line.strip()}"
+        else:
+            name, _, words = line.strip().partition(": ")
+            described[name] = words
+    return described
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_tuples(item) for item in value)
+    return value
+
+
+def _check_type(field: dataclasses.Field, value: Any) -> None:
+    kind = type(field.default)
+    allowed: Any = (int, float) if kind is float else kind
+    if field.name in _OPTIONAL:
+        kind, allowed = int, (int, type(None))
+    if not isinstance(value, allowed) or (
+        isinstance(value, bool) != (kind is bool)
+    ):
+        raise ValueError(
+            f"`{field.name}` is expected to be of type {kind.__name__}. "
+            f"Received: {field.name}={value!r}"
+        )

@@ -1,0 +1,31 @@
+"""The search: a supernet, scores of its candidates, configurations."""
+
+from keras_cakes.search.baselines import even_configuration
+from keras_cakes.search.baselines import random_configuration
+from keras_cakes.search.baselines import uniform_configuration
+from keras_cakes.search.deriving.derive import derive
+from keras_cakes.search.deriving.pareto import pareto
+from keras_cakes.search.scores.energy import kernel_energy
+from keras_cakes.search.scores.importance import importance
+from keras_cakes.search.scores.path_loss import PathLoss
+from keras_cakes.search.scores.path_weights import path_weights
+from keras_cakes.search.scores.sampling import PathSamples
+from keras_cakes.search.scores.sampling import sample_paths
+from keras_cakes.search.supernet import Supernet
+from keras_cakes.search.to_supernet import to_supernet
+
+__all__ = [
+    "PathLoss",
+    "PathSamples",
+    "Supernet",
+    "derive",
+    "even_configuration",
+    "importance",
+    "kernel_energy",
+    "pareto",
+    "path_weights",
+    "random_configuration",
+    "sample_paths",
+    "to_supernet",
+    "uniform_configuration",
+]

@@ -1,0 +1,1 @@
+"""Chooses a configuration of largest score within budgets."""

@@ -1,0 +1,124 @@
+"""Turns a model into the supernet of its search."""
+
+import dataclasses
+import math
+from typing import Any
+
+import keras
+
+from keras_cakes._errors import whole
+from keras_cakes.cost.counting import count_cost
+from keras_cakes.cost.time.latency_table import LatencyTable
+from keras_cakes.models.rewriting.graph import as_functional
+from keras_cakes.models.rewriting.replace import replaceable_layers
+from keras_cakes.models.rewriting.search_network import to_search_network
+from keras_cakes.models.rewriting.specification import SearchSpecification
+from keras_cakes.search.supernet import Supernet
+
+
+def to_supernet(
+    model: keras.Model,
+    kernel_set: Any = "1d2d3d",
+    *,
+    priority: str = "performance",
+    lasso: float = 1e-4,
+    cost: Any = "params",
+    draw: str = "independent",
+    aggregation: str = "auto",
+    normalization: str | None = "batch",
+    layers: Any = None,
+    seed: int = 0,
+    weights: str = "auto",
+) -> Supernet:
+    """Turns a functional model into the supernet of its search.
+
+    Layers that are not replaced stay as they are. On several replicas the
+    search layers' batch statistics are those of the whole batch; the model's
+    own batch normalizations need `synchronized=True` for the same.
+
+    Args:
+        model: A functional Keras model; it stays as it is.
+        kernel_set: Name of a kernel set or a sequence of sub-kernels.
+        priority: See `SearchSpecification`, as for `lasso`, `draw`,
+            `aggregation`, `normalization` and `weights`.
+        lasso: Float, strength of the cost-priority lasso.
+        cost: See `SearchSpecification`; also `"latency"`, which measures a
+            `LatencyTable` for one sample on the present device.
+        draw: `"independent"` or `"balanced"`.
+        aggregation: `"auto"`, `"concat"` or `"sum"`.
+        normalization: `"batch"`, `"instance"` or `None`.
+        layers: See `replaceable_layers`.
+        seed: Integer, start of the random draws.
+        weights: `"auto"`, `"separate"` or `"shared"`.
+
+    Returns:
+        A `Supernet` with new weights, to `compile` and `fit`.
+
+    Raises:
+        ValueError: If an argument is not one of those listed, or `model`
+            has nothing to replace.
+    """
+    whole("seed", seed, least=0)
+    is_measured = isinstance(cost, str) and cost == "latency"
+    specification = SearchSpecification(
+        kernel_set=kernel_set,
+        priority=priority,
+        lasso=lasso,
+        cost="params" if is_measured else cost,
+        aggregation=aggregation,
+        draw=draw,
+        normalization=normalization,
+        weights=weights,
+    )
+    model = as_functional(model)
+    names = replaceable_layers(model, layers)
+    if is_measured:
+        # Minutes, spent when everything else is known to fit.
+        cost = LatencyTable(model, names, kernel_set)
+        specification = dataclasses.replace(specification, cost=cost)
+    network = to_search_network(model, specification, layers)
+    table = cost if isinstance(cost, LatencyTable) else None
+    return Supernet(
+        network,
+        draw=draw,
+        seed=seed,
+        name=f"{model.name}_supernet",
+        **_derived_costs(model, network, names, table),
+    )
+
+
+def _derived_costs(
+    model: keras.Model,
+    network: keras.Model,
+    names: tuple[str, ...],
+    table: LatencyTable | None,
+) -> dict[str, Any]:
+    """Returns the costs of a derived network, as arguments of `Supernet`."""
+    if any(None in tensor.shape[1:] for tensor in model.inputs):
+        return {}
+    cost = count_cost(model)
+    replaced = cost.of(names)
+    channel_costs = {}
+    for name in names:
+        layer = model.get_layer(name)
+        reads = layer.kernel.shape[-2]
+        taps = [kernel.taps for kernel in network.get_layer(name).kernel_set]
+        macs = cost.of([name]).macs // math.prod(layer.kernel.shape[:3])
+        channel_costs[name] = {
+            "params": [reads * t for t in taps],
+            "macs": [macs // layer.filters * t for t in taps],
+        }
+    biases = sum(
+        model.get_layer(name).filters
+        for name in names
+        if model.get_layer(name).use_bias
+    )
+    fixed_cost = {
+        "params": cost.params - replaced.params + biases,
+        "macs": cost.macs - replaced.macs,
+    }
+    if table is not None:
+        fixed_cost["latency"] = table.fixed_ms
+        for name, costs in channel_costs.items():
+            costs["latency"] = table.channel_ms(name)
+    return {"channel_costs": channel_costs, "fixed_cost": fixed_cost}
