@@ -7,6 +7,10 @@ is in nine rooms, each a namespace such as `keras_cakes.layers`.
 """
 
 import importlib
+import importlib.abc
+import importlib.machinery
+import sys
+import types
 import warnings
 
 __version__ = "0.1.0"
@@ -68,7 +72,8 @@ __all__ = [
     "runs",
 ]
 
-# Names of release 0.1, with the room that has them now.
+# Names of version 0.1 that a user may have imported, with the room that has
+# them now. Modules among them stand for the names that they held.
 _MOVED = {
     "Assignment": "kernels",
     "CakesSearchConv3D": "layers",
@@ -81,13 +86,34 @@ _MOVED = {
     "kernel_set": "kernels",
     "path_weights": "search",
     "to_search_network": "models",
-    # Modules whose names are in a room.
+}
+_MOVED_MODULES = {
+    "assignment": "kernels",
+    "baselines": "search",
+    "configuration": "kernels",
+    "conversion": "models",
+    "data.video": "data",
+    "derivation": "search",
+    "folding": "models",
+    "folds": "runs",
+    "front": "search",
+    "inflation": "models",
     "losses": "training",
     "metrics": "training",
     "optimizers": "training",
+    "plotting": "evaluation",
+    "prediction": "runs",
+    "regularizers": "layers",
     "schedules": "training",
     "scoring": "search",
-    "plotting": "evaluation",
+    "segmentation": "runs",
+    "segmentation_settings": "runs",
+    "specification": "models",
+    "sub_kernels": "kernels",
+    "supernet": "search",
+    "video": "runs",
+    "video_prediction": "runs",
+    "video_settings": "runs",
 }
 
 
@@ -96,15 +122,46 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str):
+    if name in _MOVED_MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _MOVED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    room = importlib.import_module(f"{__name__}.{_MOVED[name]}")
-    value = getattr(room, name, room)
-    place = room.__name__ + (f".{name}" if value is not room else "")
+    _warn(f"{__name__}.{name}", f"{__name__}.{_MOVED[name]}.{name}")
+    return getattr(sys.modules[f"{__name__}.{_MOVED[name]}"], name)
+
+
+def _warn(old: str, new: str) -> None:
     warnings.warn(
-        f"`{__name__}.{name}` is `{place}` now; the old name goes with the "
-        "next release.",
+        f"`{old}` has moved to `{new}`; the old name goes with version 0.3.",
         DeprecationWarning,
-        stacklevel=2,
+        stacklevel=3,
     )
-    return value
+
+
+class _MovedModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports a module of version 0.1 as a view of the room that replaced it.
+
+    Every name that is read from the view answers with a warning.
+    """
+
+    def find_spec(self, fullname, path=None, target=None):
+        package, _, name = fullname.partition(".")
+        if package == __name__ and name in _MOVED_MODULES:
+            return importlib.machinery.ModuleSpec(fullname, self)
+        return None
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        old = module.__name__
+        place = f"{__name__}.{_MOVED_MODULES[old.partition('.')[2]]}"
+
+        def read(name: str):
+            if name.startswith("__"):
+                raise AttributeError(name)
+            value = getattr(sys.modules[place], name)
+            _warn(f"{old}.{name}", f"{place}.{name}")
+            return value
+
+        vars(module)["__getattr__"] = read
+
+
+sys.meta_path.append(_MovedModules())
