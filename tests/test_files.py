@@ -32,7 +32,7 @@ FRAMES = np.zeros((2, 16, 16, 1), np.uint8)
 
 def _case(folder):
     image = np.arange(64, dtype="int16").reshape(4, 4, 4)
-    write_nifti(image, np.eye(4), folder / "a.nii.gz")
+    write_nifti(image, np.eye(4), path=folder / "a.nii.gz")
     return Case("a", folder / "a.nii.gz", None)
 
 
@@ -69,7 +69,9 @@ WRITERS = {
     ),
     "Measurements.save": _measure,
     "seeds": _save_seeds,
-    "write_nifti": lambda p: write_nifti(np.zeros((2, 2, 2)), np.eye(4), p),
+    "write_nifti": lambda p: write_nifti(
+        np.zeros((2, 2, 2)), np.eye(4), path=p
+    ),
     "write_video": lambda p: write_video(FRAMES, p),
     "write_case_list": lambda p: write_case_list(
         VolumeDataset("one", (), ("background", "organ")), p
@@ -136,7 +138,7 @@ def test_a_preparation_and_a_pack_reach_the_disk(tmp_path, monkeypatch):
         tmp_path / "packed",
         verbose=False,
     )
-    write_msd(tmp_path / "phantom", 1, (16, 16, 16))
+    write_msd(tmp_path / "phantom", 1, shape=(16, 16, 16))
     for name in (
         "prepared/cases/a",
         "prepared/manifest.json",

@@ -34,6 +34,7 @@ _DAMAGE = (
 def unpack(
     archive: str | os.PathLike[str],
     folder: str | os.PathLike[str],
+    *,
     root: str | None = None,
     most_bytes: int = 64 * 2**30,
     most_members: int = 100_000,

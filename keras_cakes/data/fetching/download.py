@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 def download(
     url: str,
     path: str | os.PathLike[str],
+    *,
     sha256: str | None = None,
     md5: str | None = None,
     size: int | None = None,

@@ -35,8 +35,8 @@ logger = logging.getLogger(__name__)
 def prepare(
     dataset: VolumeDataset,
     folder: str | os.PathLike[str],
-    preparation: Preparation | None = None,
     *,
+    preparation: Preparation | None = None,
     workers: int | None = None,
     on_error: str = "raise",
     verbose: bool = True,

@@ -56,7 +56,9 @@ def prepare_case(
         "sources": source_record(case),
     }
     if label is not None:
-        label = transfer(label, placement.original, placement.full, True)
+        label = transfer(
+            label, placement.original, placement.full, is_label=True
+        )
         label = label[window]
         arrays["label.npy"] = np.ascontiguousarray(label)
         voxels, record["foreground"] = _foreground(label, len(classes))
