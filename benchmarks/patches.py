@@ -109,8 +109,12 @@ def make_ct(folder: Path, count: int, shape: tuple[int, int, int]) -> None:
         )
         label[organ] = 1
         image[organ] += 300
-        write_nifti(image, affine, folder / "imagesTr" / f"ct{number:02}.nii")
-        write_nifti(label, affine, folder / "labelsTr" / f"ct{number:02}.nii")
+        write_nifti(
+            image, affine, path=folder / "imagesTr" / f"ct{number:02}.nii"
+        )
+        write_nifti(
+            label, affine, path=folder / "labelsTr" / f"ct{number:02}.nii"
+        )
 
 
 def cakes_patches(data: Data, cache: Path) -> Any:
@@ -129,13 +133,13 @@ def cakes_patches(data: Data, cache: Path) -> Any:
     prepared = prepare(
         VolumeDataset("bench", cases, classes),
         cache,
-        Preparation(orientation=None, window=data.window),
+        preparation=Preparation(orientation=None, window=data.window),
         verbose=False,
     )
     return patches(
         prepared,
         (data.patch,) * 3,
-        BATCH,
+        batch_size=BATCH,
         seed=0,
         foreground=FOREGROUND,
         flip=True,

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 
 from keras_cakes import _files as machine
@@ -37,7 +38,7 @@ STAT_1 = {
 def groups(monkeypatch, tmp_path):
     """A machine with 8 GiB available, and the folder of its control groups."""
     available = SimpleNamespace(available=8 * GIB)
-    monkeypatch.setattr(machine.psutil, "virtual_memory", lambda: available)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: available)
     monkeypatch.setattr(machine, "_GROUPS", tmp_path)
     return tmp_path
 

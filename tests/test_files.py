@@ -9,6 +9,7 @@ import pytest
 
 import keras_cakes as kc
 from keras_cakes import _files as files
+from keras_cakes._errors import RunError
 from keras_cakes._files import atomic
 from keras_cakes.cost.time.measurements import Measurements
 from keras_cakes.data import Case
@@ -23,7 +24,7 @@ from keras_cakes.data.volumes.lists.case_lists import write_case_list
 from keras_cakes.data.volumes.preparing.preparation import Preparation
 from keras_cakes.data.volumes.preparing.prepare_case import prepare_case
 from keras_cakes.data.volumes.synthetic.phantom import write_msd
-from keras_cakes.runs import folder as runs
+from keras_cakes.runs import files as run_files
 from keras_cakes.runs import resume as training
 
 FRAMES = np.zeros((2, 16, 16, 1), np.uint8)
@@ -31,7 +32,7 @@ FRAMES = np.zeros((2, 16, 16, 1), np.uint8)
 
 def _case(folder):
     image = np.arange(64, dtype="int16").reshape(4, 4, 4)
-    write_nifti(image, np.eye(4), folder / "a.nii.gz")
+    write_nifti(image, np.eye(4), path=folder / "a.nii.gz")
     return Case("a", folder / "a.nii.gz", None)
 
 
@@ -58,17 +59,19 @@ def _save_seeds(file):
 
 WRITERS = {
     "write_text": lambda p: files.write_text(p, "text"),
-    "write_atomic": lambda p: runs.write_atomic(
+    "write_atomic": lambda p: run_files.write_atomic(
         p, lambda inner: inner.write_text("text")
     ),
-    "write_json": lambda p: runs.write_json(p, {}),
-    "write_table": lambda p: runs.write_table(p, [{"a": 1}]),
+    "write_json": lambda p: run_files.write_json(p, {}),
+    "write_table": lambda p: run_files.write_table(p, [{"a": 1}]),
     "Configuration.save": lambda p: kc.Configuration({"a": {"1x1x1": 1}}).save(
         p
     ),
     "Measurements.save": _measure,
     "seeds": _save_seeds,
-    "write_nifti": lambda p: write_nifti(np.zeros((2, 2, 2)), np.eye(4), p),
+    "write_nifti": lambda p: write_nifti(
+        np.zeros((2, 2, 2)), np.eye(4), path=p
+    ),
     "write_video": lambda p: write_video(FRAMES, p),
     "write_case_list": lambda p: write_case_list(
         VolumeDataset("one", (), ("background", "organ")), p
@@ -135,7 +138,7 @@ def test_a_preparation_and_a_pack_reach_the_disk(tmp_path, monkeypatch):
         tmp_path / "packed",
         verbose=False,
     )
-    write_msd(tmp_path / "phantom", 1, (16, 16, 16))
+    write_msd(tmp_path / "phantom", 1, shape=(16, 16, 16))
     for name in (
         "prepared/cases/a",
         "prepared/manifest.json",
@@ -179,7 +182,7 @@ def test_a_writer_that_fails_leaves_nothing_new(
             lambda folder: Case("a", folder / "a.nii.gz", None),
         )
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises((OSError, runs.RunError, ValueError)) as info:
+    with pytest.raises((OSError, RunError, ValueError)) as info:
         WRITERS[name](path)
     assert "No space left" in str(info.value)
     assert files_before == {

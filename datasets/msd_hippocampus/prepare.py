@@ -34,7 +34,7 @@ def prepare(
         print(f"{archive} is no longer needed.")
     dataset = read_msd(data)
     for fold in range(5):
-        training, validation = read_fold(data, dataset, fold)
+        training, validation = read_fold(data, dataset, fold=fold)
         print(
             f"{data}, fold {fold}: {len(training)} cases train, "
             f"{len(validation)} validate."

@@ -45,7 +45,7 @@ def prepare(
             f"with {sorted(names - known)[:5]}"
         )
     write_text(data / SPLITS.name, splits)
-    training, validation = read_fold(data, dataset, 0)
+    training, validation = read_fold(data, dataset, fold=0)
     print(f"{data}: {len(training)} cases train, {len(validation)} validate.")
 
 

@@ -44,7 +44,7 @@ def prepare(folder: Path, ignore_origin: bool) -> None:
     progress = keras.utils.Progbar(len(dataset.cases), unit_name="case")
     for case in dataset.cases:
         path = folder / "aligned_labels" / f"{case.name}.nii.gz"
-        cases.append(align_label(case, path, ignore_origin))
+        cases.append(align_label(case, path, ignore_origin=ignore_origin))
         progress.add(1)
     moved = sum(
         new.label != old.label
@@ -63,7 +63,7 @@ def prepare(folder: Path, ignore_origin: bool) -> None:
     dataset = read_case_list(folder / "cases.csv", dataset.classes)
     print(f"{folder}: {len(names)} cases, {moved} labels aligned.")
     for fold in sorted(folds):
-        training, validation = read_fold(folder, dataset, int(fold))
+        training, validation = read_fold(folder, dataset, fold=int(fold))
         print(
             f"Fold {fold}: {len(training)} cases train, "
             f"{len(validation)} validate."

@@ -1,9 +1,8 @@
-"""Run folders: what a command leaves behind, whole or not at all."""
+"""Reads and writes the files of a run."""
 
 import csv
 import io
 import json
-import shutil
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -12,9 +11,10 @@ from typing import Any
 
 from keras_cakes._errors import RunError
 from keras_cakes._files import atomic
+from keras_cakes._files import explained
 
 
-def write_atomic(path: Path, writer: Callable[[Path], None]) -> None:
+def write_atomic(path: Path, writer: Callable[[Path], Any]) -> None:
     """Lets `writer` fill a file beside `path` and puts it there when done.
 
     A reader finds the old file, or the new one, never a part of it.
@@ -27,35 +27,15 @@ def write_atomic(path: Path, writer: Callable[[Path], None]) -> None:
         RunError: If the file cannot be written, for example because the
             disk is full. Nothing is left of the attempt.
     """
-    try:
+    with explained(path, RunError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic(path) as temporary:
             writer(temporary)
-    except OSError as error:
-        raise unwritten(path, error) from error
-
-
-def unwritten(path: Path, error: OSError) -> RunError:
-    return RunError(
-        f"{path}: could not be written. Expected: a writable disk with "
-        f"room. Received: {error} ({_free(path)} free)"
-    )
-
-
-def _free(path: Path) -> str:
-    for folder in path.parents:
-        if folder.is_dir():
-            return f"{shutil.disk_usage(folder).free / 2**20:.0f} MiB"
-    return "unknown space"
 
 
 def write_text(path: Path, text: str) -> None:
     """Writes a text file, whole or not at all."""
-    write_atomic(path, lambda p: _fill(p, text))
-
-
-def _fill(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    write_atomic(path, lambda file: file.write_text(text, encoding="utf-8"))
 
 
 def write_json(path: Path, document: Any) -> None:

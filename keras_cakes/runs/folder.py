@@ -1,4 +1,4 @@
-"""Run folders: what a command leaves behind, whole or not at all."""
+"""Ties run folders to the settings of their runs."""
 
 import contextlib
 import importlib
@@ -14,22 +14,19 @@ from typing import Any
 
 from keras_cakes import __version__
 from keras_cakes._errors import RunError
-from keras_cakes._files import is_temporary
-from keras_cakes._files import locked
-from keras_cakes.runs.files import unwritten
+from keras_cakes._errors import shortened
+from keras_cakes._files import WorkFolder
 from keras_cakes.runs.files import write_json
 
-# What a folder holds before the first step has left anything.
-_OWN_FILES = ("settings.json", "versions.json", "data.json", ".lock")
 
-
-class RunFolder:
-    """The folder of one run, tied to the settings it was started with.
+class RunFolder(WorkFolder):
+    """Ties a folder to the settings that its run was started with.
 
     A step of the run is done when its last file exists; since files appear
     whole, a run that was killed or ran out of disk goes on where it stopped.
-    `settings.json` holds the settings, `versions.json` the versions of what
-    the run was started with. Only `open` writes, once it holds the lock.
+    `settings.json` holds the settings, `versions.json` the versions of the
+    packages that the run was started with. Only `open` writes, once it holds
+    the lock.
 
     Args:
         path: The folder; `open` makes it when missing.
@@ -43,7 +40,14 @@ class RunFolder:
         settings: dict[str, Any],
         free: Sequence[str] = (),
     ):
-        self.path = Path(path)
+        super().__init__(
+            path,
+            "settings.json",
+            error=RunError,
+            work="process",
+            expected="an empty folder or that of a run",
+            own=("versions.json", "data.json"),
+        )
         self.settings = json.loads(json.dumps(settings))
         self.free = tuple(free)
         self._is_open = False
@@ -62,21 +66,14 @@ class RunFolder:
             RunError: If the folder holds something else, or results of other
                 settings.
         """
-        file = self.path / "settings.json"
-        found = _contents(self.path)
-        results = [name for name in found if name not in _OWN_FILES]
-        if not file.is_file():
-            if results:
-                raise RunError(
-                    f"{self.path}: an empty folder or that of a run is "
-                    f"expected. Received: a folder with {found[:5]}"
-                )
+        results = self.results()
+        if not self.settings_file.is_file():
             return None
-        known = _read_settings(file)
+        known = _read_settings(self.settings_file)
         # Nothing depends on settings under which nothing was made.
         if not results:
             return None
-        compare_settings(file, known, self.settings, self.free)
+        compare_settings(self.settings_file, known, self.settings, self.free)
         return known
 
     @contextlib.contextmanager
@@ -103,7 +100,7 @@ class RunFolder:
             known = self.check()
             if check is not None:
                 check(known)
-            file = self.path / "settings.json"
+            file = self.settings_file
             if not file.is_file() or _read_settings(file) != self.settings:
                 write_json(file, self.settings)
             versions = self.path / "versions.json"
@@ -114,38 +111,6 @@ class RunFolder:
                 yield
             finally:
                 self._is_open = False
-
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keeps a second process out; a killed one leaves no lock behind.
-
-        Raises:
-            RunError: If another process works in the folder, or it cannot be
-                written to.
-        """
-        with contextlib.ExitStack() as stack:
-            try:
-                self.path.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(locked(self.path / ".lock"))
-            except BlockingIOError:
-                raise RunError(
-                    f"{self.path}: one process at a time is expected. "
-                    "Received: another one works in this folder"
-                ) from None
-            except OSError as error:
-                raise unwritten(self.path / ".lock", error) from error
-            # What a killed process was writing; nobody else is here.
-            for path in self.path.rglob(".*"):
-                if is_temporary(path.name):
-                    path.unlink(missing_ok=True)
-            yield
-
-
-def _contents(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        return []
-    names = (path.name for path in folder.iterdir())
-    return sorted(n for n in names if not is_temporary(n))
 
 
 def _versions() -> dict[str, str]:
@@ -204,13 +169,8 @@ def differences(
 ) -> list[str]:
     """Names every key whose value has changed, with both values."""
     return [
-        f"{key}: {_shown(known.get(key))} in the run, "
-        f"{_shown(now.get(key))} now"
+        f"{key}: {shortened(known.get(key))} in the run, "
+        f"{shortened(now.get(key))} now"
         for key in sorted({*known, *now} - {*free})
         if known.get(key) != now.get(key)
     ]
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 200 else text[:200] + "..."

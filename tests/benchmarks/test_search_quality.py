@@ -119,7 +119,7 @@ def test_everything_of_a_seed_is_measured_once(tmp_path):
 
 
 def test_only_the_kept_cases_are_trained_on(tmp_path):
-    write_msd(tmp_path / "msd", 5, (16, 16, 16))
+    write_msd(tmp_path / "msd", 5, shape=(16, 16, 16))
     prepare(read_msd(tmp_path / "msd"), tmp_path / "prepared", workers=1)
     runs = [
         SegmentationRun(tmp_path / "volumes", SETTINGS, 0),

@@ -129,7 +129,7 @@ def test_msd_pancreas(run, tmp_path, capsys):
     folder = tmp_path / "Task07_Pancreas"
     dataset = read_msd(folder)
     assert dataset.classes == ("background", "pancreas", "cancer")
-    training, validation = read_fold(folder, dataset, 0)
+    training, validation = read_fold(folder, dataset, fold=0)
     assert [case.name for case in validation] == _splits("msd_pancreas")[
         "folds"
     ]["0"]
@@ -213,7 +213,7 @@ def test_nih_pancreas(run, tmp_path, capsys, series):
     dataset = read_case_list(tmp_path / "cases.csv", NIH_PANCREAS_CLASSES)
     seen = []
     for fold in range(4):
-        _, validation = read_fold(tmp_path, dataset, fold)
+        _, validation = read_fold(tmp_path, dataset, fold=fold)
         names = [case.name for case in validation]
         assert set(names) <= set(_splits("nih_pancreas")["folds"][str(fold)])
         seen += names
@@ -240,7 +240,7 @@ def test_nih_pancreas_with_an_origin_of_its_own(run, tmp_path, capsys, series):
     scan = read_scan(path)
     moved = scan.affine.copy()
     moved[:3, 3] = 0
-    write_nifti(scan.array, moved, path)
+    write_nifti(scan.array, moved, path=path)
     with pytest.raises(SystemExit, match="1"):
         run("nih_pancreas", tmp_path)
     assert "label0001.nii.gz: the voxels of " in capsys.readouterr().err

@@ -37,8 +37,10 @@ def _dropout():
 def _prepared(folder):
     rng = np.random.default_rng(0)
     image = rng.integers(0, 9, (4, 5, 6)).astype("int16")
-    write_nifti(image, np.eye(4), folder / "a.nii.gz")
-    write_nifti((image > 4).astype("uint8"), np.eye(4), folder / "l.nii.gz")
+    write_nifti(image, np.eye(4), path=folder / "a.nii.gz")
+    write_nifti(
+        (image > 4).astype("uint8"), np.eye(4), path=folder / "l.nii.gz"
+    )
     case = Case("a", folder / "a.nii.gz", folder / "l.nii.gz")
     dataset = VolumeDataset("one", (case,), ("background", "organ"))
     prepare(dataset, folder / "out", verbose=False)
@@ -147,7 +149,7 @@ def _cost(folder):
 
 
 def _msd(folder):
-    write_msd(folder, 2, (16, 16, 16))
+    write_msd(folder, 2, shape=(16, 16, 16))
     return folder / "dataset.json", lambda: read_msd(folder)
 
 
@@ -309,4 +311,4 @@ def test_a_fold_that_will_not_do_is_told(tmp_path, splits, found):
     cases = tuple(Case(n, tmp_path, None) for n in ("phantom_000", "b"))
     (tmp_path / "splits.json").write_text(json.dumps({"folds": splits}))
     with pytest.raises(ValueError, match=f"Received: {found}$"):
-        read_fold(tmp_path, VolumeDataset("two", cases, ("a", "b")), 0)
+        read_fold(tmp_path, VolumeDataset("two", cases, ("a", "b")), fold=0)

@@ -1,20 +1,21 @@
 import errno
 import json
 import os
+import pathlib
 
 import keras
 import pytest
 
 from keras_cakes._errors import RunError
-from keras_cakes.runs import folder as runs
+from keras_cakes.runs import files as run_files
 from keras_cakes.runs.folder import RunFolder
 
 
 def test_files_appear_whole(tmp_path):
     path = tmp_path / "new" / "table.csv"
-    runs.write_table(path, [{"a": 1, "b": "x,y"}])
-    assert runs.read_table(path) == [{"a": "1", "b": "x,y"}]
-    runs.write_json(tmp_path / "a.json", {"b": 1})
+    run_files.write_table(path, [{"a": 1, "b": "x,y"}])
+    assert run_files.read_table(path) == [{"a": "1", "b": "x,y"}]
+    run_files.write_json(tmp_path / "a.json", {"b": 1})
     assert json.loads((tmp_path / "a.json").read_text()) == {"b": 1}
     assert sorted(os.listdir(tmp_path / "new")) == ["table.csv"]
 
@@ -22,17 +23,17 @@ def test_files_appear_whole(tmp_path):
 @pytest.mark.parametrize("fails", ["write", "fsync", "replace"])
 def test_full_disk_keeps_the_old_file_and_says_so(tmp_path, monkeypatch, fails):
     path = tmp_path / "a.txt"
-    runs.write_text(path, "old")
+    run_files.write_text(path, "old")
 
     def full(*arguments, **keywords):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     if fails == "write":
-        monkeypatch.setattr(runs, "_fill", full)
+        monkeypatch.setattr(pathlib.Path, "write_text", full)
     else:
         monkeypatch.setattr(os, fails, full)
     with pytest.raises(RunError, match=r"a.txt: could not.*No space.*MiB fre"):
-        runs.write_text(path, "new")
+        run_files.write_text(path, "new")
     monkeypatch.undo()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
@@ -49,7 +50,7 @@ def test_same_settings_continue(tmp_path):
     _open(folder, {"steps": 5, "flip": (0,)})
     again = _open(folder, {"steps": 5, "flip": (0,)})
     assert again / "x" == folder / "x"
-    runs.write_text(again / "history.csv", "made")
+    run_files.write_text(again / "history.csv", "made")
     other = RunFolder(folder, {"steps": 6, "flip": (0,)})
     for refuse in (other.check, lambda: other.open().__enter__()):
         with pytest.raises(RunError, match="steps: 5 in the run, 6 now"):
@@ -69,7 +70,7 @@ def test_settings_may_change_while_nothing_is_made(tmp_path):
 
 def test_free_settings_may_change(tmp_path):
     _open(tmp_path, {"seed": 0, "variants": ["3d"]})
-    runs.write_text(tmp_path / "history.csv", "made")
+    run_files.write_text(tmp_path / "history.csv", "made")
     _open(tmp_path, {"seed": 0, "variants": ["2d"]}, free=["variants"])
     known = json.loads((tmp_path / "settings.json").read_text())
     assert known == {"seed": 0, "variants": ["2d"]}
@@ -77,7 +78,7 @@ def test_free_settings_may_change(tmp_path):
 
 def test_a_refused_start_leaves_the_settings(tmp_path):
     _open(tmp_path, {"seed": 0})
-    runs.write_text(tmp_path / "history.csv", "made")
+    run_files.write_text(tmp_path / "history.csv", "made")
     found = []
 
     def refuse(known):
@@ -103,7 +104,7 @@ def test_versions_are_those_of_the_start(tmp_path):
         "numpy",
         "python",
     }
-    runs.write_json(path, {"keras": "3.0"})
+    run_files.write_json(path, {"keras": "3.0"})
     _open(tmp_path, {})
     assert json.loads(path.read_text()) == {"keras": "3.0"}
 

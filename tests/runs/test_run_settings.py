@@ -164,7 +164,7 @@ def test_a_random_network_binds_the_search_it_was_measured_by(tmp_path):
 
 def test_a_run_goes_with_its_data(tmp_path, capsys):
     old, new, run = (tmp_path / name for name in ("old", "new", "run"))
-    write_msd(old, 6, (16, 16, 16))
+    write_msd(old, 6, shape=(16, 16, 16))
     train = ["train", "--variant", "3d"]
     assert _segment(run, *train, "--data", str(old), *FLAGS) == 0
     old.rename(new)
@@ -189,12 +189,12 @@ def test_a_run_goes_with_its_data(tmp_path, capsys):
 )
 def test_a_run_refuses_other_data(tmp_path, capsys, change, message):
     old, new, run = (tmp_path / name for name in ("old", "new", "run"))
-    write_msd(old, 6, (16, 16, 16))
+    write_msd(old, 6, shape=(16, 16, 16))
     train = ["train", "--variant", "3d"]
     flags = [*FLAGS[:8], *FLAGS[10:]]
     assert _segment(run, *train, "--data", str(old), *flags) == 0
     sizes = (16, 16, 24) if change == "shapes" else (16, 16, 16)
-    write_msd(new, 7 if change == "cases" else 6, sizes)
+    write_msd(new, 7 if change == "cases" else 6, shape=sizes)
     if change == "classes":
         text = (new / "dataset.json").read_text()
         document = json.loads(text)
@@ -212,7 +212,7 @@ def test_a_run_refuses_other_data(tmp_path, capsys, change, message):
 
 def test_data_of_an_unknown_run_cannot_be_compared(tmp_path, capsys):
     old, new, run = (tmp_path / name for name in ("old", "new", "run"))
-    write_msd(old, 6, (16, 16, 16))
+    write_msd(old, 6, shape=(16, 16, 16))
     train = ["train", "--variant", "3d"]
     assert _segment(run, *train, "--data", str(old), *FLAGS) == 0
     (run / "data.json").unlink()

@@ -34,6 +34,7 @@ _DAMAGE = (
 def unpack(
     archive: str | os.PathLike[str],
     folder: str | os.PathLike[str],
+    *,
     root: str | None = None,
     most_bytes: int = 64 * 2**30,
     most_members: int = 100_000,
@@ -81,15 +82,13 @@ def unpack(
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}.part")
+    held = DataError(
+        f"{folder}: one process at a time is expected. Received: another one "
+        f"unpacks {archive.name} there"
+    )
     with contextlib.ExitStack() as stack:
-        try:
-            lock = folder.with_name(f".{folder.name}.lock")
-            stack.enter_context(locked(lock))
-        except BlockingIOError:
-            raise DataError(
-                f"{folder}: one process at a time is expected. Received: "
-                f"another one unpacks {archive.name} there"
-            ) from None
+        lock = folder.with_name(f".{folder.name}.lock")
+        stack.enter_context(locked(lock, held))
         if os.path.lexists(folder):
             raise DataError(
                 f"{folder}: a new folder is expected. "

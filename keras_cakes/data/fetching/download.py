@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 def download(
     url: str,
     path: str | os.PathLike[str],
+    *,
     sha256: str | None = None,
     md5: str | None = None,
     size: int | None = None,
@@ -94,14 +95,11 @@ def download(
             f"Received: path={path}, a folder"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(locked(path.with_name(f".{path.name}.lock")))
-        except BlockingIOError:
-            raise DataError(
-                f"{path}: one download at a time is expected. Received: "
-                f"another process fetches this file, for {url}"
-            ) from None
+    busy = DataError(
+        f"{path}: one download at a time is expected. Received: another "
+        f"process fetches this file, for {url}"
+    )
+    with locked(path.with_name(f".{path.name}.lock"), busy):
         if path.is_file() and size in (None, path.stat().st_size):
             found = _digests(path, expected)
             if expected.items() <= found.items():

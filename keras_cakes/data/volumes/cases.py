@@ -120,7 +120,7 @@ def read_case(
 
 
 def save_label(
-    volume: Volume, label: np.ndarray | None, path: str | os.PathLike[str]
+    volume: Volume, label: np.ndarray | None, *, path: str | os.PathLike[str]
 ) -> None:
     """Writes a label as NIfTI on the grid of `volume`, whole or not at all.
 
@@ -138,7 +138,7 @@ def save_label(
             "`label` is expected to hold integers from 0 to 255. Received: "
             f"label.dtype={label.dtype}, from {label.min()} to {label.max()}"
         )
-    write_nifti(label.astype(np.uint8), volume.affine, path)
+    write_nifti(label.astype(np.uint8), volume.affine, path=path)
 
 
 def _normalized(image: np.ndarray) -> np.ndarray:

@@ -89,12 +89,14 @@ def run_prepare(options: argparse.Namespace) -> None:
     prepared = prepare(
         read_dataset(options.data, options.classes),
         options.output,
-        Preparation(
-            None if options.orientation == "keep" else options.orientation,
-            options.spacing and tuple(options.spacing),
-            options.crop_below,
-            options.window and tuple(options.window),
-            options.normalization,
+        preparation=Preparation(
+            orientation=(
+                None if options.orientation == "keep" else options.orientation
+            ),
+            spacing=options.spacing and tuple(options.spacing),
+            crop_below=options.crop_below,
+            window=options.window and tuple(options.window),
+            normalization=options.normalization,
         ),
         workers=options.workers,
         on_error=options.on_error,

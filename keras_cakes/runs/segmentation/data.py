@@ -91,7 +91,7 @@ def check_fold(settings: SegmentationSettings) -> None:
         _split_prepared(open_prepared(settings.data), settings.fold)
     else:
         folder, dataset = _listed(settings)
-        read_fold(folder, dataset, settings.fold)
+        read_fold(folder, dataset, fold=settings.fold)
 
 
 def load_segmentation_data(
@@ -123,7 +123,7 @@ def load_segmentation_data(
             load_case(dataset.cases[0], classes)
         training, validation = (
             [load_case(case, classes) for case in part[: settings.cases]]
-            for part in read_fold(folder, dataset, settings.fold)
+            for part in read_fold(folder, dataset, fold=settings.fold)
         )
     return SegmentationData(
         training[: settings.cases], validation[: settings.cases], classes
@@ -142,7 +142,7 @@ def _synthetic(
     settings: SegmentationSettings, count: int, seed: int
 ) -> list[Volume]:
     if settings.data == "phantom":
-        return phantom_volumes(count, settings.patch_shape, seed)
+        return phantom_volumes(count, settings.patch_shape, seed=seed)
     kind, _, axis = settings.data.partition("_")
     if axis not in PLANTED_AXES:
         raise ValueError(
@@ -153,8 +153,8 @@ def _synthetic(
     return planted_volumes(
         count,
         PLANTED_AXES.index(axis),
-        settings.patch_shape,
-        seed,
+        shape=settings.patch_shape,
+        seed=seed,
         layout="lines" if kind == "lines" else "balls",
     )
 
@@ -186,4 +186,4 @@ def _split_prepared(
         tuple(Case(name, prepared.folder, None) for name in names),
         prepared.classes,
     )
-    return read_fold(prepared.folder, listed, fold)
+    return read_fold(prepared.folder, listed, fold=fold)

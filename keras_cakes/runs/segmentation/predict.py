@@ -67,7 +67,7 @@ def predict_scan(
         patch_shape,
         overlap,
     )
-    write_nifti(placement.restore(label), scan.affine, target)
+    write_nifti(placement.restore(label), scan.affine, path=target)
 
 
 def _parse(record: Mapping[str, Any]) -> tuple[Any, ...]:

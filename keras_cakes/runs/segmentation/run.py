@@ -99,7 +99,7 @@ class SegmentationRun(SearchRun):
         return patches(
             self.data.training,
             settings.patch_shape,
-            settings.batch_size,
+            batch_size=settings.batch_size,
             seed=settings.seed,
             start_step=start_step,
             steps=steps,

@@ -19,7 +19,7 @@ CLASSES = ("background", "rising", "falling")
 
 @pytest.fixture
 def folder(tmp_path):
-    write_msd(tmp_path / "msd", 6, (16, 17, 18), seed=1)
+    write_msd(tmp_path / "msd", 6, shape=(16, 17, 18), seed=1)
     return tmp_path / "msd"
 
 
@@ -71,7 +71,7 @@ def test_label_round_trip_on_the_original_grid(folder, tmp_path):
     _write(tmp_path / "a.nii.gz", image, affine)
     volume = load_case(Case("a", tmp_path / "a.nii.gz", None), CLASSES)
     label = np.random.default_rng(1).integers(0, 3, (4, 5, 6))
-    save_label(volume, label, tmp_path / "out.nii.gz")
+    save_label(volume, label, path=tmp_path / "out.nii.gz")
     written = nibabel.load(tmp_path / "out.nii.gz")
     np.testing.assert_array_equal(np.asarray(written.dataobj), label)
     np.testing.assert_array_equal(written.affine, affine)
@@ -84,7 +84,7 @@ def test_label_round_trip_on_the_original_grid(folder, tmp_path):
         (label / 2, "label.dtype=float64"),
     ):
         with pytest.raises(ValueError, match=message):
-            save_label(volume, bad, tmp_path / "bad.nii.gz")
+            save_label(volume, bad, path=tmp_path / "bad.nii.gz")
     assert not (tmp_path / "bad.nii.gz").exists()
 
 
@@ -92,7 +92,7 @@ def test_folds_without_splits_cover_every_case_once(folder):
     dataset = read_msd(folder)
     seen = []
     for fold in range(5):
-        training, validation = read_fold(folder, dataset, fold)
+        training, validation = read_fold(folder, dataset, fold=fold)
         assert len(training) + len(validation) == 6
         seen += [case.name for case in validation]
     assert sorted(seen) == [case.name for case in dataset.cases]
@@ -102,15 +102,15 @@ def test_folds_of_the_split_file(folder):
     dataset = read_msd(folder)
     splits = {"folds": {"0": ["phantom_003"], "1": ["absent"]}}
     (folder / "splits.json").write_text(json.dumps(splits))
-    _, validation = read_fold(folder, dataset, 0)
+    _, validation = read_fold(folder, dataset, fold=0)
     assert [case.name for case in validation] == ["phantom_003"]
     for fold in (1, 2):
         with pytest.raises(DataError, match="splits.json: a fold of"):
-            read_fold(folder, dataset, fold)
+            read_fold(folder, dataset, fold=fold)
     for text in ("{}", "{", '{"folds": []}', "[" * 100_000):
         (folder / "splits.json").write_text(text)
         with pytest.raises(DataError, match="JSON with `folds`"):
-            read_fold(folder, dataset, 0)
+            read_fold(folder, dataset, fold=0)
 
 
 def test_missing_folder_and_list(tmp_path):
@@ -291,7 +291,7 @@ def test_folds_that_list_something_else(folder):
     splits = {"folds": {"0": ["phantom_000", 3, "absent"]}}
     (folder / "splits.json").write_text(json.dumps(splits))
     with pytest.raises(DataError, match=r"unknown cases \['3', 'absent'\]"):
-        read_fold(folder, read_msd(folder), 0)
+        read_fold(folder, read_msd(folder), fold=0)
 
 
 def test_a_lying_header_is_refused_before_it_is_believed(tmp_path):
@@ -366,14 +366,14 @@ def test_real_bad_files(real_data, listing, message):
 def test_real_cases(real_data, tmp_path):
     folder = real_data / "Task04_Hippocampus"
     dataset = read_msd(folder)
-    training, validation = read_fold(folder, dataset, 0)
+    training, validation = read_fold(folder, dataset, fold=0)
     assert (len(training), len(validation)) == (160, 40)
     # One float32 label, one uint8 image, one of large numbers.
     chosen = [case for case in dataset.cases if case.name.endswith("243")]
     for fold in range(5):
         # The rule without a list is that of the list.
-        expected = read_fold(folder, dataset, fold)
-        assert read_fold(tmp_path, dataset, fold) == expected
+        expected = read_fold(folder, dataset, fold=fold)
+        assert read_fold(tmp_path, dataset, fold=fold) == expected
     for case in [*chosen, *dataset.cases[:5]]:
         volume = load_case(case, dataset.classes)
         assert set(np.unique(volume.label)) == {0, 1, 2}

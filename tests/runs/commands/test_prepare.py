@@ -96,7 +96,7 @@ def test_a_run_on_prepared_volumes_labels_new_scans(tmp_path, capsys):
     affine = np.array(
         [[0, 0, 1.5, 2], [-1.2, 0, 0, 3], [0, 0.9, 0, 4], [0, 0, 0, 1]]
     )
-    write_nifti(image, affine, tmp_path / "new.nii.gz")
+    write_nifti(image, affine, path=tmp_path / "new.nii.gz")
     predict = [
         *("segment", "predict", "--variant", "3d", "--output", run),
         *("--image", str(tmp_path / "new.nii.gz"), "--label"),

@@ -40,7 +40,7 @@ def scan(tmp_path_factory):
     path = tmp_path_factory.mktemp("scan") / "new.nii.gz"
     image = np.random.default_rng(0).normal(0, 300, (7, 12, 9))
     affine = np.diag([1.5, 0.7, 2.2, 1.0])
-    write_nifti(image.astype("float32"), affine, path)
+    write_nifti(image.astype("float32"), affine, path=path)
     return path
 
 

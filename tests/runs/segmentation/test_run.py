@@ -80,7 +80,7 @@ def test_comparison_on_the_phantom(tmp_path, capsys):
 
 
 def test_steps_one_by_one_on_an_msd_folder(tmp_path, capsys):
-    write_msd(tmp_path / "msd", 6, (16, 16, 16))
+    write_msd(tmp_path / "msd", 6, shape=(16, 16, 16))
     output = ["--output", str(tmp_path / "run")]
 
     def run(step, *flags):
@@ -130,7 +130,7 @@ def test_sampled_paths_within_a_budget(tmp_path, capsys, caplog):
         (lambda path: path.mkdir(), "dataset.json: the list"),
         (
             lambda path: (
-                write_msd(path, 6, (16, 16, 16)),
+                write_msd(path, 6, shape=(16, 16, 16)),
                 (path / "imagesTr" / "phantom_000.nii.gz").write_bytes(b"x"),
             ),
             "phantom_000.nii.gz: a complete NIfTI",
@@ -177,7 +177,7 @@ def test_real_bad_lists(tmp_path, capsys, real_data, listing, message):
 
 
 def test_one_case_cannot_be_split(tmp_path, capsys):
-    write_msd(tmp_path, 1, (16, 16, 16))
+    write_msd(tmp_path, 1, shape=(16, 16, 16))
     flags = ["--data", str(tmp_path), "--output", str(tmp_path / "run")]
     assert cli.main(["segment", "compare", *flags]) == 2
     assert "at least two cases are expected" in capsys.readouterr().err
@@ -234,7 +234,7 @@ def test_damaged_networks_are_named(tmp_path):
 def test_real_bad_files(tmp_path, capsys, real_data, image, label, message):
     """Each defective file takes the place of a good one."""
     folder = tmp_path / "msd"
-    write_msd(folder, 6, (16, 16, 16))
+    write_msd(folder, 6, shape=(16, 16, 16))
     bad = real_data / "bad"
     good = "phantom_000.nii.gz"
     source = bad / "imagesTr" / f"{image}.nii.gz"

@@ -1,7 +1,5 @@
 """A data set of clips packed, in parallel, once and for all."""
 
-import concurrent.futures
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -11,16 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_cakes._errors import DataError
 from keras_cakes._errors import choose
 from keras_cakes._errors import whole
+from keras_cakes._files import WorkFolder
 from keras_cakes._files import atomic
 from keras_cakes._files import checksum
-from keras_cakes._files import is_temporary
-from keras_cakes._files import locked
 from keras_cakes._files import write_text
 from keras_cakes.data.arguments import ON_ERROR
 from keras_cakes.data.clips.clip import ClipDataset
@@ -36,9 +32,8 @@ from keras_cakes.data.clips.packing.shards import Shard
 from keras_cakes.data.clips.sources import ClipTable
 from keras_cakes.data.clips.video_clips import VideoClips
 from keras_cakes.data.volumes.preparing.prepared import read_json
-
-_SETTINGS = "pack.json"
-_LOCK = ".lock"
+from keras_cakes.data.workers import count_workers
+from keras_cakes.data.workers import for_each
 
 
 def pack(
@@ -100,9 +95,8 @@ def pack(
         TensorShape([2, 8, 8, 3])
     """
     how = Encoding(short_side, encoding, quality)
-    workers = min(os.cpu_count() or 1, 4) if workers is None else workers
+    workers = count_workers(workers)
     whole("clips_per_shard", clips_per_shard, least=1)
-    whole("workers", workers, least=1)
     choose("on_error", on_error, ON_ERROR)
     if isinstance(source, ClipDataset):
         source = VideoClips(source)
@@ -115,20 +109,19 @@ def pack(
         "clips_per_shard": clips_per_shard,
         **dataclasses.asdict(how),
     }
-    _check_folder(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(locked(folder / _LOCK))
-        except BlockingIOError:
-            raise DataError(
-                f"{folder}: one packing at a time is expected. Received: "
-                "another process works in this folder"
-            ) from None
-        for path in folder.rglob(".*"):
-            if is_temporary(path.name):
-                path.unlink()
-        _own(folder, settings)
+    work = WorkFolder(
+        folder,
+        "pack.json",
+        error=DataError,
+        work="packing",
+        expected="a new folder, or that of an earlier packing,",
+    )
+    work.results()
+    with work.lock():
+        work.claim(
+            json.dumps(settings, indent=1),
+            "the clips and settings of this pack",
+        )
         (folder / SHARDS).mkdir(exist_ok=True)
         shards = [
             Shard(folder / SHARDS, number)
@@ -145,36 +138,14 @@ def pack(
         ]
         if waiting:
             (folder / MANIFEST).unlink(missing_ok=True)
-        _run(source, waiting, how, workers, on_error, verbose)
+        for_each(
+            waiting,
+            lambda job: job[0].write(source, job[1], how, on_error),
+            workers=workers,
+            verbose=verbose,
+        )
         _finish(folder, shards, settings, source.skipped)
     return open_packed(folder, source.channels)
-
-
-def _run(
-    source: ClipTable,
-    waiting: Sequence[tuple[Shard, range]],
-    encoding: Encoding,
-    workers: int,
-    on_error: str,
-    verbose: bool,
-) -> None:
-    progress = keras.utils.Progbar(len(waiting), verbose=int(verbose))
-    # Threads will do: frames are decoded and encoded outside the
-    # interpreter's lock.
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        running = [
-            pool.submit(shard.write, source, clips, encoding, on_error)
-            for shard, clips in waiting
-        ]
-        try:
-            for number, future in enumerate(
-                concurrent.futures.as_completed(running), start=1
-            ):
-                future.result()
-                progress.update(number)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 def _digest(source: ClipTable) -> str:
@@ -185,40 +156,6 @@ def _digest(source: ClipTable) -> str:
         source.frame_counts.tolist(),
     ]
     return hashlib.sha256(json.dumps(clips).encode()).hexdigest()
-
-
-def _check_folder(folder: Path) -> None:
-    """Sees to it that a folder is new, or that of a pack."""
-    if folder.is_dir():
-        found = {
-            path.name
-            for path in folder.iterdir()
-            # Of a packing that was killed at once.
-            if path.name != _LOCK and not is_temporary(path.name)
-        }
-    else:
-        found = {folder.name} if os.path.lexists(folder) else set()
-    if found and not (folder / _SETTINGS).is_file():
-        raise DataError(
-            f"{folder}: a new folder, or that of an earlier packing, is "
-            f"expected. Received: {sorted(found)[:5]} lie there"
-        )
-
-
-def _own(folder: Path, settings: dict[str, Any]) -> None:
-    """Makes a folder that of this pack; refuses that of another."""
-    text = json.dumps(settings, indent=1)
-    path = folder / _SETTINGS
-    if not path.is_file():
-        write_text(path, text)
-        return
-    known = path.read_text(encoding="utf-8", errors="replace")
-    if known != text:
-        raise DataError(
-            f"{path}: the clips and settings of this pack are expected; "
-            "another one needs a folder of its own. Received: "
-            f"{' '.join(known.split())[:500]}"
-        )
 
 
 def _finish(

@@ -76,8 +76,8 @@ def planted_clips(
                     texture(
                         (frames, *shape[1:]),
                         1,
-                        is_rough,
-                        generator,
+                        is_rough=is_rough,
+                        generator=generator,
                         correlation=_MIXED_CORRELATION,
                     )
                     for frames, is_rough in (
@@ -90,8 +90,8 @@ def planted_clips(
             values = texture(
                 shape,
                 PLANTED_AXES.index(kind),
-                label == 1,
-                generator,
+                is_rough=label == 1,
+                generator=generator,
                 correlation=_CORRELATION,
             )
         grey = np.round(_MEAN + _DEVIATION * values)

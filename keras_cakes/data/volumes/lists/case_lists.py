@@ -19,6 +19,7 @@ _COLUMNS = ("image", "label", "name")
 def read_case_list(
     csv_path: str | os.PathLike[str],
     classes: Sequence[str],
+    *,
     name: str | None = None,
 ) -> VolumeDataset:
     """Reads a list of cases: CSV with the columns `image` and `label`.

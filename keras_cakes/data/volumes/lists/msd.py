@@ -134,7 +134,7 @@ def _case(folder: Path, listing: Path, image: str, label: str) -> Case:
 
 
 def read_fold(
-    folder: str | os.PathLike[str], dataset: VolumeDataset, fold: int
+    folder: str | os.PathLike[str], dataset: VolumeDataset, *, fold: int
 ) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
     """Splits a data set into training and validation cases.
 

@@ -90,7 +90,7 @@ def read_nih_pancreas(folder: str | os.PathLike[str]) -> VolumeDataset:
 
 
 def align_label(
-    case: Case, path: str | os.PathLike[str], ignore_origin: bool = False
+    case: Case, path: str | os.PathLike[str], *, ignore_origin: bool = False
 ) -> Case:
     """Brings the label of a case onto the grid of its image.
 
@@ -142,7 +142,7 @@ def align_label(
     values = transfer(read_scan(case.label).array, label, turned, is_label=True)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_nifti(values, affine, path)
+    write_nifti(values, affine, path=path)
     return Case(case.name, case.image, path)
 
 

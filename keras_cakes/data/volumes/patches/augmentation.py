@@ -11,7 +11,7 @@ _MOST = {"angle": 180, "scale": 0.9, "contrast": 1, "gamma": 10}
 _CONTROL_POINTS = 4
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Augmentation:
     """How far training patches are distorted; 0 leaves a thing as it is.
 

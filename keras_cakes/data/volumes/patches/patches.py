@@ -26,8 +26,8 @@ from keras_cakes.data.volumes.preparing.prepared import PreparedDataset
 def patches(
     volumes: "Sequence[Volume] | PreparedDataset",
     patch_shape: Sequence[int],
-    batch_size: int,
     *,
+    batch_size: int,
     seed: int,
     start_step: int = 0,
     steps: int | None = None,

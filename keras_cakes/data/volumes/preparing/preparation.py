@@ -16,7 +16,7 @@ NORMALIZATIONS = ("case", "dataset", "none")
 _AXES = ({"L", "R"}, {"P", "A"}, {"I", "S"})
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Preparation:
     """What is done to every volume, in this order.
 

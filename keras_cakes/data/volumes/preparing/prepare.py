@@ -1,22 +1,14 @@
-"""A whole data set prepared, in parallel, once and for all."""
+"""Prepares a whole data set, several cases at a time."""
 
-import concurrent.futures
-import contextlib
 import json
 import logging
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
-
-import keras
 
 from keras_cakes._errors import DataError
 from keras_cakes._errors import choose
-from keras_cakes._errors import whole
-from keras_cakes._files import is_temporary
-from keras_cakes._files import locked
-from keras_cakes._files import write_text
+from keras_cakes._files import WorkFolder
 from keras_cakes.data.arguments import ON_ERROR
 from keras_cakes.data.volumes.cases import Case
 from keras_cakes.data.volumes.lists.msd import VolumeDataset
@@ -34,9 +26,8 @@ from keras_cakes.data.volumes.preparing.prepared import read_record
 from keras_cakes.data.volumes.preparing.resources import check_needs
 from keras_cakes.data.volumes.reading.geometry import Grid
 from keras_cakes.data.volumes.reading.read_scan import read_grid
-
-_SETTINGS = "preparation.json"
-_LOCK = ".lock"
+from keras_cakes.data.workers import count_workers
+from keras_cakes.data.workers import for_each
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +35,7 @@ logger = logging.getLogger(__name__)
 def prepare(
     dataset: VolumeDataset,
     folder: str | os.PathLike[str],
+    *,
     preparation: Preparation | None = None,
     workers: int | None = None,
     on_error: str = "raise",
@@ -93,45 +85,47 @@ def prepare(
     """
     preparation = preparation or Preparation()
     choose("on_error", on_error, ON_ERROR)
-    workers = min(os.cpu_count() or 1, 4) if workers is None else workers
-    whole("workers", workers, least=1)
+    workers = count_workers(workers)
     _check_names(dataset)
     folder = Path(folder)
     skipped: dict[str, str] = {}
     grids = _grids(dataset, preparation, on_error, skipped)
-    _claim(folder)
-    with contextlib.ExitStack() as stack:
+    settings = {
+        "version": VERSION,
+        "classes": list(dataset.classes),
+        "preparation": preparation.settings(),
+    }
+    work = WorkFolder(
+        folder,
+        "preparation.json",
+        error=DataError,
+        work="preparation",
+        expected="a new folder, or that of an earlier preparation,",
+    )
+
+    def prepare_one(case: Case) -> None:
         try:
-            stack.enter_context(locked(folder / _LOCK))
-        except BlockingIOError:
-            raise DataError(
-                f"{folder}: one preparation at a time is expected. Received: "
-                "another process works in this folder"
-            ) from None
-        # What a killed process was writing.
-        for part in (folder / CASES).glob(".*"):
-            if is_temporary(part.name):
-                shutil.rmtree(part)
-        for part in folder.glob(".*"):
-            if is_temporary(part.name):
-                part.unlink()
-        _own(folder, dataset, preparation)
+            prepare_case(
+                case, dataset.classes, preparation, folder / CASES / case.name
+            )
+        except DataError as error:
+            if on_error == "raise":
+                raise
+            _skip(case, error, skipped)
+
+    work.results()
+    with work.lock():
+        work.claim(
+            json.dumps(settings, indent=1), "the settings of this preparation"
+        )
+        (folder / CASES).mkdir(exist_ok=True)
         waiting = [
             case
             for case in dataset.cases
             if case.name in grids and not _is_done(case, folder)
         ]
         check_needs([grids[c.name] for c in waiting], folder, workers, verbose)
-        _run(
-            waiting,
-            dataset.classes,
-            preparation,
-            folder,
-            workers,
-            on_error,
-            skipped,
-            verbose,
-        )
+        for_each(waiting, prepare_one, workers=workers, verbose=verbose)
         write_manifest(dataset, preparation, folder, skipped)
     return open_prepared(folder)
 
@@ -144,46 +138,6 @@ def _check_names(dataset: VolumeDataset) -> None:
                 f"{case.image}: a case name that can name a folder is "
                 f"expected. Received: {case.name!r}"
             )
-
-
-def _claim(folder: Path) -> None:
-    """Sees to it that nothing but a preparation lies in the folder."""
-    if folder.exists() and not (folder / _SETTINGS).is_file():
-        # A process that was killed may have left no more than these.
-        ours = folder.is_dir() and all(
-            name == _LOCK or is_temporary(name) for name in os.listdir(folder)
-        )
-        if not ours:
-            raise DataError(
-                f"{folder}: a new folder, or that of an earlier preparation, "
-                "is expected. Received: something else lies there"
-            )
-    folder.mkdir(parents=True, exist_ok=True)
-
-
-def _own(
-    folder: Path, dataset: VolumeDataset, preparation: Preparation
-) -> None:
-    """Writes the settings, or compares them with those of earlier."""
-    settings = json.dumps(
-        {
-            "version": VERSION,
-            "classes": list(dataset.classes),
-            "preparation": preparation.settings(),
-        },
-        indent=1,
-    )
-    path = folder / _SETTINGS
-    if not path.is_file():
-        write_text(path, settings)
-        return
-    known = path.read_text(encoding="utf-8")
-    if known != settings:
-        raise DataError(
-            f"{path}: the settings of this preparation are expected; "
-            "another one needs a folder of its own. Received: "
-            f"{' '.join(known.split())[:300]}"
-        )
 
 
 def _grids(
@@ -214,7 +168,10 @@ def _skip(case: Case, error: DataError, skipped: dict[str, str]) -> None:
 
 
 def _is_done(case: Case, folder: Path) -> bool:
-    """Whether a case is prepared, from files that are still the same."""
+    """Tells whether a case is prepared, from files that are still the same.
+
+    A case of files that have changed is removed.
+    """
     path = folder / CASES / case.name
     if not (path / CASE).is_file():
         return False
@@ -227,44 +184,3 @@ def _is_done(case: Case, folder: Path) -> bool:
     os.rename(path, gone)
     shutil.rmtree(gone)
     return False
-
-
-def _run(
-    cases: Sequence[Case],
-    classes: tuple[str, ...],
-    preparation: Preparation,
-    folder: Path,
-    workers: int,
-    on_error: str,
-    skipped: dict[str, str],
-    verbose: bool,
-) -> None:
-    (folder / CASES).mkdir(exist_ok=True)
-    progress = keras.utils.Progbar(len(cases), verbose=int(verbose))
-    # Threads will do: unpacking and interpolation run outside the
-    # interpreter's lock.
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        running = {
-            pool.submit(
-                prepare_case,
-                case,
-                classes,
-                preparation,
-                folder / CASES / case.name,
-            ): case
-            for case in cases
-        }
-        try:
-            for number, future in enumerate(
-                concurrent.futures.as_completed(running), start=1
-            ):
-                try:
-                    future.result()
-                except DataError as error:
-                    if on_error == "raise":
-                        raise
-                    _skip(running[future], error, skipped)
-                progress.update(number)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise

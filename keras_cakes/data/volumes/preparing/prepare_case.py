@@ -10,6 +10,7 @@ import numpy as np
 from keras_cakes._errors import DataError
 from keras_cakes._files import atomic
 from keras_cakes._files import checksum
+from keras_cakes._files import explained
 from keras_cakes.data.volumes.cases import Case
 from keras_cakes.data.volumes.cases import read_case
 from keras_cakes.data.volumes.preparing.preparation import Preparation
@@ -55,7 +56,9 @@ def prepare_case(
         "sources": source_record(case),
     }
     if label is not None:
-        label = transfer(label, placement.original, placement.full, True)
+        label = transfer(
+            label, placement.original, placement.full, is_label=True
+        )
         label = label[window]
         arrays["label.npy"] = np.ascontiguousarray(label)
         voxels, record["foreground"] = _foreground(label, len(classes))
@@ -176,21 +179,15 @@ def _foreground(
 def _write(
     folder: Path, arrays: dict[str, np.ndarray], record: dict[str, Any]
 ) -> None:
-    try:
-        with atomic(folder) as temporary:
-            temporary.mkdir(parents=True)
-            files = {}
-            for name, array in arrays.items():
-                path = temporary / name
-                np.save(path, array, allow_pickle=False)
-                files[name] = {
-                    "bytes": path.stat().st_size,
-                    "sha256": checksum(path),
-                }
-            text = json.dumps({**record, "files": files}, indent=1)
-            (temporary / CASE).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise DataError(
-            f"{folder}: could not be written. Expected: a writable disk with "
-            f"room. Received: {error}"
-        ) from None
+    with explained(folder, DataError), atomic(folder) as temporary:
+        temporary.mkdir(parents=True)
+        files = {}
+        for name, array in arrays.items():
+            path = temporary / name
+            np.save(path, array, allow_pickle=False)
+            files[name] = {
+                "bytes": path.stat().st_size,
+                "sha256": checksum(path),
+            }
+        text = json.dumps({**record, "files": files}, indent=1)
+        (temporary / CASE).write_text(text, encoding="utf-8")

@@ -94,7 +94,9 @@ class Placement:
         label is moved voxel by voxel.
         """
         if self.grid.shape != self.full.shape:
-            label = transfer(label, self.grid, self.full, True, outside=0)
+            label = transfer(
+                label, self.grid, self.full, is_label=True, outside=0
+            )
         return transfer(label, self.full, self.original, is_label=True)
 
 
@@ -109,6 +111,7 @@ def transfer(
     values: np.ndarray,
     source: Grid,
     target: Grid,
+    *,
     is_label: bool = False,
     outside: float | None = None,
 ) -> np.ndarray:

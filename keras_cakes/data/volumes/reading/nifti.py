@@ -55,7 +55,7 @@ def read_nifti_grid(
 
 
 def write_nifti(
-    array: np.ndarray, affine: np.ndarray, path: str | os.PathLike[str]
+    array: np.ndarray, affine: np.ndarray, *, path: str | os.PathLike[str]
 ) -> None:
     """Writes a NIfTI file, whole or not at all; the type of voxels is kept."""
     import nibabel

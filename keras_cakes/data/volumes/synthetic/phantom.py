@@ -31,7 +31,7 @@ _NOISE = 0.6
 
 
 def phantom_volumes(
-    cases: int, shape: Sequence[int] = (32, 32, 32), seed: int = 0
+    cases: int, shape: Sequence[int] = (32, 32, 32), *, seed: int = 0
 ) -> list[Volume]:
     """Makes phantom volumes.
 
@@ -98,6 +98,7 @@ def _smooth_field(generator, grid, shape):
 def write_msd(
     folder: Path,
     cases: int,
+    *,
     shape: Sequence[int] = (32, 32, 32),
     seed: int = 0,
 ) -> None:
@@ -113,12 +114,12 @@ def write_msd(
     training = []
     for part in ("imagesTr", "labelsTr"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    for volume in phantom_volumes(cases, shape, seed):
+    for volume in phantom_volumes(cases, shape, seed=seed):
         file = f"{volume.name}.nii.gz"
         write_nifti(
-            volume.image[..., 0], volume.affine, folder / "imagesTr" / file
+            volume.image[..., 0], volume.affine, path=folder / "imagesTr" / file
         )
-        save_label(volume, volume.label, folder / "labelsTr" / file)
+        save_label(volume, volume.label, path=folder / "labelsTr" / file)
         training.append(
             {"image": f"imagesTr/{file}", "label": f"labelsTr/{file}"}
         )

@@ -31,6 +31,7 @@ _NOISE = 0.1
 def texture(
     shape: Sequence[int],
     axis: int,
+    *,
     is_rough: bool,
     generator: np.random.Generator,
     lag: int = 1,
@@ -64,6 +65,7 @@ def texture(
 def planted_volumes(
     cases: int,
     axis: int,
+    *,
     shape: Sequence[int] = (24, 24, 24),
     seed: int = 0,
     layout: str = "balls",
@@ -120,7 +122,9 @@ def _balls(
         centre = [generator.uniform(radius, s - 1 - radius) for s in shape]
         distance = sum((g - c) ** 2 for g, c in zip(grid, centre, strict=True))
         inside = (distance < radius**2) & (label == 0)
-        image[inside] = texture(shape, axis, value == 2, generator)[inside]
+        image[inside] = texture(
+            shape, axis, is_rough=value == 2, generator=generator
+        )[inside]
         label[inside] = value
     return image, label
 
@@ -138,7 +142,14 @@ def _lines(
     label = np.where(place < end, 0, label).astype(np.uint8)
     label = np.moveaxis(label, 0, axis).copy()
     smooth, rough = (
-        texture(shape, axis, is_rough, generator, 2, _LINE_CORRELATION)
+        texture(
+            shape,
+            axis,
+            is_rough=is_rough,
+            generator=generator,
+            lag=2,
+            correlation=_LINE_CORRELATION,
+        )
         for is_rough in (False, True)
     )
     bright = 2.0 + generator.standard_normal(shape).astype(np.float32)

@@ -25,8 +25,8 @@ def folder(tmp_path):
     for name in ("a", "b"):
         image = generator.normal(size=(4, 5, 6)).astype("float32")
         label = generator.integers(0, 2, (4, 5, 6)).astype("uint8")
-        write_nifti(image, np.eye(4), tmp_path / f"{name}.nii.gz")
-        write_nifti(label, np.eye(4), tmp_path / f"{name}_organ.nii")
+        write_nifti(image, np.eye(4), path=tmp_path / f"{name}.nii.gz")
+        write_nifti(label, np.eye(4), path=tmp_path / f"{name}_organ.nii")
     (tmp_path / "series").mkdir()
     return tmp_path
 
@@ -46,7 +46,7 @@ def test_a_list(folder):
     volume = load_case(dataset.cases[1], dataset.classes)
     assert volume.image.shape == (4, 5, 6, 1)
     assert set(np.unique(volume.label)) == {0, 1}
-    training, validation = read_fold(folder, dataset, 0)
+    training, validation = read_fold(folder, dataset, fold=0)
     assert len(training) + len(validation) == 2
 
 

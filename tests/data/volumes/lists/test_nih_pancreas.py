@@ -68,7 +68,7 @@ def write_label(path, codes="LAI", seed=0):
     turned = grid.oriented(codes)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_nifti(
-        transfer(label, grid, turned, is_label=True), turned.affine, path
+        transfer(label, grid, turned, is_label=True), turned.affine, path=path
     )
     return label
 
@@ -172,7 +172,7 @@ def test_labels_are_brought_onto_the_series(tmp_path, codes):
 
 def _image(folder):
     values = np.random.default_rng(0).integers(0, 99, SHAPE).astype("int16")
-    write_nifti(values, AFFINE, folder / "ct.nii.gz")
+    write_nifti(values, AFFINE, path=folder / "ct.nii.gz")
     return Case("a", folder / "ct.nii.gz", folder / "label.nii.gz")
 
 
@@ -194,7 +194,7 @@ def test_headers_that_are_rounded_are_the_same(tmp_path):
     turned = read_scan(case.label)
     off = turned.affine.copy()
     off[:3, 3] += 0.04
-    write_nifti(turned.array, off, case.label)
+    write_nifti(turned.array, off, path=case.label)
     aligned = align_label(case, tmp_path / "aligned.nii.gz")
     _, found = read_case(aligned, NIH_PANCREAS_CLASSES)
     np.testing.assert_array_equal(found, label)
@@ -223,7 +223,7 @@ def test_headers_that_are_rounded_are_the_same(tmp_path):
 def test_labels_of_other_voxels_are_refused(tmp_path, change):
     case = _image(tmp_path)
     label = write_label(case.label)
-    write_nifti(*change(label, AFFINE), case.label)
+    write_nifti(*change(label, AFFINE), path=case.label)
     with pytest.raises(DataError, match="label.nii.gz: the voxels of its ima"):
         align_label(case, tmp_path / "aligned.nii.gz")
     assert not (tmp_path / "aligned.nii.gz").exists()
@@ -235,7 +235,7 @@ def test_an_origin_is_ignored_on_request_only(tmp_path):
     turned = read_scan(case.label)
     moved = turned.affine.copy()
     moved[:3, 3] = 0
-    write_nifti(turned.array, moved, case.label)
+    write_nifti(turned.array, moved, path=case.label)
     path = tmp_path / "aligned.nii.gz"
     with pytest.raises(DataError, match=r"Received: shape=\(5, 6, 4\), affine"):
         align_label(case, path)
@@ -243,7 +243,7 @@ def test_an_origin_is_ignored_on_request_only(tmp_path):
         align_label(case, path, ignore_origin=True), NIH_PANCREAS_CLASSES
     )
     np.testing.assert_array_equal(found, label)
-    write_nifti(turned.array[1:], moved, case.label)
+    write_nifti(turned.array[1:], moved, path=case.label)
     with pytest.raises(DataError, match="the voxels of its image"):
         align_label(case, path, ignore_origin=True)
 

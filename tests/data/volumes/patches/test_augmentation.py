@@ -173,7 +173,7 @@ def test_a_small_volume_takes_nothing_from_what_others_show():
     batches = patches(
         [large, small],
         (6, 6, 6),
-        2,
+        batch_size=2,
         seed=0,
         steps=10,
         foreground=1.0,

@@ -20,14 +20,16 @@ def _volume(shape, name="a", channels=1, label_shape=None):
     return Volume(name, image, label, np.eye(4), name)
 
 
-def _take(*arguments, **keywords):
-    dataset = patches(*arguments, seed=3, **keywords)
+def _take(volumes, patch_shape, batch_size, **keywords):
+    dataset = patches(
+        volumes, patch_shape, batch_size=batch_size, seed=3, **keywords
+    )
     return [(x.numpy(), y.numpy()) for x, y in dataset]
 
 
 def test_shapes_and_types():
     volumes = [_volume((9, 8, 7), channels=2), _volume((6, 10, 8), channels=2)]
-    dataset = patches(volumes, (4, 5, 6), 3, seed=0, steps=2)
+    dataset = patches(volumes, (4, 5, 6), batch_size=3, seed=0, steps=2)
     image, label = dataset.element_spec
     assert (image.shape, label.shape) == ((3, 4, 5, 6, 2), (3, 4, 5, 6))
     assert (image.dtype, label.dtype) == ("float32", "int32")
@@ -101,7 +103,7 @@ def test_volumes_are_no_constants_of_the_graph(monkeypatch):
         return map_(dataset, function, **keywords)
 
     monkeypatch.setattr(tf.data.Dataset, "map", spy)
-    patches(phantom_volumes(4), (8, 8, 8), 2, seed=0)
+    patches(phantom_volumes(4), (8, 8, 8), batch_size=2, seed=0)
     assert max(sizes) < 100_000 < 4 * 4 * 32**3
 
 
@@ -172,7 +174,7 @@ def test_all_turns_and_flips_reach_the_whole_group():
 
 def test_the_number_of_threads_changes_nothing():
     volumes = phantom_volumes(3, (16, 18, 20))
-    dataset = patches(volumes, (8, 9, 8), 2, seed=3, steps=6)
+    dataset = patches(volumes, (8, 9, 8), batch_size=2, seed=3, steps=6)
     options = tf.data.Options()
     options.threading.private_threadpool_size = 4
     for (a, b), (c, d) in zip(

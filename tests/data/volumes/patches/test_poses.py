@@ -65,7 +65,9 @@ def test_every_way_is_as_likely():
     volume = Volume("a", image, np.ones((2, 2, 2), "uint8"), np.eye(4), "a")
     counts = collections.Counter(
         patch.tobytes()
-        for batch, _ in patches([volume], (2, 2, 2), 48, seed=0, steps=100)
+        for batch, _ in patches(
+            [volume], (2, 2, 2), batch_size=48, seed=0, steps=100
+        )
         for patch in batch.numpy()
     )
     # 100 each; the 99.9 % quantile of chi squared with 47 degrees is 82.7.

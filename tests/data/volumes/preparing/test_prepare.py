@@ -34,14 +34,16 @@ def _dataset(folder, count=4, shape=(9, 10, 11), dtype="int16", spacing=1.0):
         label = (generator.random(shape) > 0.8).astype("uint8")
         label[0, 0, :3] = 2
         paths = folder / f"i{number}.nii.gz", folder / f"l{number}.nii.gz"
-        write_nifti(image, affine, paths[0])
-        write_nifti(label, affine, paths[1])
+        write_nifti(image, affine, path=paths[0])
+        write_nifti(label, affine, path=paths[1])
         cases.append(Case(f"case{number}", *paths))
     return VolumeDataset("small", tuple(cases), CLASSES)
 
 
-def _prepare(dataset, folder, *arguments, **keywords):
-    return prepare(dataset, folder, *arguments, verbose=False, **keywords)
+def _prepare(dataset, folder, preparation=None, **keywords):
+    return prepare(
+        dataset, folder, preparation=preparation, verbose=False, **keywords
+    )
 
 
 def _digest(folder):
@@ -58,7 +60,9 @@ def _digest(folder):
 def test_a_case_is_on_the_grid_that_was_asked_for(tmp_path):
     dataset = _dataset(tmp_path / "raw")
     prepared = _prepare(
-        dataset, tmp_path / "out", Preparation("RAS", (1.0, 1.0, 1.0))
+        dataset,
+        tmp_path / "out",
+        Preparation(orientation="RAS", spacing=(1.0, 1.0, 1.0)),
     )
     case = prepared.cases[1]
     assert (case.name, case.image.shape) == ("case1", (9, 10, 22, 1))
@@ -86,15 +90,18 @@ def test_a_label_comes_back_to_the_grid_of_its_file(tmp_path):
     label = np.zeros((16, 18, 12), "uint8")
     label[4:12, 5:13, 3:9] = 1
     affine = read_scan(case.image).affine
-    write_nifti(label, affine, case.label)
+    write_nifti(label, affine, path=case.label)
     image = np.full((16, 18, 12), -1000, "int16")
     image[2:14, 3:15, 2:10] = 40
-    write_nifti(image, affine, case.image)
+    write_nifti(image, affine, path=case.image)
     prepared = _prepare(
         dataset,
         tmp_path / "out",
         Preparation(
-            "LPS", (0.8, 0.8, 0.8), crop_below=-500, window=(-100, 240)
+            orientation="LPS",
+            spacing=(0.8, 0.8, 0.8),
+            crop_below=-500,
+            window=(-100, 240),
         ),
     )
     small = prepared.cases[0]
@@ -192,7 +199,7 @@ def test_a_changed_file_is_prepared_anew(tmp_path):
     before = _digest(tmp_path / "out")
     label = read_scan(dataset.cases[2].label)
     write_nifti(
-        1 - (label.array > 0).astype("uint8"), label.affine, label.source
+        1 - (label.array > 0).astype("uint8"), label.affine, path=label.source
     )
     prepared = _prepare(dataset, tmp_path / "out")
     after = _digest(tmp_path / "out")
@@ -272,7 +279,7 @@ def test_damaged_cases_are_skipped_and_listed(tmp_path, caplog):
     dataset = _dataset(tmp_path / "raw", 5)
     dataset.cases[1].image.write_bytes(b"")
     label = read_scan(dataset.cases[3].label)
-    write_nifti(label.array + 5, label.affine, label.source)
+    write_nifti(label.array + 5, label.affine, path=label.source)
     with pytest.raises(DataError, match="i1.nii.gz: "):
         _prepare(dataset, tmp_path / "out")
     prepared = _prepare(dataset, tmp_path / "out", on_error="skip")
@@ -288,7 +295,7 @@ def test_damaged_cases_are_skipped_and_listed(tmp_path, caplog):
 def test_an_error_stops_the_others(tmp_path):
     dataset = _dataset(tmp_path / "raw")
     label = read_scan(dataset.cases[1].label)
-    write_nifti(label.array + 5, label.affine, label.source)
+    write_nifti(label.array + 5, label.affine, path=label.source)
     with pytest.raises(DataError, match="l1.nii.gz: the labels"):
         _prepare(dataset, tmp_path / "out")
     with pytest.raises(DataError, match="the manifest of a finished"):
@@ -423,13 +430,13 @@ def test_patches_need_labels(tmp_path):
     prepared = _prepare(VolumeDataset("x", (case,), CLASSES), tmp_path / "out")
     assert prepared.volume(prepared.cases[0]).label is None
     with pytest.raises(ValueError, match=r"labelled cases.*\['a'\]"):
-        patches(prepared, (4, 4, 4), 1, seed=0)
+        patches(prepared, (4, 4, 4), batch_size=1, seed=0)
 
 
 def test_real_volumes(tmp_path, real_data):
     dataset = read_msd(real_data / "Task04_Hippocampus")
     few = VolumeDataset(dataset.name, dataset.cases[:8], dataset.classes)
-    prepared = _prepare(few, tmp_path / "out", Preparation("LPS"))
+    prepared = _prepare(few, tmp_path / "out", Preparation(orientation="LPS"))
     for case, source in zip(prepared.cases, few.cases, strict=True):
         np.testing.assert_array_equal(
             case.placement.restore(np.array(case.label)),

@@ -199,7 +199,7 @@ def test_real_series_equals_its_nifti_copy(real_data, tmp_path):
     for index, path in enumerate(series.files):
         pixels = pydicom.dcmread(path).pixel_array
         np.testing.assert_array_equal(scan.array[:, :, index], pixels.T)
-    write_nifti(scan.array, scan.affine, tmp_path / "a.nii.gz")
+    write_nifti(scan.array, scan.affine, path=tmp_path / "a.nii.gz")
     copy = read_nifti(tmp_path / "a.nii.gz")
     np.testing.assert_array_equal(copy.array, scan.array)
     assert copy.array.dtype == scan.array.dtype

@@ -70,7 +70,7 @@ def test_too_few_cases_or_voxels_are_refused(cases, shape, name):
 
 
 def test_export_reads_back_as_the_same_volumes(tmp_path):
-    write_msd(tmp_path, 2, (16, 17, 18), seed=4)
+    write_msd(tmp_path, 2, shape=(16, 17, 18), seed=4)
     dataset = read_msd(tmp_path)
     assert dataset.classes == PHANTOM_CLASSES
     expected = phantom_volumes(2, (16, 17, 18), seed=4)

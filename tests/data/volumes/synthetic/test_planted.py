@@ -19,7 +19,12 @@ def _correlations(values):
 @pytest.mark.parametrize("is_rough", [False, True])
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_only_neighbours_along_the_axis_are_related(axis, is_rough):
-    values = texture((44, 46, 48), axis, is_rough, np.random.default_rng(0))
+    values = texture(
+        (44, 46, 48),
+        axis,
+        is_rough=is_rough,
+        generator=np.random.default_rng(0),
+    )
     assert values.dtype == "float32"
     assert values.mean() == pytest.approx(0, abs=0.03)
     assert values.var() == pytest.approx(1, abs=0.05)
@@ -30,8 +35,11 @@ def test_only_neighbours_along_the_axis_are_related(axis, is_rough):
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_classes_of_volumes_are_those_textures(axis):
-    volumes = planted_volumes(12, axis, (24, 20, 16), seed=3)
-    first, again = volumes[0], planted_volumes(1, axis, (24, 20, 16), seed=3)[0]
+    volumes = planted_volumes(12, axis, shape=(24, 20, 16), seed=3)
+    first, again = (
+        volumes[0],
+        planted_volumes(1, axis, shape=(24, 20, 16), seed=3)[0],
+    )
     np.testing.assert_array_equal(first.image, again.image)
     assert first.name == "planted_000"
     assert first.image.shape == (24, 20, 16, 1)
@@ -57,10 +65,14 @@ def test_classes_of_volumes_are_those_textures(axis):
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_lines_are_related_two_steps_along_the_axis_only(axis):
-    volumes = planted_volumes(12, axis, (24, 20, 16), 3, "lines")
+    volumes = planted_volumes(
+        12, axis, shape=(24, 20, 16), seed=3, layout="lines"
+    )
     assert volumes[0].image.shape == (24, 20, 16, 1)
     assert volumes[0].image.dtype == "float32"
-    again = planted_volumes(1, axis, (24, 20, 16), 3, "lines")[0]
+    again = planted_volumes(
+        1, axis, shape=(24, 20, 16), seed=3, layout="lines"
+    )[0]
     np.testing.assert_array_equal(volumes[0].label, again.label)
     for value, expected in ((0, 0.0), (1, 0.54), (2, -0.54)):
         for lag, wanted in ((1, 0.0), (2, expected)):
@@ -114,7 +126,10 @@ def test_mixed_clips_differ_in_the_order_of_their_halves():
             lambda: planted_volumes(1, 3),
             "`axis` is expected to be an integer from 0 to 2.*axis=3",
         ),
-        (lambda: planted_volumes(1, 0, (8, 16, 16)), "shape=\\(8, 16, 16\\)"),
+        (
+            lambda: planted_volumes(1, 0, shape=(8, 16, 16)),
+            "shape=\\(8, 16, 16\\)",
+        ),
         (
             lambda: planted_volumes(1, 0, layout="grid"),
             "`layout` is expected.*'balls', 'lines'.*layout='grid'",
