@@ -110,8 +110,21 @@ ARGUMENTS: dict[str, dict[str, Checked | Free]] = {
         ("depth", "height", "width"), Free("a tuple; what reads it checks it")
     ),
     "SubKernel.parse": {"kernel": choice(says="A sub-kernel is expected")},
-    "Supernet": {"draw": choice("random"), "seed": whole(0)},
-    "Supernet.fit": {"epochs": KERAS, "verbose": KERAS},
+    "Supernet": {
+        "draw": choice("random"),
+        "seed": whole(0),
+        "memory_limit": POSITIVE,
+    },
+    "Supernet.fit": dict.fromkeys(
+        (
+            "epochs",
+            "initial_epoch",
+            "validation_freq",
+            "validation_split",
+            "verbose",
+        ),
+        KERAS,
+    ),
     "autotune": {
         "phases": Checked((("infer",), "inference")),
         "repeats": whole(1),

@@ -199,13 +199,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "predictions": {"a": np.zeros((16, 16, 16), int)},
         "class_names": data.PHANTOM_CLASSES,
     },
-    "plot_spans": {
-        "rows": [
-            {"method": "a", "layer": "b", "first": 1, "second": 1, "third": 1}
-        ],
-        "axes_names": ("depth", "height", "width"),
-        "chance": 0.5,
-    },
     "plot_tradeoff": {
         "rows": [{"name": "a", "dice": 1, "params": 1, "macs": 1, "ms": 1}]
     },

@@ -166,7 +166,6 @@ DATA_ARGUMENTS: dict[str, dict[str, Checked | Free]] = {
         "tolerance": NOT_NEGATIVE,
     },
     "seed_interval": {"resamples": whole(1)},
-    "plot_budgets": {"score_label": TEXT},
     "plot_composition": {"title": TEXT},
     "plot_confusion": {"title": TEXT},
     "plot_contours": {"plane": whole(0, 2)},
@@ -175,7 +174,6 @@ DATA_ARGUMENTS: dict[str, dict[str, Checked | Free]] = {
         "label": TEXT,
     },
     "plot_planes": {"name": TEXT},
-    "plot_spans": {"chance": SHARE},
     "plot_tradeoff": {
         "score": choice(says="`rows` is expected"),
         "label": TEXT,

@@ -250,7 +250,9 @@ def table():
     ],
 )
 def test_a_layer_that_a_latency_table_lacks_is_told(table, ask):
-    with pytest.raises(ValueError, match="`name` is expected to be one of .*'none'"):
+    with pytest.raises(
+        ValueError, match="`name` is expected to be one of .*'none'"
+    ):
         ask(table)
 
 
