@@ -71,7 +71,8 @@ def test_messages_of_intervals():
     with pytest.raises(ValueError, match="at least two cases. Received: 1"):
         evaluation.paired_interval(two[:1], two[:1])
     for arguments in ({"level": 1.0}, {"level": 0.0}, {"resamples": 0}):
-        with pytest.raises(ValueError, match="`level` is expected.*Received"):
+        (name,) = arguments
+        with pytest.raises(ValueError, match=f"`{name}` is .*: {name}="):
             evaluation.paired_interval(two, two, **arguments)
 
 

@@ -45,7 +45,7 @@ from keras_cakes.runs.settings import read_settings
         ({"patch_shape": (8, 8, 0)}, "`patch_shape` is expected to be 3"),
         ({"stem_kernel_size": (3,)}, "`stem_kernel_size`.* 3 positive sizes"),
         ({"flip": (3,)}, "`flip` is expected to name axes 0 to 2"),
-        ({"channel_multiple": 0}, "`channel_multiple` is.*positive"),
+        ({"channel_multiple": 0}, "`channel_multiple` is.*at least 1.*=0"),
         ({"rule": "best"}, "`rule` is expected to be one of.*best"),
         ({"draw": "x"}, "`draw` is expected to be one of"),
         ({"score": "x"}, "`score` is expected to be one of"),

@@ -208,9 +208,11 @@ def test_messages():
         evaluation.predict_volume(None, np.zeros((4, 4, 4)), (4, 4, 4))
     with pytest.raises(ValueError, match="`overlap` is expected.*1.0"):
         evaluation.predict_volume(None, image, (4,) * 3, 1.0)
-    for patch, batch in (((4, 4), 1), ((4, 4, 0), 1), ((4, 4, 4), 0)):
+    for patch in ((4, 4), (4, 4, 0)):
         with pytest.raises(ValueError, match="`patch_shape` is expected"):
-            evaluation.predict_volume(None, image, patch, batch_size=batch)
+            evaluation.predict_volume(None, image, patch)
+    with pytest.raises(ValueError, match="`batch_size` is expected"):
+        evaluation.predict_volume(None, image, (4, 4, 4), batch_size=0)
     with pytest.raises(ValueError, match="`image` is expected to be finite"):
         evaluation.predict_volume(None, image * np.nan, (4, 4, 4))
     with pytest.raises(ValueError, match="list of at least one. Received: .*"):

@@ -82,7 +82,9 @@ def test_messages():
     for flip in ((3,), (0, 0), (-1,)):
         with pytest.raises(ValueError, match="`flip` is expected.*Received"):
             Windows((4, 4, 4), flip=flip)
-    for stride in (0, 5, (1, 5, 1)):
+    with pytest.raises(ValueError, match="`stride` .* positive .*stride=0"):
+        Windows((4, 4, 4)).starts((9, 9, 9), stride=0)
+    for stride in (5, (1, 5, 1)):
         with pytest.raises(ValueError, match="from 1 to the size .*stride="):
             Windows((4, 4, 4)).starts((9, 9, 9), stride=stride)
     with pytest.raises(ValueError, match="`overlap` is expected.*-0.1"):
