@@ -27,7 +27,7 @@ FLOORS = [
     ["specification", "graph", "cost", "evaluation", "plotting"],
     ["integer_program"],
     ["allocation"],
-    ["conversion", "autotune", "folding"],
+    ["conversion", "autotune", "folding", "expected_cost"],
     ["models", "supernet"],
     ["chooser"],
     ["search", "derivation", "baselines", "inflation", "scoring"],

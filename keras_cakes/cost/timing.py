@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 
+from keras_cakes.backends import expect_tensorflow
 from keras_cakes.cost.inputs import batch_shapes
 from keras_cakes.cost.inputs import split_batch
 from keras_cakes.cost.inputs import symbolic_inputs
@@ -93,6 +94,7 @@ def phase_function(
             by the inputs and by all that is trained; no optimizer, so that
             what is trained stays as it is.
     """
+    expect_tensorflow("Measuring time")
     import tensorflow as tf
 
     def call(inputs, training):

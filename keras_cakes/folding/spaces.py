@@ -115,7 +115,9 @@ class ChannelSpaces:
         if name not in self._parts:
             if self.graph.calls[name] > 1:
                 # Before its inputs, among which it may be itself.
-                self._parts[name] = [self._new(_channels(self.graph.layer(name)))]
+                self._parts[name] = [
+                    self._new(_channels(self.graph.layer(name)))
+                ]
                 self._pin(self._parts[name])
             sources = [
                 self._read(source, shape[-1] or 0)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_cakes.backends import expect_tensorflow
 from keras_cakes.scoring.states import restored
 from keras_cakes.supernet import Supernet
 
@@ -37,6 +38,7 @@ class PathLoss:
     """
 
     def __init__(self, supernet: Supernet, batches: Iterable[Any]):
+        expect_tensorflow("The loss of a path")
         import tensorflow as tf
 
         if supernet.priority != "performance":
