@@ -8,16 +8,23 @@ READY := $(VENV)/.ready
 # Another environment, of the oldest TensorFlow that is tested.
 OLD := build/tf217
 OLD_READY := $(OLD)/.ready
+# What Keras' other backends promise too.
+ANY_BACKEND := tests/guarantees/test_backends.py tests/kernels \
+  tests/layers tests/models/rewriting tests/models/backbones/test_unet3d.py \
+  tests/search/deriving/test_derive.py tests/cost/test_counting.py \
+  tests/training/test_losses.py tests/training/test_metrics.py
 ARGS ?=
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help demo test test-tf217 lint docs tutorials clean
+.PHONY: help demo test test-tf217 test-jax test-torch lint docs tutorials clean
 
 help:
 	@echo "make demo       search, train and compare on synthetic volumes"
 	@echo "make test       all tests, with coverage"
 	@echo "make test-tf217 what may depend on TensorFlow, with 2.17"
+	@echo "make test-jax   what runs on any backend of Keras, on JAX"
+	@echo "make test-torch the same on PyTorch"
 	@echo "make lint       style and types"
 	@echo "make tutorials  run the notebooks"
 	@echo "make docs       build the site into site/"
@@ -59,8 +66,14 @@ test-tf217: $(OLD_READY)
 	  tests/data/volumes/patches/test_placing.py tests/data/test_host_calls.py \
 	  tests/data/volumes/patches/test_patches.py tests/evaluation/volumes/test_sliding_window.py \
 	  tests/layers/test_cakes_conv3d.py \
-	  tests/layers/test_cakes_search_conv3d.py tests/models/rewriting/test_replace.py \
+	  tests/layers/test_cakes_search_conv3d.py \
+  tests/models/rewriting/test_replace.py \
 	  tests/search/test_supernet.py tests/runs/segmentation/test_run.py
+
+test-jax test-torch: $(READY)
+	KERAS_BACKEND=$(@:test-%=%) timeout 600 $(BIN)/python -m pytest -n 2 \
+	  --dist loadfile --durations 5 -p no:cacheprovider \
+	  --junit-xml build/tests-$(@:test-%=%).xml $(ARGS) $(ANY_BACKEND)
 
 lint: $(READY)
 	$(BIN)/ruff check .

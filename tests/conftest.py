@@ -9,6 +9,9 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 # Some processors need the word to use the kernels that others use anyway.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
+# JAX compiles each operation of each shape; most run once.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
 import keras
 import pytest
 import tensorflow as tf
@@ -19,6 +22,33 @@ tf.config.threading.set_inter_op_parallelism_threads(1)
 
 # What the imports have made stays; no later collection need look through it.
 gc.freeze()
+
+
+if keras.backend.backend() == "torch":
+    import torch
+
+    # As with the other backends, NumPy reads what a gradient follows.
+    _read = torch.Tensor.__array__
+    torch.Tensor.__array__ = lambda self, *args, **kwargs: _read(
+        self.detach(), *args, **kwargs
+    )
+
+
+def pytest_configure(config):
+    """Lets NumPy 2 compute with the tensors of PyTorch."""
+    config.addinivalue_line(
+        "filterwarnings",
+        "ignore:__array_wrap__ must accept context:DeprecationWarning",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out what needs TensorFlow where Keras runs on another backend."""
+    if keras.backend.backend() == "tensorflow":
+        return
+    left_out = [item for item in items if item.get_closest_marker("tensorflow")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(autouse=True)

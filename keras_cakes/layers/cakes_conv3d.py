@@ -43,6 +43,9 @@ class CakesConv3D(SubKernelConv3D):
     centred, and zeros elsewhere; the zeros are neither stored nor trained.
     With `strides=2, padding="same"` this centre is not where a 1-wide
     `Conv3D` would sample: the embedded kernel is the definition.
+    Where inputs or weights are not finite the two agree as well, but for one
+    case: zero times infinity makes the output of that `Conv3D` NaN, and the
+    layer, which skips most zeros, may stay finite there.
 
     Besides `sub_kernels`, the layer takes every argument of
     `keras.layers.Conv3D` and behaves like it. `training` chooses between the

@@ -90,6 +90,7 @@ class PathNormalization(keras.layers.Layer):
 
         def of_path(weight):
             # Not a product: what does not run may be infinite.
+            weight = ops.convert_to_tensor(weight)
             return ops.sum(ops.where(chosen, weight, 0.0), axis=0)
 
         gamma, beta = of_path(self.gamma), of_path(self.beta)
@@ -187,8 +188,9 @@ class PathNormalization(keras.layers.Layer):
             (self.moving_mean, mean),
             (self.moving_variance, variance),
         ):
-            moved = state + (1.0 - self.momentum) * (value - state)
-            state.assign(ops.where(chosen, moved, state))
+            before = ops.convert_to_tensor(state)
+            moved = before + (1.0 - self.momentum) * (value - before)
+            state.assign(ops.where(chosen, moved, before))
 
     def _broadcast(self, vector, inputs, dtype=None):
         shape = [1] * inputs.ndim

@@ -18,6 +18,7 @@ from keras_cakes.layers.backends import expect_tensorflow
 from keras_cakes.layers.cakes_search_conv3d import DRAWS
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
 from keras_cakes.layers.paths import random_path
+from keras_cakes.search.expected_cost import expected_cost
 
 logger = logging.getLogger(__name__)
 
@@ -185,37 +186,25 @@ class Supernet(keras.Model):
         Path weights that are frozen have none, as any regularizer of Keras.
         """
         trained = {id(weight) for weight in self.trainable_weights}
-        return sum(
-            (
-                layer.gamma_regularizer(layer.path_normalization.gamma)
-                for layer in self.search_layers
-                if layer.gamma_regularizer is not None
-                and id(layer.path_normalization.gamma) in trained
-            ),
-            start=ops.zeros(()),
-        )
+        total = ops.zeros(())
+        for layer in self.search_layers:
+            scale = layer.path_normalization.gamma
+            if layer.gamma_regularizer is not None and id(scale) in trained:
+                total += layer.gamma_regularizer(scale)
+        return total
 
     def expected_cost(self) -> dict[str, Any]:
         """Cost of the network that the present arg-max describes.
 
         Returns:
-            `expected_params`, `expected_macs` and perhaps
-            `expected_latency` as scalars, or nothing where the supernet
-            was built without known sizes.
+            `expected_params`, `expected_macs` and perhaps `expected_latency`;
+            nothing where the supernet was built without known sizes.
         """
         if self.channel_costs is None or self.fixed_cost is None:
             return {}
-        totals = {}
-        for kind, fixed in self.fixed_cost.items():
-            total = ops.convert_to_tensor(float(fixed), dtype="float32")
-            for layer in self.search_layers:
-                costs = ops.convert_to_tensor(
-                    self.channel_costs[layer.name][kind], dtype="float32"
-                )
-                chosen = ops.argmax(layer.path_weights, axis=0)
-                total += ops.sum(ops.take(costs, chosen))
-            totals[f"expected_{kind}"] = total
-        return totals
+        return expected_cost(
+            self.search_layers, self.channel_costs, self.fixed_cost
+        )
 
     def fit(
         self,
@@ -284,12 +273,7 @@ class Supernet(keras.Model):
         return self._with_search_logs(super().test_step(data))
 
     def compute_loss(
-        self,
-        x=None,
-        y=None,
-        y_pred=None,
-        sample_weight=None,
-        training=True,
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
         # The lasso is a regularizer of the scales and so already part of
         # the loss, once for all replicas. Here it is only recorded, with

@@ -101,6 +101,7 @@ def test_transposed_convolution_counts_its_inputs(data_format):
     assert cost.macs == 8 * 3 * 5 * 4 * 4 * 6
 
 
+@pytest.mark.tensorflow
 def test_network_agrees_with_the_profiler_of_tensorflow():
     model = kc.models.unet3d((16, 16, 16, 1), width=4, depth=2)
     function = tf.function(lambda x: model(x, training=False))
@@ -339,6 +340,7 @@ def test_paths_of_a_supernet():
         kc.count_cost(supernet, path="argmax")
 
 
+@pytest.mark.tensorflow
 # Multiply-adds in millions as the papers of these networks print them, where
 # Keras' network is the paper's; the printed ones are rounded.
 @pytest.mark.parametrize(

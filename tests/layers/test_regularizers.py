@@ -7,6 +7,7 @@ from keras_cakes.kernels.sub_kernels import relative_costs
 from keras_cakes.layers.regularizers import CostLasso
 
 
+@pytest.mark.tensorflow
 def test_known_answer_of_two_candidates():
     lasso = CostLasso([3 / 4, 1 / 4], strength=1e-4)
     gamma = keras.Variable(np.array([[1.0, -2.0], [0.5, 0.0]]))

@@ -19,7 +19,9 @@ def test_equals_scipy(size):
     assert layer.compute_output_shape(image.shape) == expected.shape
     first = TrilinearUpSampling3D(size, data_format="channels_first")
     moved = first(np.moveaxis(image, -1, 1))
-    np.testing.assert_allclose(np.moveaxis(moved, 1, -1), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        np.moveaxis(np.array(moved), 1, -1), expected, atol=1e-5
+    )
 
 
 def test_sizes_known_only_from_the_batch(tmp_path):

@@ -68,6 +68,7 @@ def test_message(shape):
         DiceCrossEntropy().call(np.zeros((1, 4, 4, 4)), np.zeros(shape))
 
 
+@pytest.mark.tensorflow
 def test_an_unknown_label_is_not_trained_on_silently():
     label, logits = _case(2)
     label[1, 0, 0, 0] = 3

@@ -91,6 +91,7 @@ def test_messages():
         )
 
 
+@pytest.mark.tensorflow
 def test_an_unknown_label_makes_the_score_nan():
     metric = DiceScore(NAMES)
     metric.update_state(np.array([[0, 7]]), np.zeros((1, 2, 3)))

@@ -21,6 +21,7 @@ from keras_cakes.cost.tracing import members
 from keras_cakes.cost.tracing import split_batch
 from keras_cakes.cost.tracing import symbolic_inputs
 from keras_cakes.cost.tracing import trace_calls
+from keras_cakes.layers.backends import expect_tensorflow
 from keras_cakes.layers.plans.device import PHASES
 from keras_cakes.layers.plans.device import processor
 
@@ -96,6 +97,7 @@ def phase_function(
             by the inputs and by all that is trained; no optimizer, so that
             what is trained stays as it is.
     """
+    expect_tensorflow("Measuring time")
     import tensorflow as tf
 
     def call(inputs, training):

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_cakes.layers.backends import expect_tensorflow
 from keras_cakes.search.scores.path_loss import restored
 from keras_cakes.search.supernet import Supernet
 
@@ -29,6 +30,7 @@ def importance(supernet: Supernet, batches: Iterable[Any]) -> dict[str, Any]:
 
     - [Molchanov et al., 2019](https://arxiv.org/abs/1906.10771)
     """
+    expect_tensorflow("The importance of a candidate")
     import tensorflow as tf
 
     layers = supernet.search_layers

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_cakes.layers.backends import expect_tensorflow
 from keras_cakes.search.supernet import Supernet
 
 
@@ -50,6 +51,7 @@ class PathLoss:
     """
 
     def __init__(self, supernet: Supernet, batches: Iterable[Any]):
+        expect_tensorflow("The loss of a path")
         import tensorflow as tf
 
         if supernet.priority != "performance":

@@ -235,6 +235,7 @@ assert "keras_cakes" not in sys.modules
 """
 
 
+@pytest.mark.tensorflow
 def test_a_folded_network_is_exported_and_saved(tmp_path):
     folded = _check(_graph("addition"), (2, 4, 5, 6, 2))
     inputs = np.random.default_rng(0).normal(size=(1, 4, 5, 6, 2))

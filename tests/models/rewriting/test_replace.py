@@ -163,7 +163,9 @@ def test_a_cost_that_does_not_fit_is_refused():
     message = "'params', 'macs', a mapping.*cost='latency'"
     with pytest.raises(ValueError, match=message):
         kc.models.SearchSpecification(priority="cost", cost="latency")
-    specification = kc.models.SearchSpecification(priority="cost", cost={"3x3x3": 1})
+    specification = kc.models.SearchSpecification(
+        priority="cost", cost={"3x3x3": 1}
+    )
     message = "each sub-kernel a positive number.*1x3x3"
     with pytest.raises(ValueError, match=message):
         specification.lasso_of((3, 3, 3))

@@ -311,6 +311,7 @@ def test_a_stopped_program_says_what_is_proven(supernet, monkeypatch):
     assert set(found.counts) <= {"3x1x1", "1x3x1", "1x1x3"}
 
 
+@pytest.mark.filterwarnings("ignore:`supernet` is expected to be trained")
 def test_derive_messages(model, supernet):
     names = [layer.name for layer in supernet.search_layers]
     whole = {name: np.zeros((7, 6)) for name in names}
