@@ -62,13 +62,17 @@ $(OLD_READY): pyproject.toml Makefile
 test-tf217: $(OLD_READY)
 	$(OLD)/bin/python -m pytest -n 2 --dist loadfile --durations 5 \
 	  -p no:cacheprovider --junit-xml build/tests-tf217.xml $(ARGS) \
-	  tests/data/volumes/reading/test_tensorflow_io.py tests/data/volumes/reading/test_tfio_dicom.py \
-	  tests/data/volumes/patches/test_placing.py tests/data/test_host_calls.py \
-	  tests/data/volumes/patches/test_patches.py tests/evaluation/volumes/test_sliding_window.py \
+	  tests/data/volumes/reading/test_tensorflow_io.py \
+	  tests/data/volumes/reading/test_tfio_dicom.py \
+	  tests/data/volumes/patches/test_placing.py \
+	  tests/data/test_host_calls.py \
+	  tests/data/volumes/patches/test_patches.py \
+	  tests/evaluation/volumes/test_sliding_window.py \
 	  tests/layers/test_cakes_conv3d.py \
 	  tests/layers/test_cakes_search_conv3d.py \
-  tests/models/rewriting/test_replace.py \
-	  tests/search/test_supernet.py tests/runs/segmentation/test_run.py
+	  tests/models/rewriting/test_replace.py \
+	  tests/search/test_supernet.py \
+	  tests/runs/segmentation/test_run.py
 
 test-jax test-torch: $(READY)
 	KERAS_BACKEND=$(@:test-%=%) timeout 600 $(BIN)/python -m pytest -n 2 \

@@ -63,7 +63,8 @@ class LatencyTable:
         >>> import keras_cakes as kc
         >>> model = kc.models.unet3d((8, 8, 8, 1), width=4, depth=1)
         >>> names = kc.replaceable_layers(model)
-        >>> table = kc.cost.LatencyTable(model, names, "2d", repeats=2, verbose=0)
+        >>> table = kc.cost.LatencyTable(
+        ...     model, names, "2d", repeats=2, verbose=0)
         >>> table.predict({}) == table.network_ms
         True
     """
