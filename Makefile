@@ -9,10 +9,12 @@ READY := $(VENV)/.ready
 OLD := build/tf217
 OLD_READY := $(OLD)/.ready
 # What Keras' other backends promise too.
-ANY_BACKEND := tests/test_backends.py tests/layers tests/test_conversion.py \
-  tests/test_derivation.py tests/test_folding.py tests/test_losses.py \
-  tests/test_metrics.py tests/test_regularizers.py tests/cost/test_counting.py \
-  tests/models/test_unet3d.py
+ANY_BACKEND := tests/test_backends.py tests/layers/test_cakes_conv3d.py \
+  tests/layers/test_cakes_search_conv3d.py tests/layers/test_channels.py \
+  tests/layers/test_devices.py tests/layers/test_upsampling.py \
+  tests/test_conversion.py tests/test_derivation.py tests/test_folding.py \
+  tests/test_losses.py tests/test_metrics.py tests/test_regularizers.py \
+  tests/cost/test_counting.py
 ARGS ?=
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
