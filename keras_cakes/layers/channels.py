@@ -64,13 +64,13 @@ def _slice(tensor: Any, start: int, stop: int, axis: int) -> Any:
 
 def permute_channels(tensor: Any, order: Sequence[int], axis: int = -1) -> Any:
     """Reorders channels; `order[i]` is the source of channel `i`."""
-    order = np.array(order, "int32")
-    inverse = np.argsort(order).astype("int32")
-    if (inverse == np.arange(len(order))).all():
+    places = np.array(order, "int32")
+    inverse = np.argsort(places).astype("int32")
+    if (inverse == np.arange(len(places))).all():
         return tensor
     if len(tensor.shape) == 1:
-        return ops.take(tensor, order)
-    return move_channels(tensor, order, inverse, axis)
+        return ops.take(tensor, places)
+    return move_channels(tensor, places, inverse, axis)
 
 
 def move_channels(

@@ -74,7 +74,7 @@ def _embedded(layer, arguments, shape):
 
 @settings(
     # JAX compiles each operation of each example.
-    max_examples=250 if keras.backend.backend() == "tensorflow" else 20,
+    max_examples=250 if keras.backend.backend() == "tensorflow" else 8,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],

@@ -105,7 +105,7 @@ def test_performance_path_equals_the_chosen_candidates(training, weights):
         )
         expected = (values - mean) / np.sqrt(variance + 1e-5)
         expected = expected * gamma[index, channel]
-        expected += float(normalization.beta[index, channel])
+        expected += np.array(normalization.beta)[index, channel]
         np.testing.assert_allclose(outputs[..., channel], expected, atol=2e-5)
 
 

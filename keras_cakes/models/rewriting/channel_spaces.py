@@ -97,16 +97,16 @@ class ChannelSpaces:
             if root not in self._pinned:
                 chosen.setdefault(root, list(order))
 
-        def order(parts: list[int]) -> list[int]:
+        def place(parts: list[int]) -> list[int]:
             return _side_by_side(
                 chosen.get(self._root(part), list(range(self._width[part])))
                 for part in parts
             )
 
         return Orders(
-            {name: order(parts) for name, parts in self._parts.items()},
+            {name: place(parts) for name, parts in self._parts.items()},
             {
-                name: [order(parts) for parts in reads]
+                name: [place(parts) for parts in reads]
                 for name, reads in self._reads.items()
             },
         )
