@@ -18,6 +18,22 @@ class RunError(RuntimeError):
     """Says that a run cannot start, go on or be written; names the file."""
 
 
+def require(place: object, holds: Any, expected: str, received: Any) -> None:
+    """Refuses a file or a data set for which something does not hold.
+
+    Args:
+        place: The file or folder that the message names.
+        holds: Whether all is well.
+        expected: Subject and verb of the sentence, such as `"a file is"`.
+        received: The end of the message.
+
+    Raises:
+        DataError: If `holds` is false.
+    """
+    if not holds:
+        raise DataError(f"{place}: {expected} expected. Received: {received}")
+
+
 def shortened(value: object) -> str:
     """Writes a value as it may stand in a message, in 200 characters."""
     text = repr(value)
