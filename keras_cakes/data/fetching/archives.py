@@ -14,6 +14,7 @@ from typing import IO
 from typing import Any
 
 from keras_cakes._errors import DataError
+from keras_cakes._errors import naming
 from keras_cakes._errors import require
 from keras_cakes._errors import whole
 from keras_cakes._files import locked
@@ -94,16 +95,9 @@ def unpack(
         stack.callback(shutil.rmtree, temporary, ignore_errors=True)
         temporary.mkdir()
         bounds = _Bounds(archive, temporary, most_bytes, most_members)
-        try:
+        expected = "a complete archive of tar, tar.gz or zip that can be "
+        with naming(archive, expected + "unpacked is", _DAMAGE):
             _unpack(archive, temporary, bounds)
-        except DataError:
-            raise
-        except _DAMAGE as error:
-            raise DataError(
-                f"{archive}: a complete archive of tar, tar.gz or zip that "
-                "can be unpacked is expected. Received: "
-                f"{type(error).__name__}: {str(error)[:200]}"
-            ) from None
         inner = temporary / (root or ".")
         if not inner.is_dir():
             found = sorted(path.name for path in temporary.iterdir())[:5]

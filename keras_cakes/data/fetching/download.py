@@ -1,6 +1,5 @@
 """Downloads files, checked, whole or not at all."""
 
-import contextlib
 import hashlib
 import logging
 import os
@@ -8,7 +7,6 @@ import re
 import shutil
 import time
 from collections.abc import Iterable
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +14,7 @@ import keras
 
 from keras_cakes._errors import DataError
 from keras_cakes._errors import expect
+from keras_cakes._errors import naming
 from keras_cakes._errors import number
 from keras_cakes._errors import require
 from keras_cakes._errors import whole
@@ -213,7 +212,9 @@ def _receive(
             interval=1.0,
             verbose=int(verbose),
         )
-        with _storing(part), open(part.path, "ab") as file:
+        # A `DataError` tells a failing disk from a failing connection.
+        storing = naming(part.path, "a file that can be written is", OSError)
+        with storing, open(part.path, "ab") as file:
             for block in blocks(response):
                 held += len(block)
                 if total is not None and held > total:
@@ -241,15 +242,3 @@ def _check_room(part: PartialFile, needed: int) -> None:
     free = shutil.disk_usage(part.path.parent).free
     expected = f"room for {needed} bytes of {part.url} is"
     require(part.path, needed <= free, expected, f"{free} bytes free")
-
-
-@contextlib.contextmanager
-def _storing(part: PartialFile) -> Iterator[None]:
-    """Tells a failing disk from a failing connection."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            f"{part.path}: a file that can be written is expected. "
-            f"Received: {error}"
-        ) from None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from keras_cakes._errors import DataError
 from keras_cakes._errors import expect
+from keras_cakes._errors import naming
 from keras_cakes._errors import require
 from keras_cakes._files import read_text
 from keras_cakes._files import write_text
@@ -133,12 +134,8 @@ def _checked(classes: Sequence[str]) -> tuple[str, ...]:
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     """Reads line numbers and, by column, the values of each line."""
     require(path, path.is_file(), "a CSV file is", "no file")
-    try:
+    with naming(path, "CSV in UTF-8 is", ValueError):
         text = read_text(path, _MOST_BYTES).removeprefix("\ufeff")
-    except ValueError as error:
-        raise DataError(
-            f"{path}: CSV in UTF-8 is expected. Received: {error}"
-        ) from None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows = []
     try:

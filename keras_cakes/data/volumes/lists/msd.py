@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from keras_cakes._errors import DataError
+from keras_cakes._errors import naming
 from keras_cakes._errors import require
 from keras_cakes._errors import whole
 from keras_cakes.data.volumes.cases import Case
@@ -62,7 +63,8 @@ def read_msd(
             f"{path}: the list of an MSD data set is expected. Received: no "
             f"such file; the folder holds {found or 'nothing'}"
         )
-    try:
+    expected = "JSON with `labels` (number to name) and `training` (a list "
+    with naming(path, expected + "of `image` and `label`) is", _DAMAGE):
         document = json.loads(path.read_text(encoding="utf-8"))
         listed = document["labels"]
         labels = {int(k): str(v) for k, v in listed.items()}
@@ -70,12 +72,6 @@ def read_msd(
             (str(entry["image"]), str(entry["label"]))
             for entry in document["training"]
         ]
-    except _DAMAGE as error:
-        raise DataError(
-            f"{path}: JSON with `labels` (number to name) and `training` "
-            "(a list of `image` and `label`) is expected. "
-            f"Received: {type(error).__name__}: {error}"
-        ) from None
     require(
         path,
         entries and sorted(labels) == list(range(len(labels))),
@@ -141,14 +137,10 @@ def read_fold(
         )
     names = {case.name for case in dataset.cases}
     if path.is_file():
-        try:
+        expected = "JSON with `folds` (number to validation cases) is"
+        with naming(path, expected, _DAMAGE):
             folds = json.loads(path.read_text(encoding="utf-8"))["folds"]
             validation = {key: set(value) for key, value in folds.items()}
-        except _DAMAGE as error:
-            raise DataError(
-                f"{path}: JSON with `folds` (number to validation cases) is "
-                f"expected. Received: {type(error).__name__}: {error}"
-            ) from None
     else:
         ordered = sorted(
             names, key=lambda n: hashlib.sha1(f"fold:{n}".encode()).digest()

@@ -122,12 +122,7 @@ class Augmentation:
         return sample_linear(image, places), _sample_nearest(label, places)
 
     def recolour(self, image: Any, key: Any) -> Any:
-        """Changes the intensities of a patch.
-
-        Args:
-            image: Tensor `(depth, height, width, channels)`.
-            key: Seed of two integers.
-        """
+        """Changes the intensities of a patch; `key` is as in `distort`."""
         import tensorflow as tf
 
         keys = tf.unstack(tf.random.split(key, 5), num=5)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_cakes._errors import DataError
+from keras_cakes._errors import naming
 from keras_cakes._errors import require
 from keras_cakes._files import checksum
 from keras_cakes._files import read_text
@@ -23,6 +24,8 @@ MANIFEST = "manifest.json"
 CASE = "case.json"
 CASES = "cases"
 _MOST_BYTES = 1 << 26
+# Reading a damaged manifest may raise these.
+_DAMAGE = (AttributeError, KeyError, OSError, TypeError, ValueError)
 # Keys of `case.json`, and of its entry for a case with a label.
 _RECORD = (
     *("name", "shape", "original", "full", "grid"),
@@ -97,15 +100,9 @@ class PreparedCase:
             )
 
     def _map(self, name: str) -> np.ndarray:
-        path = self.folder / name
-        try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise DataError(
-                f"{path}: an array of a prepared case is expected. "
-                f"Received: {type(error).__name__}: {error}"
-            ) from None
-        return array
+        path, expected = self.folder / name, "an array of a prepared case is"
+        with naming(path, expected, (OSError, ValueError, EOFError)):
+            return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,7 +172,8 @@ def open_prepared(folder: "str | Path") -> PreparedDataset:
             "file"
         )
     document = read_json(path)
-    try:
+    expected = f"the manifest of a preparation, version {VERSION}, and all its "
+    with naming(path, expected + "cases are", _DAMAGE):
         if document["version"] != VERSION:
             raise ValueError(f"version {document['version']}")
         folders = [folder / CASES / name for name in document["cases"]]
@@ -188,24 +186,15 @@ def open_prepared(folder: "str | Path") -> PreparedDataset:
                         f"{case.folder / name} of {held} bytes instead of "
                         f"{known['bytes']}"
                     )
-        statistics = {
-            name: list(document["statistics"][name])
-            for name in ("mean", "deviation")
-        }
+        known = document["statistics"]
         return PreparedDataset(
             folder,
             tuple(document["classes"]),
             tuple(cases),
             Preparation.from_settings(document["preparation"]),
             dict(document["skipped"]),
-            statistics,
+            {name: list(known[name]) for name in ("mean", "deviation")},
         )
-    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{path}: the manifest of a preparation, version {VERSION}, and "
-            f"all its cases are expected. Received: {type(error).__name__}: "
-            f"{error}"
-        ) from None
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -241,13 +230,9 @@ def read_json(path: Path) -> Any:
     Raises:
         DataError: If the file is missing or no JSON; the message names it.
     """
-    try:
+    damage = (OSError, RecursionError, ValueError)
+    with naming(path, "JSON of a preparation is", damage):
         return json.loads(read_text(path, _MOST_BYTES))
-    except (OSError, RecursionError, ValueError) as error:
-        raise DataError(
-            f"{path}: JSON of a preparation is expected. Received: "
-            f"{type(error).__name__}: {error}"
-        ) from None
 
 
 def grid_record(grid: Grid) -> dict[str, Any]:

@@ -30,9 +30,6 @@ def check_needs(
         folder: Folder that is written to.
         workers: Cases at a time.
         verbose: Whether to log.
-
-    Raises:
-        DataError: If memory or disk is too small.
     """
     sizes = [
         (math.prod(before.shape), math.prod(after.shape), channels)

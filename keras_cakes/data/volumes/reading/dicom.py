@@ -1,16 +1,17 @@
 """Finds DICOM series in folders and reads them."""
 
-import contextlib
 import dataclasses
 import os
 from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_cakes._errors import DataError
+from keras_cakes._errors import naming
 from keras_cakes._errors import require
 from keras_cakes.data.volumes.reading.dicom_slices import Slice
 from keras_cakes.data.volumes.reading.dicom_slices import affine_of
@@ -135,17 +136,10 @@ def read_dicom_grid(
     return (*slices[0].shape, len(slices)), affine
 
 
-@contextlib.contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(path: Path) -> AbstractContextManager[None]:
     """Turns errors of pydicom and its decoders into one that names a file."""
-    try:
-        yield
     # A damaged byte can make them raise an exception of any class.
-    except Exception as error:
-        raise DataError(
-            f"{path}: complete, readable DICOM data are expected. Received: "
-            f"{type(error).__name__}: {str(error)[:300]}"
-        ) from None
+    return naming(path, "complete, readable DICOM data are", Exception)
 
 
 def check_pydicom() -> None:

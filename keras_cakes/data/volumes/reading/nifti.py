@@ -1,16 +1,15 @@
 """Reads and writes NIfTI files."""
 
-import contextlib
 import gzip
 import os
 import zlib
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from keras_cakes._errors import DataError
+from keras_cakes._errors import naming
 from keras_cakes._errors import require
 from keras_cakes._files import atomic
 from keras_cakes.data.volumes.reading.scan import MOST_EXPANSION
@@ -63,27 +62,14 @@ def write_nifti(
         nibabel.Nifti1Image(array, affine).to_filename(temporary)
 
 
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def _reading(path: Path) -> AbstractContextManager[None]:
     """Turns errors of nibabel and its decoders into one that names a file."""
     from nibabel.filebasedimages import ImageFileError
     from nibabel.spatialimages import HeaderDataError
 
-    try:
-        yield
-    except (
-        EOFError,
-        HeaderDataError,
-        ImageFileError,
-        OSError,
-        OverflowError,
-        ValueError,
-        zlib.error,
-    ) as error:
-        raise DataError(
-            f"{path}: a complete NIfTI file is expected. Received: "
-            f"{type(error).__name__}: {str(error)[:150]}"
-        ) from None
+    own = (HeaderDataError, ImageFileError)
+    known = (EOFError, OSError, OverflowError, ValueError, zlib.error)
+    return naming(path, "a complete NIfTI file is", own + known)
 
 
 def _open(path: Path) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_cakes._errors import DataError
+from keras_cakes._errors import naming
 from keras_cakes._errors import require
 from keras_cakes.data.volumes.reading.dicom import check_pydicom
 from keras_cakes.data.volumes.reading.dicom import reading
@@ -29,10 +30,7 @@ class CalibratedDecoder:
     offset: float
 
     def __call__(self, contents: Any) -> Any:
-        """Decodes a slice, also in a graph.
-
-        Args:
-            contents: String tensor `()`: the bytes of a file.
+        """Decodes the bytes of a file, a string tensor, also in a graph.
 
         Returns:
             Float32 tensor `(row, column)`; Hounsfield units for CT.
@@ -108,16 +106,13 @@ def calibrated_decoder(
     differ = values.min() != values.max()
     received = f"all pixels {values.flat[0]:g}"
     require(path, differ, "a slice whose pixels differ is", received)
+    expected = "a file that TensorFlow-IO decodes is"
     try:
-        decoded = _decoded(tf.io.read_file(os.fspath(path))).numpy()
+        with naming(path, expected, tf.errors.OpError):
+            decoded = _decoded(tf.io.read_file(os.fspath(path))).numpy()
     # With a later TensorFlow, TensorFlow-IO lacks its operations.
     except NotImplementedError as error:
         raise _not_installed(error) from None
-    except tf.errors.OpError as error:
-        raise DataError(
-            f"{path}: a file that TensorFlow-IO decodes is expected. "
-            f"Received: {type(error).__name__}: {str(error)[:300]}"
-        ) from None
     if decoded.min() == decoded.max() or decoded.shape != values.shape:
         raise DataError(
             f"{path}: {values.shape} pixels that differ are expected of "
