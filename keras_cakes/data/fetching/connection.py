@@ -68,11 +68,7 @@ def connect(part: PartialFile, timeout: float) -> Any:
 
 
 def blocks(response: Any) -> Iterator[bytes]:
-    """Yields blocks as they arrive, so a broken connection loses at most one.
-
-    Raises:
-        BrokenConnection: If the connection breaks.
-    """
+    """Yields blocks as they arrive: a broken connection loses at most one."""
     try:
         while block := response.read1(_BLOCK):
             yield block

@@ -142,12 +142,7 @@ def _check_labels(volumes: Sequence[Any], kind: str) -> None:
 
 
 def memory_sources(volumes: Sequence[Volume]) -> list[Source]:
-    """Makes sources of volumes in memory.
-
-    Raises:
-        ValueError: If there is no volume, or one has no label or a label of
-            another shape.
-    """
+    """Makes sources of volumes in memory; refuses those without labels."""
     _check_labels(volumes, "volumes")
     sources = []
     for volume in volumes:
@@ -165,11 +160,7 @@ def memory_sources(volumes: Sequence[Volume]) -> list[Source]:
 
 
 def prepared_sources(prepared: PreparedDataset) -> list[Source]:
-    """Makes sources of prepared cases, which stay on disk until they are read.
-
-    Raises:
-        ValueError: If there is no case, or one has no label.
-    """
+    """Makes sources of prepared cases, whose voxels stay on disk."""
     _check_labels(prepared.cases, "cases")
     return [
         Source(

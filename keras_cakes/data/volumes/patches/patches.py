@@ -109,7 +109,7 @@ def patches(
         patches_per_case,
         shard,
     )
-    # The pipeline runs on the host, whatever else there is.
+    # The pipeline runs on the host, also where there is an accelerator.
     with tf.device("CPU"):
         dataset = draws.dataset(start_step * batch_size)
         if augmentation == Augmentation():

@@ -110,7 +110,7 @@ class Draws:
 
         count = len(self.tables.extents)
         turn = index // self.patches_per_case
-        # `tf.random.experimental.index_shuffle` does not take many seeds.
+        # `tf.random.experimental.index_shuffle` takes one seed only.
         return tf.raw_ops.RandomIndexShuffle(
             index=tf.cast(turn % count, tf.int32),
             seed=_mixed(self.seed, turn // count),

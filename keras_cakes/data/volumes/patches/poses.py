@@ -45,12 +45,7 @@ def allowed_poses(
 ) -> list[Pose]:
     """Lists all compositions of flips and quarter turns, identity first.
 
-    Args:
-        patch_shape: `(depth, height, width)`.
-        flip, rotate: See `patches`.
-
-    Raises:
-        ValueError: If they do not fit the patch.
+    `flip` and `rotate` are as in `patches`; axes that do not fit are refused.
     """
     fits = len(patch_shape) == 3 and min(patch_shape) >= 1
     expect("patch_shape", patch_shape, fits, "to be three positive sizes")

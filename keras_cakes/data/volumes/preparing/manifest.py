@@ -25,11 +25,7 @@ def write_manifest(
     folder: Path,
     skipped: Mapping[str, str],
 ) -> None:
-    """Writes settings, checksums and the errors of skipped cases.
-
-    Raises:
-        DataError: If every case was skipped.
-    """
+    """Writes settings, checksums and the errors of skipped cases."""
     names = [c.name for c in dataset.cases if c.name not in skipped]
     require(folder, names, "at least one case that can be prepared is", skipped)
     records = {name: read_record(folder / CASES / name) for name in names}

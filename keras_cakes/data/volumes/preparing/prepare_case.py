@@ -33,11 +33,7 @@ def prepare_case(
     preparation: Preparation,
     folder: Path,
 ) -> None:
-    """Prepares one case; its folder is there whole or not at all.
-
-    Raises:
-        DataError: If a file is damaged, or the folder cannot be written.
-    """
+    """Prepares one case; its folder is there whole or not at all."""
     scan, label = read_case(case, classes)
     image, placement, window = prepare_image(scan, preparation)
     del scan

@@ -198,11 +198,7 @@ def open_prepared(folder: "str | Path") -> PreparedDataset:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """Reads the record in the folder of a prepared case.
-
-    Raises:
-        DataError: If the record is missing, or lacks an entry.
-    """
+    """Reads the record of a prepared case, and checks its keys."""
     path = folder / CASE
     record = read_json(path)
     try:
@@ -225,11 +221,7 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def read_json(path: Path) -> Any:
-    """Reads a JSON file of a preparation or a pack.
-
-    Raises:
-        DataError: If the file is missing or no JSON; the message names it.
-    """
+    """Reads a JSON file of a preparation or a pack; names a damaged file."""
     damage = (OSError, RecursionError, ValueError)
     with naming(path, "JSON of a preparation is", damage):
         return json.loads(read_text(path, _MOST_BYTES))

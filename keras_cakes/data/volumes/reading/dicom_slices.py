@@ -73,12 +73,7 @@ class Slice:
 
 
 def slices_of(path: Path, header: Any) -> list[Slice]:
-    """Lists the slices of one file from its header.
-
-    Raises:
-        DataError: If the header lacks what is needed to read and place them,
-            or claims more pixels than the file can hold.
-    """
+    """Lists the slices of one file from its header; refuses a bad header."""
     groups = header.get("PerFrameFunctionalGroupsSequence") or []
     frames = 1
     if header.get("NumberOfFrames"):

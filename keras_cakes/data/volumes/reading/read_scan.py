@@ -1,4 +1,4 @@
-"""Reads scans and their grids, whatever the format."""
+"""Reads scans and their grids, NIfTI or DICOM."""
 
 import os
 from pathlib import Path

@@ -13,11 +13,7 @@ MOST_EXPANSION = 2000
 
 
 def check_affine(affine: np.ndarray, source: Path) -> np.ndarray:
-    """Returns the affine if it can be inverted.
-
-    Raises:
-        DataError: If not; the message names the source.
-    """
+    """Returns the affine; refuses one that cannot be inverted."""
     fits = (
         affine.shape == (4, 4)
         and np.isfinite(affine).all()
