@@ -158,7 +158,7 @@ class WorkFolder:
         self._own = (settings_file, _LOCK, *own)
 
     def results(self) -> list[str]:
-        """Lists files besides settings and leftovers; refuses others' folders."""
+        """Lists the results of the work; refuses a folder of something else."""
         if self.path.is_dir():
             found = sorted(path.name for path in self.path.iterdir())
         else:

@@ -135,9 +135,10 @@ def _check_labels(volumes: Sequence[Any], kind: str) -> None:
     """Refuses volumes without labels, and no volumes."""
     missing = [volume.name for volume in volumes if volume.label is None]
     if missing or not volumes:
+        unlabelled = f", without label: {missing[:5]}" if missing else ""
         raise ValueError(
             f"`volumes` is expected to hold labelled {kind}. Received: "
-            f"{len(volumes)} {kind}, without label: {missing[:5]}"
+            f"{len(volumes)} {kind}{unlabelled}"
         )
 
 
