@@ -20,7 +20,7 @@ def test_permutation_and_its_gradient(count, axis, on_cpu, monkeypatch):
     inputs = tf.constant(values)
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        outputs = permute_channels(inputs, order, axis)
+        outputs = permute_channels(inputs, order, axis=axis)
         loss = tf.reduce_sum(outputs * weights)
     np.testing.assert_array_equal(outputs, np.take(values, order, axis))
     np.testing.assert_array_equal(
@@ -51,5 +51,5 @@ def test_a_channel_that_is_not_finite_leaves_the_others(value, axis):
     values = generator.normal(size=(2, 40, 3, 40)).astype("float32")
     np.moveaxis(values, axis, 0)[7] = value
     order = generator.permutation(40).tolist()
-    outputs = permute_channels(tf.constant(values), order, axis)
+    outputs = permute_channels(tf.constant(values), order, axis=axis)
     np.testing.assert_array_equal(outputs, np.take(values, order, axis))

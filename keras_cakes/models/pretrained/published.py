@@ -176,7 +176,7 @@ def _convolution(state: _State) -> Any:
     kernels = [_kernel_of(state.shape(key)) for key in branches]
     if f"{_FIRST_MIXED}.norm.weight" in state:
         return SearchSpecification(
-            tuple(kernels), "performance", weights="separate"
+            tuple(kernels), "performance", candidate_kernels="separate"
         )
     filters, reads = (
         state.shape(f"layer1.0.conv{number}.weight")[axis]

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_cakes.layers.replicas import has_several_replicas
+from keras_cakes.layers.backends import has_several_replicas
 from keras_cakes.layers.upsampling import TrilinearUpSampling3D
 
 # Layers that treat every channel alike, so that a wider tensor may pass.

@@ -54,7 +54,7 @@ def to_search_network(
             gamma_regularizer=specification.lasso_of(
                 layer.kernel_size, layer.name
             ),
-            weights=specification.candidate_weights,
+            candidate_kernels=specification.chosen_kernels,
         )
 
     dropped = frozenset(n.name for n in behind.values() if n is not None)
