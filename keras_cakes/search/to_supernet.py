@@ -79,7 +79,7 @@ def to_supernet(
         # Minutes, spent when everything else is known to fit.
         cost = LatencyTable(model, names, kernel_set)
         specification = dataclasses.replace(specification, cost=cost)
-    network = to_search_network(model, specification, layers)
+    network = to_search_network(model, specification, layers=layers)
     table = cost if isinstance(cost, LatencyTable) else None
     return Supernet(
         network,

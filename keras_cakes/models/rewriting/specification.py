@@ -1,4 +1,4 @@
-"""Describes a search: its choices, and the way its candidates run."""
+"""Defines `SearchSpecification`: the choices of a search."""
 
 import dataclasses
 import warnings
@@ -33,7 +33,7 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
 
 @dataclasses.dataclass(frozen=True)
 class SearchSpecification:
-    """Describes a search: its choices, and the way its candidates run.
+    """Holds the choices of a search.
 
     Args:
         kernel_set: Name of a kernel set or a sequence of sub-kernels.
