@@ -246,7 +246,7 @@ class SearchRun(RunTask):
             draw=settings.draw,
             aggregation=settings.aggregation,
             seed=settings.seed,
-            weights=settings.weights,
+            candidate_kernels=settings.weights,
         )
 
     def _configuration(self, variant: str) -> Configuration | None:

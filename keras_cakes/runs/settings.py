@@ -14,18 +14,17 @@ from keras_cakes._errors import number
 from keras_cakes._errors import whole
 from keras_cakes.kernels.sub_kernels import kernel_set
 from keras_cakes.layers.cakes_search_conv3d import DRAWS
+from keras_cakes.layers.cakes_search_conv3d import PRIORITIES
 from keras_cakes.models.rewriting.specification import CHOICES_OF_AGGREGATION
-from keras_cakes.models.rewriting.specification import CHOICES_OF_WEIGHTS
+from keras_cakes.models.rewriting.specification import CHOICES_OF_KERNELS
 from keras_cakes.search.deriving.free import DERIVE_RULES
-
-PRIORITIES = ("performance", "cost")
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "draw": DRAWS,
     "aggregation": CHOICES_OF_AGGREGATION,
     "rule": DERIVE_RULES,
     "score": ("path_weights", "sampled"),
-    "weights": CHOICES_OF_WEIGHTS,
+    "weights": CHOICES_OF_KERNELS,
 }
 # Data that are made on the spot; see `data.phantom` and `data.planted`.
 SYNTHETIC = (

@@ -133,7 +133,9 @@ def paper_rows() -> Iterator[Row]:
             ("cost", widened, macs),
         ):
             specification = SearchSpecification(
-                kernel_set=kernel_set, priority=priority, weights="separate"
+                kernel_set=kernel_set,
+                priority=priority,
+                candidate_kernels="separate",
             )
             name = f"{kernel_set} {priority}"
             entry = (name, specification, None, None, params, run)
