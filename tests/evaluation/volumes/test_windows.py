@@ -76,13 +76,15 @@ def test_filling_copies_only_where_something_is_missing():
     assert inside == (slice(1, 5), slice(0, 5), slice(1, 7))
 
 
-def test_messages():
+def test_windows_that_cannot_cover_a_volume_are_refused():
     with pytest.raises(ValueError, match="`weighting` .*Received: .*'linear'"):
         Windows((4, 4, 4), weighting="linear")
     for flip in ((3,), (0, 0), (-1,)):
         with pytest.raises(ValueError, match="`flip` is expected.*Received"):
             Windows((4, 4, 4), flip=flip)
-    for stride in (0, 5, (1, 5, 1)):
+    with pytest.raises(ValueError, match="`stride` is.*positive.*stride=0"):
+        Windows((4, 4, 4)).starts((9, 9, 9), stride=0)
+    for stride in (5, (1, 5, 1)):
         with pytest.raises(ValueError, match="from 1 to the size .*stride="):
             Windows((4, 4, 4)).starts((9, 9, 9), stride=stride)
     with pytest.raises(ValueError, match="`overlap` is expected.*-0.1"):
