@@ -174,8 +174,8 @@ def main() -> None:
             }
             for row in table.rows
         ],
-        "top1",
-        "top-1 accuracy",
+        score="top1",
+        label="top-1 accuracy",
     )
     figure.savefig(file.with_suffix(".png"))
 

@@ -28,7 +28,7 @@ def plot_budgets(
         score_label: What the score is.
     """
     require_some("rows", rows)
-    figure, axes = new_figure(8.0, 4.2, 1, 1)
+    figure, axes = new_figure(8.0, 4.2)
     axis = axes[0, 0]
     for index, kind in enumerate(dict.fromkeys(r["network"] for r in rows)):
         own = sorted(
@@ -77,7 +77,7 @@ def plot_spans(
     number("chance", chance, least=0, most=1)
     methods = list(dict.fromkeys(row["method"] for row in rows))
     figure, axes = new_figure(
-        max(4.0, 2.8 * len(methods)), 3.6, 1, len(methods)
+        max(4.0, 2.8 * len(methods)), 3.6, columns=len(methods)
     )
     for axis, method in zip(axes[0], methods, strict=True):
         own = [row for row in rows if row["method"] == method]

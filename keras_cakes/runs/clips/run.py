@@ -98,7 +98,7 @@ class VideoRun(SearchRun):
         compile_video(
             model,
             steps_per_epoch,
-            epochs,
+            epochs=epochs,
             is_search=is_search,
             learning_rate=self.settings.learning_rate,
             decay=self.settings.decay,

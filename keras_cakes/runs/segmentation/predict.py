@@ -64,8 +64,8 @@ def predict_scan(
     label = predict_volume(
         network,
         (values.astype(np.float32) - mean) / deviation,
-        patch_shape,
-        overlap,
+        patch_shape=patch_shape,
+        overlap=overlap,
     )
     write_nifti(placement.restore(label), scan.affine, path=target)
 

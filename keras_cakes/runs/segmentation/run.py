@@ -91,7 +91,10 @@ class SegmentationRun(SearchRun):
 
     def compile(self, model: keras.Model, steps: int, is_search: bool) -> None:
         compile_segmentation(
-            model, self.data.classes, steps, self.settings.learning_rate
+            model,
+            self.data.classes,
+            steps=steps,
+            learning_rate=self.settings.learning_rate,
         )
 
     def batches(self, start_step: int, steps: int) -> Any:
@@ -117,9 +120,9 @@ class SegmentationRun(SearchRun):
         return score_cases(
             network,
             self.data.validation,
-            self.data.classes,
-            self.settings.patch_shape,
-            self.settings.overlap,
+            class_names=self.data.classes,
+            patch_shape=self.settings.patch_shape,
+            overlap=self.settings.overlap,
             surface=True,
             tolerance=self.settings.tolerance,
         )
