@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from keras_cakes._errors import RunError
+from keras_cakes.models.rewriting.specification import PRIORITIES
 from keras_cakes.runs.files import write_json
 from keras_cakes.runs.folder import RunFolder
 from keras_cakes.runs.folder import differences
 from keras_cakes.runs.records import read_record
-from keras_cakes.runs.settings import PRIORITIES
 from keras_cakes.runs.settings import RunSettings
 
 # Settings that only the step `derive` reads.
@@ -20,7 +20,10 @@ DERIVATION = "derivation.json"
 
 
 def searches_behind(variant: str) -> tuple[str, ...]:
-    """Names the searches a variant needs; a random one matches a cost."""
+    """Names the searches that a variant needs.
+
+    The random variant matches the cost of the performance-priority one.
+    """
     if variant == "random":
         return ("performance",)
     return (variant,) if variant in PRIORITIES else ()
@@ -33,7 +36,7 @@ def deriving_settings(
 
     Args:
         priority: Priority of the search.
-        settings: Settings of the run; missing ones are the defaults.
+        settings: Settings of the run; a missing one has its default.
     """
     values = {
         name: settings.get(name, getattr(RunSettings, name))
@@ -50,19 +53,19 @@ def deriving_settings(
 def check_derivations(
     folder: RunFolder, known: Mapping[str, Any], variants: Sequence[str]
 ) -> None:
-    """Refuses other settings than those that networks were derived with.
+    """Refuses a start whose networks were derived with other settings.
 
-    A configuration without networks binds nothing: `derive` makes it anew.
+    A configuration without networks binds nothing: `derive` replaces it.
 
     Args:
         folder: The run folder.
-        known: Settings of the last start; configurations of earlier versions
-            do not say themselves what they were derived with.
+        known: Settings of the last start. Configurations of earlier versions
+            were derived with these.
         variants: Every network that the run may hold.
 
     Raises:
         RunError: If a network depends on a configuration of other settings;
-            the message names what to remove.
+            the message names the folders to remove.
     """
     for priority in PRIORITIES:
         search = folder / "search" / priority
@@ -88,26 +91,20 @@ def check_derivations(
             )
 
 
-def keep_derivation(
-    folder: Path, priority: str, settings: Mapping[str, Any]
-) -> None:
-    """Writes the settings that the configuration of a search is derived with.
+def keep_derivation(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Writes the settings of the configuration that comes next.
 
     Args:
-        folder: Folder of the search. A configuration of other settings, which
-            no network depends on, is removed.
-        priority: Priority of the search.
-        settings: Settings of the run.
+        folder: Folder of the search. A configuration in it is removed.
+        settings: Settings from `deriving_settings`.
     """
     (folder / CONFIGURATION).unlink(missing_ok=True)
-    write_json(folder / DERIVATION, deriving_settings(priority, settings))
+    write_json(folder / DERIVATION, settings)
 
 
-def is_derived(
-    folder: Path, priority: str, settings: Mapping[str, Any]
-) -> bool:
+def is_derived(folder: Path, settings: Mapping[str, Any]) -> bool:
     """Tells whether a search has a configuration of these settings."""
     files = (folder / CONFIGURATION, folder / DERIVATION)
     return all(file.is_file() for file in files) and (
-        read_record(files[1]) == deriving_settings(priority, settings)
+        read_record(files[1]) == settings
     )
