@@ -249,10 +249,7 @@ class _Seed:
     def _fit(
         self, model: keras.Model, training: Any, priority: str | None
     ) -> float:
-        steps, steps_per_epoch = self.task.steps(training, priority)
-        self.task.compile(
-            model, priority, steps=steps, steps_per_epoch=steps_per_epoch
-        )
+        steps, steps_per_epoch = self.task.compile(model, training, priority)
         history = model.fit(
             self.task.batches(training, 0, steps),
             epochs=steps // steps_per_epoch,

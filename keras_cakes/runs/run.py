@@ -1,40 +1,33 @@
 """Runs the steps of a comparison: search, derive, train, evaluate.
 
-A run is one folder. Every step leaves its result there and returns at once
-if the result is there already. A training that was stopped goes on from its
-last checkpoint. The steps and their files, in order:
+A run is one folder. Every step leaves its result there, and returns at once
+if the result is there. A training that was stopped goes on from its last
+checkpoint. The steps and their files, in order:
 
-    every step              checks settings, data and folder, then locks it
-      .lock                     held while a step works
-      settings.json             the settings of the last start
-      versions.json             the packages of the first start
-      data.json                 counts and hashes of the data
+    every step          checks settings, data and folder; locks the folder
+      settings.json         settings of the last start
+      versions.json         packages of the first start
+      data.json             counts and hashes of the data
+    search(priority)    trains a supernet, in search/<priority>/
+      checkpoint.keras      state after the last epoch, with the random states
+      seeds.json            in this file; both are removed at the end
+      history.csv           metrics of each epoch; tensorboard/ has them too
+      path_weights.csv      path weight and draws of each candidate
+      supernet.keras        the result
+    derive(priority)    chooses sub-kernels, in search/<priority>/
+      derivation.json       settings of the choice
+      configuration.json    the result
+    train(variant)      trains from scratch, in networks/<variant>/
+      ../../prediction.json how a new scan or clip is prepared
+      configuration.json    of searched and random variants
+      classes.json          names of the classes
+      checkpoint.keras, seeds.json, history.csv, as in a search
+      network.keras         the result
+    evaluate(variant)   scores and times, in networks/<variant>/
+      cost.json             parameters, multiply-adds, time
+      scores.csv            the result, a row for each validation case
 
-    search(priority)        trains a supernet, in search/<priority>/
-      checkpoint.keras          the training after the last epoch,
-      seeds.json                with its random states; both are removed
-      history.csv               the metrics of each epoch, also as events
-      tensorboard/              for TensorBoard
-      path_weights.csv          path weight and draws of each candidate
-      supernet.keras            the result
-
-    derive(priority)        chooses sub-kernels, in search/<priority>/
-      derivation.json           the settings of the choice
-      configuration.json        the result
-
-    train(variant)          trains from scratch, in networks/<variant>/
-      (run folder) prediction.json   how a new scan or clip is prepared
-      configuration.json        of searched and random variants
-      classes.json              names of the classes
-      (as in a search)          checkpoint, seeds, history, events
-      network.keras             the result
-
-    evaluate(variant)       scores and times, in networks/<variant>/
-      cost.json                 parameters, multiply-adds, time
-      scores.csv                the result, a row for each validation case
-
-`complete` takes all steps of all variants. `runs/report.py` then writes
-`report.md`, `comparison.csv` and `figures/`.
+`complete` takes all steps; `runs/report.py` then writes `report.md`.
 """
 
 import contextlib
@@ -49,19 +42,14 @@ from typing import Any
 
 import keras
 
-from keras_cakes._errors import RunError
 from keras_cakes._errors import choose
 from keras_cakes.cost.counting import count_cost
 from keras_cakes.kernels.configuration import Configuration
 from keras_cakes.models.rewriting.replace import replace
 from keras_cakes.models.rewriting.specification import PRIORITIES
 from keras_cakes.runs.cost_comparison import compare_cost
-from keras_cakes.runs.derivations import CONFIGURATION
 from keras_cakes.runs.derivations import DERIVING
-from keras_cakes.runs.derivations import check_derivations
-from keras_cakes.runs.derivations import deriving_settings
-from keras_cakes.runs.derivations import is_derived
-from keras_cakes.runs.derivations import keep_derivation
+from keras_cakes.runs.derivations import Derivation
 from keras_cakes.runs.derivations import searches_behind
 from keras_cakes.runs.files import write_json
 from keras_cakes.runs.files import write_table
@@ -74,28 +62,23 @@ from keras_cakes.runs.resume import VERBOSE
 from keras_cakes.runs.resume import finish_training
 from keras_cakes.runs.resume import fit_resumable
 from keras_cakes.runs.resume import load_network
-from keras_cakes.runs.resume import load_whole
 from keras_cakes.runs.task import Task
 from keras_cakes.search.baselines import random_configuration
-from keras_cakes.search.deriving.derive import derive
 from keras_cakes.search.scores.path_weights import path_weight_rows
-from keras_cakes.search.scores.sampling import sample_paths
 from keras_cakes.search.supernet import Supernet
 from keras_cakes.search.to_supernet import to_supernet
 
 logger = logging.getLogger(__name__)
 
-# Batches from this step on are other crops of the data than training takes.
+# No training takes so many steps: batches from here on are other crops.
 OTHER_BATCHES = 1_000_000
 
 
 class SearchRun:
     """Fills a run folder, step by step; the module lists steps and files.
 
-    The constructor does nothing. The data are loaded by the first step that
-    needs them: a search, a training, a derivation by sampled paths, or an
-    evaluation whose scores are not there yet. No step writes before all that
-    it needs is checked and the folder is locked.
+    The first step that needs the data loads them. `derive` needs them only to
+    sample paths, `evaluate` only if there are no scores yet.
 
     Args:
         folder: The run folder.
@@ -112,31 +95,26 @@ class SearchRun:
     ):
         self.verbose = choose("verbose", verbose, VERBOSE)
         self.task = task
+        self.settings: Any = task.settings
         # A derivation binds its own settings, and each network is made alone.
         free = ("variants", *DERIVING, *task.settings.places)
-        settings = dataclasses.asdict(task.settings)
-        self.folder = RunFolder(folder, settings, free)
+        values = dataclasses.asdict(task.settings)
+        self.folder = RunFolder(folder, values, free)
         self._is_checked = False
-
-    # `Any`: of the class that the kind of run has.
-    @property
-    def settings(self) -> Any:
-        """The settings of the run."""
-        return self.task.settings
 
     @property
     def data(self) -> Any:
-        """The data of the run, loaded at the first access."""
+        """Returns the data, which are loaded at the first access."""
         return self.task.data
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of the classes."""
-        return self.task.data.classes
+        """Names the classes."""
+        return self.data.classes
 
     @property
     def variants(self) -> tuple[str, ...]:
-        """The names of the networks that are compared."""
+        """Names the networks that are compared."""
         return self.settings.variants
 
     def check(self) -> None:
@@ -158,13 +136,13 @@ class SearchRun:
     def open(
         self, needs_data: Callable[[], bool] = lambda: True
     ) -> Iterator[None]:
-        """Checks the run, locks the folder, and compares settings and data.
+        """Checks the run and locks the folder, before anything is written.
 
-        Every step opens the folder. To take more than one step under one
-        lock, open the folder around them.
+        Every step opens the folder. To take several steps under one lock,
+        open it around them.
 
         Args:
-            needs_data: Tells whether data that have not moved are compared.
+            needs_data: Tells whether to compare data that have not moved.
 
         Raises:
             RunError: If another process works in the folder, or it holds
@@ -190,41 +168,11 @@ class SearchRun:
         return supernet_file
 
     def derive(self, priority: str) -> Configuration:
-        """Derives the configuration of a finished search.
-
-        A configuration of other settings is replaced. If networks depend on
-        it, the run cannot be opened.
-        """
+        """Derives the configuration of a finished search."""
         choose("priority", priority, PRIORITIES)
-        folder = self.folder / "search" / priority
-        file = folder / CONFIGURATION
-        by = deriving_settings(priority, self.folder.settings)
-        with self.open(
-            lambda: by["score"] == "sampled" and not is_derived(folder, by)
-        ):
-            if is_derived(folder, by):
-                return Configuration.load(file)
-            supernet_file = folder / "supernet.keras"
-            if not supernet_file.is_file():
-                raise RunError(
-                    f"{supernet_file}: a finished search is expected; run "
-                    f"`search --priority {priority}` first. "
-                    "Received: no such file"
-                )
-            supernet = load_whole(supernet_file)
-            configuration = derive(
-                supernet,
-                self._sampled(supernet)
-                if by["score"] == "sampled"
-                else by["score"],
-                rule=by["rule"],
-                channel_multiple=by["channel_multiple"],
-                # Every network keeps a budget of one.
-                budget={"macs": by["budget"]},
-            )
-            keep_derivation(folder, by)
-            write_text(file, configuration.to_json())
-        return configuration
+        derivation = Derivation(self.folder, priority)
+        with self.open(derivation.needs_data):
+            return derivation.make(self._other_batches, self.settings.seed)
 
     def train(self, variant: str) -> Path:
         """Trains a network from scratch; returns its file."""
@@ -243,7 +191,7 @@ class SearchRun:
                 network = self.task.build(convolution)
             else:
                 network = replace(self.task.build("3d"), chosen)
-                write_text(folder / CONFIGURATION, chosen.to_json())
+                write_text(folder / "configuration.json", chosen.to_json())
             write_json(folder / "classes.json", list(self.classes))
             trained = self._fit(network, folder, None)
             finish_training(trained, file)
@@ -255,10 +203,7 @@ class SearchRun:
         return load_network(self.folder.path, variant)
 
     def evaluate(self, variant: str) -> Path:
-        """Scores a trained network and measures its cost; returns the scores.
-
-        If the scores are there, no data are loaded.
-        """
+        """Scores a trained network and measures its cost; returns the file."""
         choose("variant", variant, self.settings.known_variants())
         folder = self.folder / "networks" / variant
         file = folder / "scores.csv"
@@ -288,7 +233,8 @@ class SearchRun:
         """Compares derivations and data with those of the folder."""
         if known is not None:
             variants = self.settings.known_variants()
-            check_derivations(self.folder, known, variants)
+            for priority in PRIORITIES:
+                Derivation(self.folder, priority).check(known, variants)
         keep_data(self.folder, self.task, known=known, is_needed=needs_data())
 
     def _check_variants(self) -> None:
@@ -331,26 +277,15 @@ class SearchRun:
             seed=self.settings.seed,
         )
 
-    def _sampled(self, supernet: Supernet) -> Any:
-        """Scores channels by the losses of sampled paths."""
+    def _other_batches(self) -> Any:
         training = self.data.training_data()
-        batches = self.task.batches(training, OTHER_BATCHES, 4)
-        samples = sample_paths(supernet, batches, seed=self.settings.seed)
-        logger.info(
-            "sampled paths: correlation of their losses with those predicted "
-            "%.2f",
-            samples.correlation(),
-        )
-        return samples.scores()
+        return self.task.batches(training, OTHER_BATCHES, 4)
 
     def _fit(
         self, model: keras.Model, folder: Path, priority: str | None
     ) -> keras.Model:
         training = self.data.training_data()
-        steps, steps_per_epoch = self.task.steps(training, priority)
-        self.task.compile(
-            model, priority, steps=steps, steps_per_epoch=steps_per_epoch
-        )
+        steps, steps_per_epoch = self.task.compile(model, training, priority)
         name = folder.relative_to(self.folder.path)
         logger.info("%s: %d steps", name, steps)
         return fit_resumable(

@@ -84,7 +84,7 @@ class RunSettings:
     candidate_kernels: str = "auto"
     budget: float = 1.0
     seed: int = 0
-    variants: tuple[str, ...] = SEARCHED
+    variants: tuple[str, ...] = PRIORITIES
 
     # Argument `convolution` of the network, for variants without a search.
     convolutions: ClassVar[Mapping[str, Any]] = {}

@@ -52,23 +52,16 @@ class Task(Protocol):
     def build(self, convolution: Any) -> keras.Model:
         """Builds the network with a kind of convolution."""
 
-    def steps(self, training: Any, priority: str | None) -> tuple[int, int]:
-        """Counts the training steps, in all and of one epoch.
+    def compile(
+        self, model: keras.Model, training: Any, priority: str | None
+    ) -> tuple[int, int]:
+        """Compiles a model; returns its training steps and those of an epoch.
 
         Args:
+            model: A supernet or a network.
             training: Training cases, from `Data.training_data`.
             priority: Priority of a search; `None` for a network.
         """
-
-    def compile(
-        self,
-        model: keras.Model,
-        priority: str | None,
-        *,
-        steps: int,
-        steps_per_epoch: int,
-    ) -> None:
-        """Compiles a supernet, or a network, for a number of steps."""
 
     def batches(self, training: Any, start_step: int, steps: int) -> Any:
         """Returns the batches of `steps` steps, from a step on."""

@@ -67,7 +67,7 @@ def test_a_refused_second_start_leaves_the_settings(tmp_path, capsys):
             variant = ["--variant", "3d"] if step == "train" else []
             flags = [*FLAGS[:4], "--width", "8", "--depth", "1", *variant]
             assert _segment(tmp_path, step, *flags) == 2
-            assert "another one works" in capsys.readouterr().err
+            assert "another process works" in capsys.readouterr().err
     after = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     assert after.pop(".lock") == b"" and after == before
 

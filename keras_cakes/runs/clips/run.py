@@ -56,27 +56,21 @@ class VideoTask:
             stem_kernel_size=settings.stem_kernel_size,
         )
 
-    def steps(self, training: Any, priority: str | None) -> tuple[int, int]:
-        # The rest of an incomplete batch comes first in the next epoch.
-        steps = len(training) // self.settings.batch_size
-        return steps * self.settings.epochs_of(priority), steps
-
     def compile(
-        self,
-        model: keras.Model,
-        priority: str | None,
-        *,
-        steps: int,
-        steps_per_epoch: int,
-    ) -> None:
+        self, model: keras.Model, training: Any, priority: str | None
+    ) -> tuple[int, int]:
+        # The rest of an incomplete batch comes first in the next epoch.
+        steps_per_epoch = len(training) // self.settings.batch_size
+        epochs = self.settings.epochs_of(priority)
         compile_video(
             model,
             steps_per_epoch,
-            steps // steps_per_epoch,
+            epochs,
             is_search=priority == "performance",
             learning_rate=self.settings.learning_rate,
             decay=self.settings.decay,
         )
+        return steps_per_epoch * epochs, steps_per_epoch
 
     def batches(self, training: Any, start_step: int, steps: int) -> Any:
         settings = self.settings

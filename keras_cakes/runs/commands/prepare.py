@@ -1,4 +1,4 @@
-"""The command `keras-cakes prepare`."""
+"""Adds the command `keras-cakes prepare`."""
 
 import argparse
 from pathlib import Path
@@ -85,7 +85,7 @@ def add_prepare(commands: Any) -> argparse.ArgumentParser:
 
 
 def run_prepare(options: argparse.Namespace) -> None:
-    """Prepares what the options name and prints what became of it."""
+    """Prepares the cases that the options name and prints a summary."""
     prepared = prepare(
         read_dataset(options.data, options.classes),
         options.output,
@@ -101,7 +101,7 @@ def run_prepare(options: argparse.Namespace) -> None:
         workers=options.workers,
         on_error=options.on_error,
     )
-    # Those of a list lie beside it.
+    # The splits of a list lie beside it.
     data = options.data
     splits = (data if data.is_dir() else data.parent) / SPLITS
     if splits.is_file():

@@ -44,22 +44,15 @@ class SegmentationTask:
             stem_kernel_size=settings.stem_kernel_size,
         )
 
-    def steps(self, training: Any, priority: str | None) -> tuple[int, int]:
+    def compile(
+        self, model: keras.Model, training: Any, priority: str | None
+    ) -> tuple[int, int]:
         settings = self.settings
         steps = settings.search_steps if priority else settings.steps
-        return steps, min(settings.steps_per_epoch, steps)
-
-    def compile(
-        self,
-        model: keras.Model,
-        priority: str | None,
-        *,
-        steps: int,
-        steps_per_epoch: int,
-    ) -> None:
         compile_segmentation(
-            model, self.data.classes, steps, self.settings.learning_rate
+            model, self.data.classes, steps, settings.learning_rate
         )
+        return steps, min(settings.steps_per_epoch, steps)
 
     def batches(self, training: Any, start_step: int, steps: int) -> Any:
         settings = self.settings
