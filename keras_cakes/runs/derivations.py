@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from collections.abc import Mapping
-from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from keras_cakes._errors import RunError
@@ -15,6 +15,7 @@ from keras_cakes.runs.folder import RunFolder
 from keras_cakes.runs.folder import differences
 from keras_cakes.runs.records import read_record
 from keras_cakes.runs.resume import load_whole
+from keras_cakes.runs.settings import SEARCHED
 from keras_cakes.runs.settings import RunSettings
 from keras_cakes.search.deriving.derive import derive
 from keras_cakes.search.scores.sampling import sample_paths
@@ -59,9 +60,6 @@ def deriving_settings(
 class Derivation:
     """Derives the configuration of one search of a run.
 
-    `derivation.json` beside `configuration.json` holds the settings that the
-    latter was derived with.
-
     Args:
         folder: The run folder.
         priority: Priority of the search.
@@ -90,8 +88,6 @@ class Derivation:
 
     def make(self, batches: Callable[[], Any], seed: int) -> Configuration:
         """Derives the configuration, or reads it if it is done.
-
-        A configuration of other settings is replaced.
 
         Args:
             batches: Returns the batches to evaluate sampled paths on.
@@ -131,7 +127,7 @@ class Derivation:
         write_text(self.configuration, configuration.to_json())
         return configuration
 
-    def check(self, known: Mapping[str, Any], variants: Sequence[str]) -> None:
+    def check(self, known: Mapping[str, Any]) -> None:
         """Refuses other settings if networks were derived with the old ones.
 
         A configuration without networks binds nothing: `make` replaces it.
@@ -139,7 +135,6 @@ class Derivation:
         Args:
             known: Settings of the last start. Configurations of earlier
                 versions were derived with these.
-            variants: Every network that the run may hold.
 
         Raises:
             RunError: If a network depends on a configuration of other
@@ -152,16 +147,14 @@ class Derivation:
         changed = differences(read_record(self.record), self.settings)
         networks = [
             str(self.folder / "networks" / variant)
-            for variant in variants
+            for variant in SEARCHED
             if self.priority in searches_behind(variant)
-            and (
-                self.folder / "networks" / variant / "configuration.json"
-            ).is_file()
         ]
-        if changed and networks:
+        found = [n for n in networks if Path(n, "configuration.json").is_file()]
+        if changed and found:
             raise RunError(
                 f"{self.record}: the settings that networks of the run were "
-                f"derived with are expected; remove {' and '.join(networks)} "
-                "to derive anew, or use another folder. Received: "
+                f"derived with are expected; remove {' and '.join(found)} to "
+                "derive anew, or use another folder. Received: "
                 + "; ".join(changed)
             )

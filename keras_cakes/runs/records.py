@@ -51,8 +51,8 @@ def keep_data(
 ) -> None:
     """Compares the data with those that the run was started with.
 
-    The data are loaded for that, unless the step does not need them, they are
-    in the same place as before, and `data.json` describes them.
+    The data are loaded, unless the step does not need them and `data.json`
+    describes those in the same place.
 
     Args:
         folder: The run folder.
@@ -66,43 +66,31 @@ def keep_data(
     """
     file = folder / DATA
     held = read_record(file) if file.is_file() else None
-    moved = _moved_data(folder, task, known) if known is not None else []
-    if moved and held is None:
-        raise RunError(
-            f"{file}: a record of the run's data is expected, to compare "
-            "those in another place with; a step that is started with the "
-            "data in the old place writes it. Received: no such file, and "
-            + "; ".join(moved)
-        )
-    if not (is_needed or moved or known is None or held is None):
-        return
+    if known is not None:
+        old = {place: known.get(place) for place in task.settings.places}
+        new = {place: folder.settings[place] for place in old}
+        moved = differences(old, new)
+        if moved and {old["data"], new["data"]} & {*task.settings.synthetic}:
+            # Such data have no place to move from or to.
+            compare_settings(folder / "settings.json", old, new)
+        if moved and held is None:
+            raise RunError(
+                f"{file}: a record of the run's data is expected, to compare "
+                "those in another place with; a step that is started with the "
+                "data in the old place writes it. Received: no such file, and "
+                + "; ".join(moved)
+            )
+        if held is not None and not moved and not is_needed:
+            return
     record = task.data.record()
-    if held == record:
-        return
-    if held is not None and known is not None:
+    if known is not None and held is not None and held != record:
         raise RunError(
             f"{file}: the data that the run was started with are "
             f"expected, compared by {task.data.compared}; use another folder "
             "for others. Received: " + "; ".join(differences(held, record))
         )
-    write_json(file, record)
-
-
-def _moved_data(
-    folder: RunFolder, task: Task, known: Mapping[str, Any]
-) -> list[str]:
-    """Lists the places of data that differ from those of the results.
-
-    Raises:
-        RunError: If one of the two is synthetic: such data do not move.
-    """
-    settings = task.settings
-    old = {place: known.get(place) for place in settings.places}
-    new = {place: folder.settings[place] for place in settings.places}
-    moved = differences(old, new)
-    if moved and {old["data"], new["data"]} & set(settings.synthetic):
-        compare_settings(folder / "settings.json", old, new)
-    return moved
+    if held != record:
+        write_json(file, record)
 
 
 def keep_prediction(folder: Path, record: Mapping[str, Any]) -> None:

@@ -232,9 +232,8 @@ class SearchRun:
     ) -> None:
         """Compares derivations and data with those of the folder."""
         if known is not None:
-            variants = self.settings.known_variants()
             for priority in PRIORITIES:
-                Derivation(self.folder, priority).check(known, variants)
+                Derivation(self.folder, priority).check(known)
         keep_data(self.folder, self.task, known=known, is_needed=needs_data())
 
     def _check_variants(self) -> None:

@@ -72,7 +72,7 @@ def add_demo(commands: Any) -> None:
     parser.add_argument(
         "--quick", action="store_true", help="a few steps, to see it work"
     )
-    add_output(parser, output="runs/demo")
+    add_output(parser, default="runs/demo")
     parser.add_argument("--seed", type=int, default=0)
     parser.set_defaults(run=_run, step="compare")
 

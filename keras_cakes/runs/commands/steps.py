@@ -13,43 +13,56 @@ from keras_cakes.models.rewriting.specification import PRIORITIES
 from keras_cakes.runs.run import SearchRun
 from keras_cakes.runs.settings import RENAMED
 from keras_cakes.runs.settings import RunSettings
-from keras_cakes.runs.settings import Settings
 from keras_cakes.runs.settings import kinds_of
 from keras_cakes.runs.settings import read_settings
 
 
 def add_output(
     parser: argparse.ArgumentParser,
-    output: str | None,
     content: str = "run folder",
+    *,
+    default: str | None = None,
 ) -> None:
-    """Adds a folder to write, with or without a default, and `--debug`."""
+    """Adds `--output`, required unless it has a default, and `--debug`."""
     parser.add_argument(
         "--output",
         type=Path,
-        default=output,
-        required=output is None,
+        default=default,
+        required=default is None,
         help=f"{content}; a second start goes on where the first stopped"
-        + (f" (default: {output})" if output else ""),
+        + (f" (default: {default})" if default else ""),
     )
     parser.add_argument(
         "--debug", action="store_true", help="show the traceback of errors"
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """Describes a kind of run to its command.
+
+    Args:
+        settings: Class of its settings, with their defaults and descriptions.
+        run: Makes a run of a folder and settings.
+        write_report: Writes the report of a run.
+        data: Values of `--data`, in words.
+    """
+
+    settings: type[RunSettings]
+    run: Callable[[Path, Any], SearchRun]
+    write_report: Callable[[Any], Path]
+    data: str
+
+
 def add_steps(
-    parser: argparse.ArgumentParser,
-    names: Sequence[str],
-    kind: type[RunSettings],
-    run: Any,
+    parser: argparse.ArgumentParser, names: Sequence[str], kind: Kind
 ) -> dict[str, argparse.ArgumentParser]:
     """Adds the steps of a run, each with a flag for every setting.
 
     Args:
         parser: Parser of the kind of run.
         names: Names of the steps.
-        kind: Class of its settings, with their defaults and descriptions.
-        run: Function of the parsed options.
+        kind: The kind of run.
 
     Returns:
         The parser of each step.
@@ -60,42 +73,41 @@ def add_steps(
     commands = {}
     for name in names:
         commands[name] = command = steps.add_parser(name)
-        content = "folder of the pack" if name == "pack" else "run folder"
-        add_output(command, None, content)
-        command.set_defaults(run=run)
+        add_output(
+            command, "folder of the pack" if name == "pack" else "run folder"
+        )
+        command.set_defaults(run=_run, kind=kind)
         if name not in ("pack", "predict"):
-            _add_settings(command, kind)
+            _add_settings(command, kind.settings)
         if name in ("search", "derive"):
             command.add_argument(
                 "--priority", choices=PRIORITIES, default="performance"
             )
         if name in ("train", "evaluate", "predict"):
-            command.add_argument(
-                "--variant", choices=kind.known_variants(), required=True
-            )
+            variants = kind.settings.known_variants()
+            command.add_argument("--variant", choices=variants, required=True)
     return commands
 
 
-def settings_of(
-    options: argparse.Namespace, kind: type[Settings], expected: str
-) -> Settings:
-    """Reads the settings of a run folder, and changes those with a flag.
+def _run(options: argparse.Namespace) -> None:
+    run = options.kind.run(options.output, settings_of(options))
+    take_step(options, run, options.kind.write_report)
 
-    Args:
-        options: The parsed flags.
-        kind: Class of the settings.
-        expected: Values of `--data`, in words, for the message.
+
+def settings_of(options: argparse.Namespace) -> Any:
+    """Reads the settings of a run folder, and changes those with a flag.
 
     Raises:
         ValueError: If there is neither a run nor `--data`, or `--data` may
             mean a folder as well as synthetic data.
     """
+    kind = options.kind.settings
     given = {
         field.name: _value(getattr(options, field.name))
         for field in dataclasses.fields(kind)
         if hasattr(options, field.name)
     }
-    data = given.get("data")
+    data = given.get("data", "")
     if data in kind.synthetic and Path(data).exists():
         raise ValueError(
             f"`--data` is expected to be clear: write ./{data} for the folder "
@@ -107,8 +119,8 @@ def settings_of(
         return dataclasses.replace(read_settings(kind, known), **given)
     if "data" not in given:
         raise ValueError(
-            f"`--data` is expected to start a run: {expected}. Received: no "
-            f"--data, and no run in {options.output}"
+            f"`--data` is expected to start a run: {options.kind.data}. "
+            f"Received: no --data, and no run in {options.output}"
         )
     return kind(**given)
 

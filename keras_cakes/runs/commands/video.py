@@ -11,18 +11,19 @@ from keras_cakes.runs.clips.predict import predict_clip
 from keras_cakes.runs.clips.report import write_video_report
 from keras_cakes.runs.clips.run import VideoRun
 from keras_cakes.runs.clips.settings import VideoSettings
+from keras_cakes.runs.commands.steps import Kind
 from keras_cakes.runs.commands.steps import add_steps
-from keras_cakes.runs.commands.steps import settings_of
-from keras_cakes.runs.commands.steps import take_step
 
 _STEPS = (
-    "pack",
-    "search",
-    "derive",
-    "train",
-    "evaluate",
-    "predict",
-    "compare",
+    *("pack", "search", "derive", "train", "evaluate"),
+    *("predict", "compare"),
+)
+_KIND = Kind(
+    VideoSettings,
+    VideoRun,
+    write_video_report,
+    data="a CSV list with a column split, a folder of packs or class folders, "
+    "or phantom",
 )
 
 
@@ -31,7 +32,7 @@ def add_video(commands: Any) -> None:
     parser = commands.add_parser(
         "video", help="search and train on clips, from files to a network"
     )
-    steps = add_steps(parser, _STEPS, VideoSettings, _run)
+    steps = add_steps(parser, _STEPS, _KIND)
     _add_pack(steps["pack"])
     predict = steps["predict"]
     predict.add_argument(
@@ -120,7 +121,7 @@ def _pack(options: argparse.Namespace) -> None:
     # Every list is read before the first is packed.
     for split in options.splits or [""]:
         if options.data.is_dir():
-            # A split is a folder that holds those of the classes.
+            # A split is a folder with a folder for each class.
             datasets[split] = read_class_folders(
                 options.data / split, **reading
             )
@@ -145,17 +146,6 @@ def _pack(options: argparse.Namespace) -> None:
         )
         for name, reason in left_out.items():
             print(f"left out: {name}: {reason}")
-
-
-def _run(options: argparse.Namespace) -> None:
-    settings = settings_of(
-        options,
-        VideoSettings,
-        "a CSV list with a column split, a folder of packs or class folders, "
-        "or phantom",
-    )
-    run = VideoRun(options.output, settings)
-    take_step(options, run, write_video_report)
 
 
 def _predict(options: argparse.Namespace) -> None:

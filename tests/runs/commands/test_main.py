@@ -11,7 +11,6 @@ from keras_cakes._errors import DataError
 from keras_cakes._errors import RunError
 from keras_cakes.runs.commands import demo as demo_command
 from keras_cakes.runs.commands import main as cli
-from keras_cakes.runs.commands import segment as segment_command
 from keras_cakes.runs.commands import steps as run_command
 from keras_cakes.runs.derivations import searches_behind
 from keras_cakes.runs.segmentation.settings import SegmentationSettings
@@ -44,7 +43,7 @@ def test_command_line_messages(tmp_path, capsys, monkeypatch):
     def interrupt(options, run, write_report):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(segment_command, "take_step", interrupt)
+    monkeypatch.setattr(run_command, "take_step", interrupt)
     assert cli.main(["segment", "compare", *flags]) == 130
     assert "the same command goes on" in capsys.readouterr().err
 
