@@ -11,7 +11,6 @@ import numpy as np
 
 from keras_cakes.evaluation import plots
 from keras_cakes.kernels.configuration import Configuration
-from keras_cakes.models.rewriting.specification import PRIORITIES
 from keras_cakes.runs.derivations import searches_behind
 from keras_cakes.runs.files import read_json
 from keras_cakes.runs.files import read_table
@@ -19,6 +18,7 @@ from keras_cakes.runs.files import write_atomic
 from keras_cakes.runs.files import write_table
 from keras_cakes.runs.files import write_text
 from keras_cakes.runs.run import SearchRun
+from keras_cakes.runs.settings import PRIORITIES
 
 # What `cost.json` of a network says.
 _COST = (

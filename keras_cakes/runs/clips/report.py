@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from keras_cakes.evaluation.plots.confusion import plot_confusion
-from keras_cakes.models.rewriting.specification import PRIORITIES
 from keras_cakes.runs.clips.run import VideoRun
 from keras_cakes.runs.files import read_table
 from keras_cakes.runs.files import write_table
 from keras_cakes.runs.report import Contents
 from keras_cakes.runs.report import write_report
+from keras_cakes.runs.settings import PRIORITIES
 
 
 def write_video_report(run: VideoRun) -> Path:

@@ -7,10 +7,10 @@ from keras_cakes.evaluation import plots
 from keras_cakes.evaluation.comparison import summarize
 from keras_cakes.evaluation.volumes.scores import read_scores
 from keras_cakes.evaluation.volumes.sliding_window import predict_volume
-from keras_cakes.models.rewriting.specification import PRIORITIES
 from keras_cakes.runs.report import Contents
 from keras_cakes.runs.report import write_report
 from keras_cakes.runs.segmentation.run import SegmentationRun
+from keras_cakes.runs.settings import PRIORITIES
 
 
 def write_segmentation_report(run: SegmentationRun) -> Path:
