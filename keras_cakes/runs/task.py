@@ -1,4 +1,4 @@
-"""States what a run has to know of its data, its network and its recipe."""
+"""Defines the protocol of a task: data, network, recipe and scores."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,13 +22,13 @@ class Data(Protocol):
 
     @property
     def compared(self) -> str:
-        """Says in words what `record` is made of."""
+        """Names the contents of `record`, in words."""
 
     def training_data(self, names: Sequence[str] | None = None) -> Any:
         """Returns the training cases, all or only those named."""
 
     def record(self) -> dict[str, Any]:
-        """Describes the data, wherever they lie, for `data.json`."""
+        """Describes the data without their place, for `data.json`."""
 
     def prediction_record(self, settings: Any) -> dict[str, Any]:
         """Describes how a new case is prepared, for `prediction.json`."""

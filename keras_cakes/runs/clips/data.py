@@ -70,7 +70,7 @@ class VideoData:
         return self.training if names is None else self.training.subset(names)
 
     def record(self) -> dict[str, Any]:
-        """Describes these data, wherever they lie."""
+        """Describes these data without their place."""
         sides = (self.training, self.validation)
         record: dict[str, Any] = {"classes": list(self.classes)}
         for name, side in zip(("training", "validation"), sides, strict=True):

@@ -82,7 +82,7 @@ class SegmentationData:
         return [(v.name, v.image.shape[:3]) for v in self.training]
 
     def record(self) -> dict[str, Any]:
-        """Describes these data, wherever they lie."""
+        """Describes these data without their place."""
         record: dict[str, Any] = {"classes": list(self.classes)}
         if isinstance(self.training, PreparedDataset):
             manifest = self.training.folder / MANIFEST
