@@ -71,7 +71,7 @@ FULL = VideoSettings(
     # 63,000 at 0.04.
     lasso=1.5e-3,
     draw="balanced",
-    weights="separate",
+    candidate_kernels="separate",
 )
 FEW = dataclasses.replace(FULL, epochs=60, lasso=6e-3)
 PHANTOM = dataclasses.replace(

@@ -120,7 +120,8 @@ def quality_of(options: Any) -> SearchQuality:
         settings = dataclasses.replace(settings, data=options.data)
 
     def make_run(folder: Path, seed: int) -> SearchRun:
-        return task.kind(folder, dataclasses.replace(settings, seed=seed), 0)
+        made = task.kind(dataclasses.replace(settings, seed=seed))
+        return SearchRun(folder, made, verbose=0)
 
     return SearchQuality(
         options.output / "search_quality" / name,

@@ -98,8 +98,9 @@ class _Seed:
         self.seed = seed
         self.folder = quality.folder / f"seed{seed}"
         self.run = quality.make_run(self.folder / "run", seed)
-        self.kernel_set = self.run.kernel_set
-        self.model = self.run.build("3d")
+        self.task = self.run.task
+        self.kernel_set = self.task.settings.kernel_set
+        self.model = self.task.build("3d")
         self.plain_macs = count_cost(self.model).macs
 
     def complete(self) -> None:
@@ -162,11 +163,12 @@ class _Seed:
         if file.is_file() and wanted <= set(self._document(first)["scores"]):
             return
         start = time.perf_counter()
-        names = self.run.training_names
+        data = self.task.data
+        names = data.training_names
         held = names[:: first.holdout] if first.holdout else ()
-        self.run.keep([name for name in names if name not in held])
+        training = data.training_data([n for n in names if n not in held])
         if first.score == "energy":
-            document = self._energy()
+            document = self._energy(training)
         else:
             keras.utils.set_random_seed(self.seed)
             supernet = to_supernet(
@@ -178,14 +180,12 @@ class _Seed:
                 seed=self.seed,
                 weights=first.weights,
             )
-            loss = self._fit(supernet, first.priority)
+            loss = self._fit(supernet, training, first.priority)
             trained = time.perf_counter() - start
-            if held:
-                self.run.prepare()
-                self.run.keep(held)
+            judged = data.training_data(held) if held else training
             document = read_supernet(
                 supernet,
-                lambda count: self.run.batches(OTHER_BATCHES, count),
+                lambda count: self.task.batches(judged, OTHER_BATCHES, count),
                 wanted,
                 self.quality.samples,
                 self.quality.batches,
@@ -196,13 +196,12 @@ class _Seed:
         document["seed"] = self.seed
         document["supernet"] = first.supernet
         write_json(file, document)
-        self.run.prepare()
         _forget()
 
-    def _energy(self) -> dict[str, Any]:
+    def _energy(self, training: Any) -> dict[str, Any]:
         """Scores of the kernels of the trained 3D network."""
-        model = self.run.build("3d")
-        loss = self._train(model)
+        model = self.task.build("3d")
+        loss = self._train(model, training)
         energy = kernel_energy(to_supernet(model, self.kernel_set), model)
         scores = {name: value.tolist() for name, value in energy.items()}
         return {"loss": loss, "scores": {"energy": scores}}
@@ -218,14 +217,14 @@ class _Seed:
         chosen = configuration()
         keras.utils.set_random_seed(self.seed)
         network = (
-            self.run.build(self.run.convolutions[kind])
+            self.task.build(self.task.settings.convolutions[kind])
             if chosen is None
-            else replace(self.run.build("3d"), chosen)
+            else replace(self.task.build("3d"), chosen)
         )
         start = time.perf_counter()
-        loss = self._train(network)
+        loss = self._train(network, self.task.data.training_data())
         trained = time.perf_counter() - start
-        rows = self.run.score(network)
+        rows = self.task.score(network)
         write_json(
             file,
             {
@@ -243,15 +242,16 @@ class _Seed:
         )
         _forget()
 
-    def _train(self, model: keras.Model) -> float:
+    def _train(self, model: keras.Model, training: Any) -> float:
         keras.utils.set_random_seed(self.seed)
-        return self._fit(model, None)
+        return self._fit(model, training, None)
 
-    def _fit(self, model: keras.Model, priority: str | None) -> float:
-        steps, steps_per_epoch = self.run.steps(priority)
-        self.run.compile(model, steps, priority == "performance")
+    def _fit(
+        self, model: keras.Model, training: Any, priority: str | None
+    ) -> float:
+        steps, steps_per_epoch = self.task.compile(model, training, priority)
         history = model.fit(
-            self.run.batches(0, steps),
+            self.task.batches(training, 0, steps),
             epochs=steps // steps_per_epoch,
             steps_per_epoch=steps_per_epoch,
             verbose=0,

@@ -74,7 +74,7 @@ _RUN_SETTINGS = {
     "width": whole(1),
     "learning_rate": POSITIVE,
     **{name: _SEARCH[name] for name in ("kernel_set", "draw", "aggregation")},
-    "weights": _SEARCH["candidate_kernels"],
+    "candidate_kernels": _SEARCH["candidate_kernels"],
     "lasso": NOT_NEGATIVE,
     **{name: _DERIVE[name] for name in ("rule", "score", "channel_multiple")},
     "budget": number(0, 1.1),

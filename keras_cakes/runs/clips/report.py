@@ -11,7 +11,6 @@ from keras_cakes.runs.files import write_table
 from keras_cakes.runs.report import Contents
 from keras_cakes.runs.report import write_report
 from keras_cakes.runs.settings import PRIORITIES
-from keras_cakes.runs.settings import SYNTHETIC
 
 
 def write_video_report(run: VideoRun) -> Path:
@@ -81,7 +80,7 @@ def _heading(run: VideoRun) -> str:
     settings = run.settings
     source = (
         f"synthetic clips ({settings.data})"
-        if settings.data in SYNTHETIC
+        if settings.is_synthetic
         else Path(settings.data).name
     )
     height, width = settings.size

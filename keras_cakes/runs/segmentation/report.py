@@ -8,7 +8,6 @@ from keras_cakes.runs.report import Contents
 from keras_cakes.runs.report import write_report
 from keras_cakes.runs.segmentation.run import SegmentationRun
 from keras_cakes.runs.settings import PRIORITIES
-from keras_cakes.runs.settings import SYNTHETIC
 
 
 def write_segmentation_report(run: SegmentationRun) -> Path:
@@ -69,7 +68,7 @@ def _heading(run: SegmentationRun) -> str:
     settings = run.settings
     source = (
         f"synthetic volumes ({settings.data})"
-        if settings.data in SYNTHETIC
+        if settings.is_synthetic
         else f"{Path(settings.data).name}, fold {settings.fold}"
     )
     shape = " x ".join(str(size) for size in settings.patch_shape)
