@@ -209,7 +209,9 @@ def _nih(folder, series, numbers):
         write_label(path, "LAI" if number % 2 else "LAS", seed=number)
 
 
-def test_nih_pancreas_is_aligned_and_listed_in_four_folds(run, tmp_path, capsys, series):
+def test_nih_pancreas_is_aligned_and_listed_in_four_folds(
+    run, tmp_path, capsys, series
+):
     numbers = sorted({*range(1, 83)} - {25, 70})
     _nih(tmp_path, series, numbers)
     for _ in range(2):
@@ -231,7 +233,9 @@ def test_nih_pancreas_is_aligned_and_listed_in_four_folds(run, tmp_path, capsys,
         assert label.any()
 
 
-def test_nih_pancreas_with_missing_cases_is_refused(run, tmp_path, capsys, series):
+def test_nih_pancreas_with_missing_cases_is_refused(
+    run, tmp_path, capsys, series
+):
     _nih(tmp_path, series, (1, 2, 90))
     with pytest.raises(SystemExit, match="1"):
         run("nih_pancreas", tmp_path)
@@ -242,7 +246,9 @@ def test_nih_pancreas_with_missing_cases_is_refused(run, tmp_path, capsys, serie
     assert not (tmp_path / "cases.csv").exists()
 
 
-def test_a_label_of_another_origin_is_refused_unless_told_otherwise(run, tmp_path, capsys, series):
+def test_a_label_of_another_origin_is_refused_unless_told_otherwise(
+    run, tmp_path, capsys, series
+):
     _nih(tmp_path, series, sorted({*range(1, 83)} - {25, 70}))
     path = tmp_path / "labels" / "label0001.nii.gz"
     scan = read_scan(path)

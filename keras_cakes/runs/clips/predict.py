@@ -52,7 +52,7 @@ def predict_clip(
         folder, network, _parse, lambda: _record(folder)
     )
     frames = (
-        count_frames(clip, template, first_frame)
+        count_frames(clip, template, first_frame=first_frame)
         if clip.is_dir()
         else probe_video(clip).frames
     )

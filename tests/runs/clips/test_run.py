@@ -286,7 +286,7 @@ def test_a_long_resnet_is_built_for_its_data():
     run.prepare()
     assert run.build("2d").output_shape == (None, 4)
     assert isinstance(run.data.training, ArrayClips)
-    same = phantom_clips(2, (4, 40, 40), 0, "both")
+    same = phantom_clips(2, (4, 40, 40), seed=0, events="both")
     np.testing.assert_array_equal(
         run.data.training.read(1, [0, 3]), same.read(1, [0, 3])
     )

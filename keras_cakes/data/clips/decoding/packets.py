@@ -1,4 +1,4 @@
-"""The compressed frames of a video file, and which depend on which."""
+"""Opens video files and decodes their packets."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,15 +8,24 @@ from typing import Any
 from keras_cakes._errors import DataError
 from keras_cakes.data.clips.decoding.completeness import check_complete
 
-# Of a frame: a little more than 8K. A decoder holds some twenty of them.
+# A little more than 8K; a decoder holds about twenty frames.
 MOST_PIXELS = 8192 * 4352
-# Formats that hold their video themselves; lists of other files are none.
-_FORMATS = "mov,matroska,avi,gif"
 _OPTIONS = {
-    "format_whitelist": _FORMATS,
+    # Formats that contain their video and name no other files.
+    "format_whitelist": "mov,matroska,avi,gif",
     "protocol_whitelist": "file",
     "max_pixels": str(MOST_PIXELS),
 }
+# Packets of larger files are read one by one, and always in order.
+_MOST_BYTES = 64 << 20
+# Codecs whose packets each hold one frame that is shown. Others differ: VP8
+# has frames that are never shown, MPEG-4 has packets without a frame.
+_ONE_EACH = {"h264", "hevc", "av1", "mjpeg", "vp9", "gif"}
+# Codecs whose key frames need no frame before them.
+_CLEAN_KEYS = {"av1", "mjpeg", "vp9"}
+# NAL units after which no earlier frame is used. Frames behind a key frame
+# without such a unit may still refer to frames before it.
+_CLEAN_UNITS = {"h264": {5}, "hevc": {19, 20}}
 
 
 @contextlib.contextmanager
@@ -32,8 +41,7 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
 
     Raises:
         DataError: If the file is missing, damaged or truncated, has no video
-            or frames beyond the bound; also for damage that is found while
-            it is open. The message names the file.
+            or too large frames; also for damage found while it is open.
         ImportError: If PyAV is not installed.
     """
     av = import_av()
@@ -45,7 +53,7 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
         raise _no_video(path, "no such file")
     check_complete(path)
     try:
-        # Names such as `concat:` mean something to the library.
+        # Without `file:` the library would obey names such as `concat:`.
         with av.open(
             f"file:{path}", options=_OPTIONS, metadata_errors="replace"
         ) as container:
@@ -57,7 +65,7 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
 
 
 def import_av() -> Any:
-    """PyAV, or an ImportError that says what to install."""
+    """Imports PyAV, or raises an error that tells what to install."""
     try:
         import av
     except ImportError:
@@ -72,7 +80,7 @@ def _stream(path: Path, container: Any, av: Any) -> Any:
     streams = [
         stream
         for stream in container.streams.video
-        # The cover of a sound file.
+        # A picture of this kind is the cover of a sound file.
         if not stream.disposition & av.stream.Disposition.attached_pic
     ]
     if not streams:
@@ -87,7 +95,7 @@ def _stream(path: Path, container: Any, av: Any) -> Any:
             f"{path}: frames of 1 to {MOST_PIXELS} pixels are expected. "
             f"Received: width={context.width}, height={context.height}"
         )
-    # Clips are decoded side by side; threads within each only wait.
+    # Clips are decoded in parallel; more threads in each would only wait.
     context.thread_count = 1
     context.options = {
         "max_pixels": str(MOST_PIXELS),
@@ -103,20 +111,8 @@ def _no_video(path: Path, received: str) -> DataError:
     )
 
 
-# Larger files are read piece by piece, and always in order.
-_MOST_BYTES = 64 << 20
-# Every packet of these is one frame that is shown. Not so in others: VP8 has
-# frames that are never shown, MPEG-4 packets without a frame.
-_ONE_EACH = {"h264", "hevc", "av1", "mjpeg", "vp9", "gif"}
-# Key frames of these need nothing that comes before.
-_CLEAN_KEYS = {"av1", "mjpeg", "vp9"}
-# Types of NAL units after which nothing before them is used any more; there
-# are key frames without, which later frames may look past.
-_CLEAN_UNITS = {"h264": {5}, "hevc": {19, 20}}
-
-
 class Packets:
-    """The packets of one stream.
+    """Decodes the packets of one stream, all or chosen ones.
 
     Args:
         path: The file, for messages.
@@ -124,12 +120,9 @@ class Packets:
         stream: Its video stream.
 
     Attributes:
-        count: Number of frames, `None` where packets do not tell.
+        count: Number of frames; `None` if the packets do not tell.
         times: Time stamps of all frames in the order they are shown in.
-        decoded: Number of frames that have been decoded in order.
-
-    Raises:
-        DataError: If the file is truncated.
+        decoded: Number of frames that were decoded in order.
     """
 
     def __init__(self, path: Path, container: Any, stream: Any):
@@ -155,11 +148,11 @@ class Packets:
 
     @property
     def is_proven(self) -> bool:
-        """Whether all frames came, in order, each with its time stamp."""
+        """True once all frames came, in order, each with its time stamp."""
         return self._matches and self.decoded == self.count
 
     def decode_all(self, context: Any) -> Iterator[Any]:
-        """All frames, in the order in which they are shown."""
+        """Yields all frames, in the order in which they are shown."""
         held = self._held
         for packet in self._all if held is None else [*held, None]:
             for frame in context.decode(packet):
@@ -172,7 +165,7 @@ class Packets:
                 yield frame
 
     def decode(self, context: Any, times: "set[int]") -> Iterator[Any]:
-        """Frames of these times among others, and what they depend on."""
+        """Yields the frames of these times, and others that they depend on."""
         wanted = frozenset(times)
         held = self._held or []
         starts = [n for n, packet in enumerate(held) if self._is_clean(packet)]
@@ -183,7 +176,7 @@ class Packets:
                 continue
             for packet in held[start : here[-1] + 1]:
                 if self._codec == "h264":
-                    # No frame is predicted from those that are left out.
+                    # No frame is predicted from the frames left out.
                     context.skip_frame = (
                         "DEFAULT" if packet.pts in wanted else "NONREF"
                     )
@@ -192,7 +185,7 @@ class Packets:
             context.flush_buffers()
 
     def _is_clean(self, packet: Any) -> bool:
-        """Whether a decoder may start here and lack nothing."""
+        """Tells if a decoder may start at this packet and lack no frame."""
         if not packet.is_keyframe:
             return False
         units = _CLEAN_UNITS.get(self._codec)
@@ -211,7 +204,7 @@ class Packets:
 
 
 def _whole(path: Path, packets: Iterator[Any]) -> Iterator[Any]:
-    """Packets, unless one is cut off."""
+    """Yields packets; refuses one that is cut off."""
     for packet in packets:
         if packet.is_corrupt:
             raise DataError(
@@ -222,7 +215,7 @@ def _whole(path: Path, packets: Iterator[Any]) -> Iterator[Any]:
 
 
 def _length_bytes(context: Any, codec: str) -> int:
-    """Bytes of the size in front of each NAL unit."""
+    """Returns the bytes of the size in front of each NAL unit."""
     extradata = context.extradata or b""
     place = {"h264": 4, "hevc": 21}.get(codec, 0)
     if len(extradata) > place and extradata[0] == 1:
