@@ -176,7 +176,7 @@ def test_synthetic_volumes_are_named_by_layout_and_axis(tmp_path, data, lag):
         assert is_related or abs(found) < 0.1
 
 
-def test_messages(tmp_path):
+def test_planted_volumes_without_a_layout_are_refused(tmp_path):
     settings = SegmentationSettings(data="planted_time", patch_shape=(16,) * 3)
     with pytest.raises(ValueError, match="'planted_'.*data='planted_time'"):
         SegmentationRun(tmp_path, settings, 0)
