@@ -5,14 +5,12 @@ import os
 from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from keras_cakes._errors import DataError
 from keras_cakes._errors import choose
 from keras_cakes.data.clips.decoding.packets import Packets
-from keras_cakes.data.clips.decoding.packets import import_av
 from keras_cakes.data.clips.decoding.packets import opened
 from keras_cakes.data.clips.decoding.pictures import Pictures
 
@@ -54,12 +52,10 @@ def probe_video(path: str | os.PathLike[str]) -> VideoInfo:
         ImportError: If PyAV is not installed.
     """
     path = Path(path)
-    with opened(path) as (container, stream):
-        packets = Packets(path, container, stream)
-        context = stream.codec_context
+    with opened(path) as packets:
         frames = packets.count
         shown = None
-        for _, frame in _in_order(path, packets, context):
+        for frame in packets.frames():
             shown = shown or Pictures(path, frame, 1).shape
             if frames is not None:
                 break
@@ -67,14 +63,10 @@ def probe_video(path: str | os.PathLike[str]) -> VideoInfo:
             frames = packets.decoded
         if shown is None or not frames:
             raise _no_frame(path)
-        rate = stream.average_rate
-        return VideoInfo(
-            frames,
-            shown[0],
-            shown[1],
-            context.codec.canonical_name,
-            rate and float(rate),
-        )
+        height, width, _ = shown
+        codec = packets.stream.codec_context.codec.canonical_name
+        rate = packets.stream.average_rate
+        return VideoInfo(frames, height, width, codec, rate and float(rate))
 
 
 def read_video(
@@ -110,10 +102,9 @@ def read_video(
 
 def iterate_video(path: Path, channels: int) -> Iterator[np.ndarray]:
     """Yields all frames in order; holds one in memory at a time."""
-    with opened(path) as (container, stream):
-        packets = Packets(path, container, stream)
+    with opened(path) as packets:
         pictures = None
-        for _, frame in _in_order(path, packets, stream.codec_context):
+        for frame in packets.frames():
             if pictures is None:
                 pictures = Pictures(path, frame, channels)
             yield pictures.array(frame)
@@ -150,13 +141,12 @@ def read_frames(
                 "`frames` is expected to hold numbers from 0 on. "
                 f"Received: {wanted[0]}"
             )
-    with opened(path) as (container, stream):
-        packets = Packets(path, container, stream)
+    with opened(path) as packets:
         found = None
         if is_known and wanted is not None:
-            found = _by_times(path, packets, stream, wanted, channels)
+            found = _by_times(path, packets, wanted, channels)
         if found is None:
-            found = _by_order(path, packets, stream, wanted, channels)
+            found = _by_order(path, packets, wanted, channels)
             is_known = packets.is_proven
     return (found if inverse is None else found[inverse]), is_known
 
@@ -164,7 +154,6 @@ def read_frames(
 def _by_order(
     path: Path,
     packets: Packets,
-    stream: Any,
     wanted: "np.ndarray | None",
     channels: int,
 ) -> np.ndarray:
@@ -177,7 +166,7 @@ def _by_order(
     numbers = None if wanted is None else set(wanted.tolist())
     pictures: Pictures | None = None
     found: list[np.ndarray] = []
-    for number, frame in _in_order(path, packets, stream.codec_context):
+    for number, frame in enumerate(packets.frames()):
         if pictures is None:
             pictures = Pictures(path, frame, channels)
         if numbers is None or number in numbers:
@@ -196,11 +185,7 @@ def _by_order(
 
 
 def _by_times(
-    path: Path,
-    packets: Packets,
-    stream: Any,
-    wanted: np.ndarray,
-    channels: int,
+    path: Path, packets: Packets, wanted: np.ndarray, channels: int
 ) -> "np.ndarray | None":
     """Finds frames by their time stamps; returns `None` if one is missing."""
     if not wanted.size or packets.count is None or wanted[-1] >= packets.count:
@@ -210,7 +195,7 @@ def _by_times(
     pictures: Pictures | None = None
     result = np.empty(0, np.uint8)
     missing = set(times)
-    for frame in packets.decode(stream.codec_context, missing):
+    for frame in packets.frames_at(missing):
         if pictures is None:
             pictures = Pictures(path, frame, channels)
             result = np.empty((len(times), *pictures.shape), np.uint8)
@@ -218,25 +203,6 @@ def _by_times(
             result[place[frame.pts]] = pictures.array(frame)
             missing.discard(frame.pts)
     return None if missing else result
-
-
-def _in_order(
-    path: Path, packets: Packets, context: Any
-) -> Iterator[tuple[int, Any]]:
-    """Yields all frames with their numbers."""
-    number = 0
-    av = import_av()
-    try:
-        for frame in packets.decode_all(context):
-            if frame.is_corrupt:
-                raise av.error.InvalidDataError(0, "a damaged frame")
-            yield number, frame
-            number += 1
-    except av.FFmpegError as error:
-        raise DataError(
-            f"{path}: a video without damage is expected. Received: "
-            f"{type(error).__name__} behind {number} frames"
-        ) from None
 
 
 def _no_frame(path: Path) -> DataError:

@@ -29,15 +29,15 @@ _CLEAN_UNITS = {"h264": {5}, "hevc": {19, 20}}
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[tuple[Any, Any]]:
+def opened(path: Path) -> Iterator["Packets"]:
     """Opens a video file.
 
     Args:
         path: A file of mp4, webm, avi or gif, whatever its ending says.
 
     Yields:
-        The container and its first video stream, with a decoder of one
-        thread that stops at damage instead of guessing what was there.
+        The packets of its first video stream. Their decoder has one thread,
+        and stops at damage instead of guessing the lost pixels.
 
     Raises:
         DataError: If the file is missing, damaged or truncated, has no video
@@ -57,7 +57,7 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
         with av.open(
             f"file:{path}", options=_OPTIONS, metadata_errors="replace"
         ) as container:
-            yield container, _stream(path, container, av)
+            yield Packets(path, container, _stream(path, container, av))
     except (av.FFmpegError, EOFError, UnicodeError) as error:
         raise _no_video(
             path, f"{type(error).__name__}: {str(error)[:300]}"
@@ -126,8 +126,11 @@ class Packets:
     """
 
     def __init__(self, path: Path, container: Any, stream: Any):
-        self._codec = stream.codec_context.codec.canonical_name
-        self._length = _length_bytes(stream.codec_context, self._codec)
+        self.stream = stream
+        self._path = path
+        self._context = stream.codec_context
+        self._codec = self._context.codec.canonical_name
+        self._length = _length_bytes(self._context, self._codec)
         self._all = _whole(path, container.demux(stream))
         self._held: list[Any] | None = None
         self.count: int | None = None
@@ -151,21 +154,32 @@ class Packets:
         """True once all frames came, in order, each with its time stamp."""
         return self._matches and self.decoded == self.count
 
-    def decode_all(self, context: Any) -> Iterator[Any]:
-        """Yields all frames, in the order in which they are shown."""
-        held = self._held
-        for packet in self._all if held is None else [*held, None]:
-            for frame in context.decode(packet):
-                if self.decoded < len(self.times):
-                    time = self.times[self.decoded]
-                    self._matches &= frame.pts == time
-                else:
-                    self._matches = False
-                self.decoded += 1
-                yield frame
+    def frames(self) -> Iterator[Any]:
+        """Yields all frames, in the order in which they are shown.
 
-    def decode(self, context: Any, times: "set[int]") -> Iterator[Any]:
+        Raises:
+            DataError: If a frame is damaged.
+        """
+        av = import_av()
+        held = self._held
+        try:
+            for packet in self._all if held is None else [*held, None]:
+                for frame in self._context.decode(packet):
+                    if frame.is_corrupt:
+                        raise av.error.InvalidDataError(0, "a damaged frame")
+                    here = slice(self.decoded, self.decoded + 1)
+                    self._matches &= self.times[here] == [frame.pts]
+                    self.decoded += 1
+                    yield frame
+        except av.FFmpegError as error:
+            raise DataError(
+                f"{self._path}: a video without damage is expected. Received: "
+                f"{type(error).__name__} behind {self.decoded} frames"
+            ) from None
+
+    def frames_at(self, times: "set[int]") -> Iterator[Any]:
         """Yields the frames of these times, and others that they depend on."""
+        context = self._context
         wanted = frozenset(times)
         held = self._held or []
         starts = [n for n, packet in enumerate(held) if self._is_clean(packet)]

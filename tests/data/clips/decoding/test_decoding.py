@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from keras_cakes.data import DataError
 from keras_cakes.data.clips.decoding import decoding
+from keras_cakes.data.clips.decoding import packets
 from keras_cakes.data.clips.decoding.decoding import iterate_video
 from keras_cakes.data.clips.decoding.decoding import probe_video
 from keras_cakes.data.clips.decoding.decoding import read_frames
@@ -99,7 +100,7 @@ def test_any_order_and_repeats(folder, frames, kind, is_known):
 def _decoded(monkeypatch, path, frames, is_known):
     """How many frames are decoded for some that are wanted."""
     count = 0
-    for name in ("decode", "decode_all"):
+    for name in ("frames", "frames_at"):
         known = getattr(decoding.Packets, name)
 
         def counted(*arguments, known=known):
@@ -213,9 +214,7 @@ def test_names_that_mean_something_to_the_library(tmp_path, folder):
 
 
 def test_large_files_are_read_piece_by_piece(folder, monkeypatch):
-    monkeypatch.setattr(
-        "keras_cakes.data.clips.decoding.packets._MOST_BYTES", 1000
-    )
+    monkeypatch.setattr(packets, "_MOST_BYTES", 1000)
     path = folder / "h264.mp4"
     full = all_frames(path)
     assert probe_video(path).frames == 24
