@@ -208,7 +208,7 @@ def main() -> None:
             if row["budget"] == budget and row["method"].startswith("random")
             for axis in AXES
         ] or [kernel[0] > 1 for kernel in kernels]
-        figure = plot_spans(shown, task.axes, float(np.mean(chance)))
+        figure = plot_spans(shown, task.axes, chance=float(np.mean(chance)))
         figure.savefig(file.with_name(f"{file.stem}_layers.png"))
 
 

@@ -160,10 +160,11 @@ def _synthetic(settings: VideoSettings, count: int, seed: int) -> FrameSource:
     if settings.data == "phantom":
         # Larger than `size`, so that crops differ.
         shape = (2 * settings.frames, *(s + s // 4 for s in settings.size))
-        return phantom_clips(count, shape, seed, "both")
+        return phantom_clips(count, shape, seed=seed, events="both")
     kind = settings.data.removeprefix("planted_")
     # Each frame as it is: another sampling would hide what is planted.
-    return planted_clips(count, kind, (settings.frames, *settings.size), seed)
+    shape = (settings.frames, *settings.size)
+    return planted_clips(count, kind, shape=shape, seed=seed)
 
 
 def open_clips(

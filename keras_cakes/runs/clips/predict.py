@@ -56,7 +56,7 @@ def predict_clip(
         load=load_video_data,
     )
     frames = (
-        count_frames(clip, template, first_frame)
+        count_frames(clip, template, first_frame=first_frame)
         if clip.is_dir()
         else probe_video(clip).frames
     )

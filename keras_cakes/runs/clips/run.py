@@ -77,7 +77,7 @@ class VideoTask:
         return clips(
             training,
             settings.frames,
-            settings.batch_size,
+            batch_size=settings.batch_size,
             seed=settings.seed,
             start_step=start_step,
             steps=steps,
@@ -129,7 +129,7 @@ def views_of(source: Any, settings: VideoSettings) -> Any:
     return clip_views(
         source,
         settings.frames,
-        settings.batch_size,
+        batch_size=settings.batch_size,
         clips=settings.views,
         crops=settings.crops,
         augmentation=augmentation_of(settings),

@@ -148,7 +148,7 @@ def test_spans():
         for m in ("path weights", "lasso")
         for n in ("early", "late")
     ]
-    figure = plots.plot_spans(rows, ("time", "height", "width"), 4 / 7)
+    figure = plots.plot_spans(rows, ("time", "height", "width"), chance=4 / 7)
     first, second = figure.axes
     assert (first.get_title(), second.get_title()) == ("path weights", "lasso")
     assert _legend(figure) == ["chance", "time", "height", "width"]
@@ -230,7 +230,7 @@ def test_arguments_without_a_figure_are_refused():
         (lambda: evaluation.plot_path_weights({}), "`path_weights`"),
         (lambda: evaluation.plot_front([]), "`points`"),
         (lambda: plots.plot_budgets([]), "`rows`"),
-        (lambda: plots.plot_spans([], ("a", "b", "c"), 0.5), "`rows`"),
+        (lambda: plots.plot_spans([], ("a", "b", "c"), chance=0.5), "`rows`"),
         (lambda: evaluation.plot_history({}), "`histories`"),
         (
             lambda: evaluation.plot_contours(

@@ -285,7 +285,7 @@ def test_a_long_resnet_is_built_for_its_data():
     task = VideoTask(settings)
     assert task.build("2d").output_shape == (None, 4)
     assert isinstance(task.data.training, ArrayClips)
-    same = phantom_clips(2, (4, 40, 40), 0, "both")
+    same = phantom_clips(2, (4, 40, 40), seed=0, events="both")
     np.testing.assert_array_equal(
         task.data.training.read(1, [0, 3]), same.read(1, [0, 3])
     )

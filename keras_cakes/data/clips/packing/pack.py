@@ -29,7 +29,7 @@ from keras_cakes.data.clips.packing.packed import open_packed
 from keras_cakes.data.clips.packing.shards import INDEX
 from keras_cakes.data.clips.packing.shards import Encoding
 from keras_cakes.data.clips.packing.shards import Shard
-from keras_cakes.data.clips.sources import ClipTable
+from keras_cakes.data.clips.sources import FrameSource
 from keras_cakes.data.clips.video_clips import VideoClips
 from keras_cakes.data.volumes.preparing.prepared import read_json
 from keras_cakes.data.workers import count_workers
@@ -37,7 +37,7 @@ from keras_cakes.data.workers import for_each
 
 
 def pack(
-    source: ClipDataset | ClipTable,
+    source: ClipDataset | FrameSource,
     folder: str | os.PathLike[str],
     *,
     short_side: int | None = None,

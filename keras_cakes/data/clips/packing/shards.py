@@ -16,7 +16,7 @@ from keras_cakes._errors import whole
 from keras_cakes._files import atomic
 from keras_cakes._files import checksum
 from keras_cakes._files import write_text
-from keras_cakes.data.clips.sources import ClipTable
+from keras_cakes.data.clips.sources import FrameSource
 from keras_cakes.data.volumes.preparing.prepared import read_json
 
 _ENCODINGS = ("jpeg", "png")
@@ -109,7 +109,7 @@ class Shard:
         return self.folder / f"{self.number:05}.json"
 
     def is_done(
-        self, source: ClipTable, clips: Iterable[int], on_error: str
+        self, source: FrameSource, clips: Iterable[int], on_error: str
     ) -> bool:
         """Tells whether it holds these clips, from unchanged files."""
         if not self.note.is_file():
@@ -128,7 +128,7 @@ class Shard:
 
     def write(
         self,
-        source: ClipTable,
+        source: FrameSource,
         clips: Iterable[int],
         encoding: Encoding,
         on_error: str,
