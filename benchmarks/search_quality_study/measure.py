@@ -177,7 +177,7 @@ class _Seed:
                 lasso=first.lasso,
                 draw=first.draw,
                 seed=self.seed,
-                weights=first.weights,
+                candidate_kernels=first.weights,
             )
             loss = self._fit(supernet, training, first.priority)
             trained = time.perf_counter() - start

@@ -70,7 +70,8 @@ class CakesConv3D(SubKernelConv3D):
             - a sequence of `(sub_kernel, count)` runs, kept in order.
         plan: The boxes in which channels run together, which changes the
             time and not the result. `None`: a rule that counts channels in
-            whole blocks chooses them. `"dense"`: one convolution with the full kernel.
+            whole blocks chooses them. `"dense"`: one convolution with the
+            full kernel.
             `"separate"`: one convolution for each sub-kernel. A list of
             boxes, each a mapping with the `size` of one convolution, the
             `channels` of each sub-kernel that it computes, and a `form`,

@@ -220,8 +220,8 @@ class CakesSearchConv3D(CandidateConv3D):
     def path_weights(self):
         """Returns the magnitude of the scale behind each candidate.
 
-        It is a float32 tensor of shape `(candidates, filters)`, rows in canonical
-        order of the kernel set.
+        It is a float32 tensor of shape `(candidates, filters)`, rows in the
+        canonical order of the kernel set.
         """
         return ops.abs(self.path_normalization.gamma)
 

@@ -148,7 +148,7 @@ def pack(
     return open_packed(folder, source.channels)
 
 
-def _digest(source: ClipTable) -> str:
+def _digest(source: FrameSource) -> str:
     """Hashes names, labels and frame counts of the clips."""
     clips = [
         list(source.names),
