@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_cakes._errors import DataError
+from keras_cakes._errors import choose
 from keras_cakes.data.clips.clip import ClipDataset
 from keras_cakes.data.clips.lists.list_files import list_text
 from keras_cakes.data.clips.lists.listed import ListedClip
@@ -68,12 +69,9 @@ def read_something_something(
     """
     folder = Path(folder)
     check_options(on_error, min_frames)
-    sizes: Mapping[str, int] = SOMETHING_SOMETHING_SIZES.get(version, {})
-    if split not in sizes:
-        raise ValueError(
-            "`version` is expected to be 1 or 2, `split` 'train' or "
-            f"'validation'. Received: version={version!r}, split={split!r}"
-        )
+    choose("version", version, tuple(SOMETHING_SOMETHING_SIZES))
+    sizes: Mapping[str, int] = SOMETHING_SOMETHING_SIZES[version]
+    choose("split", split, tuple(sizes))
     source, read, ending = _LAYOUTS[version]
     labels = _annotation(folder, version, "labels")
     classes = read_labels(labels)
