@@ -214,11 +214,8 @@ def _write_figures(
     """Writes the figures and returns their captions by file name."""
     figures = {"tradeoff.png": "Accuracy against cost of every network"}
     key, label = next(iter(contents.scores.items()))
-    _save(
-        run,
-        "tradeoff.png",
-        evaluation.plot_tradeoff(rows, score=key, label=label),
-    )
+    figure = evaluation.plot_tradeoff(rows, score=key, label=label)
+    _save(run, "tradeoff.png", figure)
     for priority in searches:
         folder = run.folder / "search" / priority
         configuration = Configuration.load(folder / "configuration.json")
