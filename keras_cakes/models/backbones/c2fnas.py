@@ -52,7 +52,8 @@ def c2fnas(
 
     Cells and widths follow C2FNAS. Choices that its text leaves open were made
     to match the paper's numbers of parameters and multiply-adds. To search or
-    replace a network built with `"3d"`, choose the cores: `layers=lambda layer: "_core" in layer.name`.
+    replace a network built with `"3d"`, choose the cores:
+    `layers=lambda layer: "_core" in layer.name`.
 
     Args:
         input_shape: `(depth, height, width, channels)`, each spatial size a
