@@ -65,7 +65,7 @@ def read_supernet(
         document["random_path_loss"] = float(np.mean(random))
         document["random_path_deviation"] = float(np.std(random))
     if "sampled" in wanted:
-        paths = sample_paths(supernet, judged, samples, seed)
+        paths = sample_paths(supernet, judged, samples=samples, seed=seed)
         scores["sampled"] = paths.scores()
         document["correlation"] = paths.correlation()
     if "importance" in wanted:
