@@ -9,10 +9,13 @@ READY := $(VENV)/.ready
 OLD := build/tf217
 OLD_READY := $(OLD)/.ready
 # What Keras' other backends promise too.
-ANY_BACKEND := tests/guarantees/test_backends.py tests/kernels \
-  tests/layers tests/models/rewriting tests/models/backbones/test_unet3d.py \
-  tests/search/deriving/test_derive.py tests/cost/test_counting.py \
-  tests/training/test_losses.py tests/training/test_metrics.py
+ANY_BACKEND := tests/guarantees/test_backends.py \
+  tests/layers/test_cakes_conv3d.py tests/layers/test_cakes_search_conv3d.py \
+  tests/layers/test_channels.py tests/layers/plans/test_device.py \
+  tests/layers/test_upsampling.py tests/layers/test_regularizers.py \
+  tests/models/rewriting tests/search/deriving/test_derive.py \
+  tests/cost/test_counting.py tests/training/test_losses.py \
+  tests/training/test_metrics.py
 ARGS ?=
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
@@ -62,13 +65,17 @@ $(OLD_READY): pyproject.toml Makefile
 test-tf217: $(OLD_READY)
 	$(OLD)/bin/python -m pytest -n 2 --dist loadfile --durations 5 \
 	  -p no:cacheprovider --junit-xml build/tests-tf217.xml $(ARGS) \
-	  tests/data/volumes/reading/test_tensorflow_io.py tests/data/volumes/reading/test_tfio_dicom.py \
-	  tests/data/volumes/patches/test_placing.py tests/data/test_host_calls.py \
-	  tests/data/volumes/patches/test_patches.py tests/evaluation/volumes/test_sliding_window.py \
+	  tests/data/volumes/reading/test_tensorflow_io.py \
+	  tests/data/volumes/reading/test_tfio_dicom.py \
+	  tests/data/volumes/patches/test_placing.py \
+	  tests/data/test_host_calls.py \
+	  tests/data/volumes/patches/test_patches.py \
+	  tests/evaluation/volumes/test_sliding_window.py \
 	  tests/layers/test_cakes_conv3d.py \
 	  tests/layers/test_cakes_search_conv3d.py \
-  tests/models/rewriting/test_replace.py \
-	  tests/search/test_supernet.py tests/runs/segmentation/test_run.py
+	  tests/models/rewriting/test_replace.py \
+	  tests/search/test_supernet.py \
+	  tests/runs/segmentation/test_run.py
 
 test-jax test-torch: $(READY)
 	KERAS_BACKEND=$(@:test-%=%) timeout 600 $(BIN)/python -m pytest -n 2 \

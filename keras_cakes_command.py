@@ -1,7 +1,7 @@
 """Entry point of the command `keras-cakes`.
 
-It stands beside the package because it has to speak first: TensorFlow reads
-these variables when it is imported, which importing the package does.
+It stands beside the package: TensorFlow reads these variables when it is
+imported, and importing the package imports it.
 """
 
 import os

@@ -71,7 +71,7 @@ FULL = VideoSettings(
     # 63,000 at 0.04.
     lasso=1.5e-3,
     draw="balanced",
-    weights="separate",
+    candidate_kernels="separate",
 )
 FEW = dataclasses.replace(FULL, epochs=60, lasso=6e-3)
 PHANTOM = dataclasses.replace(
@@ -174,8 +174,8 @@ def main() -> None:
             }
             for row in table.rows
         ],
-        "top1",
-        "top-1 accuracy",
+        score="top1",
+        label="top-1 accuracy",
     )
     figure.savefig(file.with_suffix(".png"))
 

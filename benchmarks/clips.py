@@ -133,7 +133,9 @@ def cakes_clips(side: str, folder: Path, cache: Path) -> tuple[Any, int]:
     )
     options = tf.data.Options()
     options.threading.private_threadpool_size = WORKERS
-    data = clips(source, FRAMES, BATCH, seed=0, augmentation=augmentation)
+    data = clips(
+        source, FRAMES, batch_size=BATCH, seed=0, augmentation=augmentation
+    )
     return iter(data.with_options(options)), len(source) // BATCH
 
 

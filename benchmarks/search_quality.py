@@ -120,7 +120,8 @@ def quality_of(options: Any) -> SearchQuality:
         settings = dataclasses.replace(settings, data=options.data)
 
     def make_run(folder: Path, seed: int) -> SearchRun:
-        return task.kind(folder, dataclasses.replace(settings, seed=seed), 0)
+        made = task.kind(dataclasses.replace(settings, seed=seed))
+        return SearchRun(folder, made, verbose=0)
 
     return SearchQuality(
         options.output / "search_quality" / name,
@@ -207,7 +208,7 @@ def main() -> None:
             if row["budget"] == budget and row["method"].startswith("random")
             for axis in AXES
         ] or [kernel[0] > 1 for kernel in kernels]
-        figure = plot_spans(shown, task.axes, float(np.mean(chance)))
+        figure = plot_spans(shown, task.axes, chance=float(np.mean(chance)))
         figure.savefig(file.with_name(f"{file.stem}_layers.png"))
 
 

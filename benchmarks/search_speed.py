@@ -97,7 +97,7 @@ class Backbone:
             kernel_set=self.kernel_set,
             priority=priority,
             draw=draw or "independent",
-            weights="separate",
+            candidate_kernels="separate",
             layers=[
                 name
                 for name in kc.replaceable_layers(model)

@@ -1,6 +1,7 @@
 """Defines the tasks of the search study: data, networks, recipes."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -8,12 +9,12 @@ import keras
 from keras_cakes.models.backbones.convolution import apply_convolution
 from keras_cakes.models.backbones.convolution import build_with
 from keras_cakes.models.backbones.parts import normalize
-from keras_cakes.runs import SegmentationRun
 from keras_cakes.runs import SegmentationSettings
-from keras_cakes.runs import VideoRun
 from keras_cakes.runs import VideoSettings
-from keras_cakes.runs.run import SearchRun
+from keras_cakes.runs.clips.run import VideoTask
+from keras_cakes.runs.segmentation.run import SegmentationTask
 from keras_cakes.runs.settings import RunSettings
+from keras_cakes.runs.task import Task as RunTask
 
 # Only what is searched may see neighbours: a stem of 3x3x3 would see what is
 # planted.
@@ -76,8 +77,8 @@ FIR = dataclasses.replace(
 )
 
 
-class OneConvolution(SegmentationRun):
-    """Runs a segmentation whose network has one convolution to search."""
+class OneConvolution(SegmentationTask):
+    """Segments with a network that has one convolution to search."""
 
     def build(self, convolution: Any) -> keras.Model:
         """Builds one 3x3x3 convolution between two of 1x1x1."""
@@ -88,7 +89,7 @@ class OneConvolution(SegmentationRun):
             x = apply(x, 4 * self.settings.width, 3, "conv")
             x = normalize(x, "batch", "norm")
             x = keras.layers.ReLU(name="relu")(x)
-            x = apply_convolution(x, len(self.classes), 1, "logits")
+            x = apply_convolution(x, len(self.data.classes), 1, "logits")
             return keras.Model(image, x, name="one_convolution")
 
         return build_with(network, convolution)
@@ -99,14 +100,14 @@ class Task:
     """Describes a task.
 
     Args:
-        kind: The kind of run.
+        kind: Makes the task of a run from its settings.
         settings: Its settings.
         lasso: Strength of the lasso, in proportion to the length of the
             search.
         axes: Names of the axes, if one of them is planted.
     """
 
-    kind: type[SearchRun]
+    kind: Callable[[Any], RunTask]
     settings: RunSettings
     lasso: float = 6e-3
     axes: tuple[str, ...] = ()
@@ -117,7 +118,7 @@ CLIP_AXES = ("time", "height", "width")
 
 
 def _planted(
-    kind: type[SearchRun],
+    kind: Callable[[Any], RunTask],
     settings: Any,
     data: str,
     axes: tuple[str, ...],
@@ -135,17 +136,21 @@ TASKS = {
     },
     **{
         f"lines_{axis}": _planted(
-            SegmentationRun, PLANTED_VOLUMES, f"lines_{axis}", VOLUME_AXES, 1e-3
+            SegmentationTask,
+            PLANTED_VOLUMES,
+            f"lines_{axis}",
+            VOLUME_AXES,
+            1e-3,
         )
         for axis in VOLUME_AXES
     },
     **{
         f"clips_{kind}": _planted(
-            VideoRun, PLANTED_CLIPS, f"planted_{kind}", CLIP_AXES, 1e-3
+            VideoTask, PLANTED_CLIPS, f"planted_{kind}", CLIP_AXES, 1e-3
         )
         for kind in (*CLIP_AXES, "mixed")
     },
-    "short": Task(SegmentationRun, SHORT, axes=VOLUME_AXES),
-    "hippocampus": Task(SegmentationRun, HIPPOCAMPUS),
-    "fir_20": Task(VideoRun, FIR),
+    "short": Task(SegmentationTask, SHORT, axes=VOLUME_AXES),
+    "hippocampus": Task(SegmentationTask, HIPPOCAMPUS),
+    "fir_20": Task(VideoTask, FIR),
 }

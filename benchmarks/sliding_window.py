@@ -134,7 +134,11 @@ def sides(
 
     def ours() -> np.ndarray:
         return predict_probabilities(
-            model, image, window, OVERLAP, weighting="gaussian"
+            model,
+            image,
+            patch_shape=window,
+            overlap=OVERLAP,
+            weighting="gaussian",
         )
 
     return {"keras_cakes": ours, "MONAI": monai}, {
@@ -195,10 +199,15 @@ def peak_of(depth: int, classes: int, online: bool) -> float:
     """Measures the peak MiB that a prediction adds to this process."""
     model, image = keras_network(classes), random_image((depth, *SHAPE[1:]))
     # What TensorFlow needs once is no part of a prediction.
-    predict_volume(model, image[:8, :8, :8], (8, 8, 8))
+    predict_volume(model, image[:8, :8, :8], patch_shape=(8, 8, 8))
     before = psutil.Process().memory_info().rss
     predict_volume(
-        model, image, WINDOW, OVERLAP, weighting="gaussian", online=online
+        model,
+        image,
+        patch_shape=WINDOW,
+        overlap=OVERLAP,
+        weighting="gaussian",
+        online=online,
     )
     status = Path("/proc/self/status").read_text(encoding="ascii")
     peak = int(status.split("VmHWM:")[1].split()[0]) * 1024

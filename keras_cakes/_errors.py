@@ -3,9 +3,11 @@
 Plain Python, so that every room may import it.
 """
 
+import contextlib
 import math
 import numbers
 import operator
+from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +18,46 @@ class DataError(ValueError):
 
 class RunError(RuntimeError):
     """Says that a run cannot start, go on or be written; names the file."""
+
+
+def require(place: object, holds: Any, expected: str, received: Any) -> None:
+    """Refuses a file or a data set for which something does not hold.
+
+    Args:
+        place: The file or folder that the message names.
+        holds: Whether all is well.
+        expected: Subject and verb of the sentence, such as `"a file is"`.
+        received: The end of the message.
+
+    Raises:
+        DataError: If `holds` is false.
+    """
+    if not holds:
+        raise DataError(f"{place}: {expected} expected. Received: {received}")
+
+
+@contextlib.contextmanager
+def naming(
+    place: object,
+    expected: str,
+    errors: type[Exception] | tuple[type[Exception], ...],
+) -> Iterator[None]:
+    """Turns errors of a block into a `DataError` that names a file.
+
+    Args:
+        place: The file or folder that the message names.
+        expected: Subject and verb of the sentence, such as `"a file is"`.
+        errors: Classes of the errors; a `DataError` passes as it is.
+    """
+    try:
+        yield
+    except DataError:
+        raise
+    except errors as error:
+        raise DataError(
+            f"{place}: {expected} expected. "
+            f"Received: {type(error).__name__}: {str(error)[:300]}"
+        ) from None
 
 
 def shortened(value: object) -> str:

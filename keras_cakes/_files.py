@@ -116,8 +116,7 @@ def locked(
 
     Args:
         path: The file that is locked; it is made, and stays.
-        held: Raised if another process holds the lock; by default a
-            `BlockingIOError`.
+        held: Raised if another process holds the lock.
     """
     import fcntl
 
@@ -159,12 +158,7 @@ class WorkFolder:
         self._own = (settings_file, _LOCK, *own)
 
     def results(self) -> list[str]:
-        """Lists what lies there besides settings and leftovers.
-
-        Raises:
-            The error of this folder: If it holds results without settings,
-                so that they are those of something else.
-        """
+        """Lists the results of the work; refuses a folder of something else."""
         if self.path.is_dir():
             found = sorted(path.name for path in self.path.iterdir())
         else:
@@ -248,8 +242,8 @@ def _flush(path: Path) -> None:
 
 
 _GROUPS = Path("/sys/fs/cgroup")
-# Holds for version 2 and version 1 of control groups: the files of the limit,
-# of the used bytes and of their parts, and the prefixes of the parts' names.
+# Files of limit, used bytes and their parts, and prefixes of the parts' names,
+# for version 2 and version 1 of control groups.
 _VERSIONS = (
     ("memory.max", "memory.current", "memory.stat", "", "file_"),
     (

@@ -1,4 +1,4 @@
-"""Whether a task has anything for a search to find."""
+"""Measures how much a search could gain on a task."""
 
 from typing import Any
 
@@ -8,19 +8,18 @@ from search_quality_study.measure import SearchQuality
 
 
 def headroom_rows(quality: SearchQuality) -> list[dict[str, Any]]:
-    """How far apart configurations of equal cost are, beyond noise.
+    """Estimates how far configurations of equal cost differ, beyond noise.
 
-    A two-way analysis of variance without replication: the configurations
-    that every seed has trained, and the seeds. Where configurations differ no
-    more than the noise does, no search can be ahead of random ones.
+    It is a two-way analysis of variance, without replication, of seeds and
+    the configurations that every seed has trained. If configurations differ
+    no more than noise does, no search can beat random ones.
 
     Returns:
         For each budget with at least two such configurations and two seeds, a
-        row of `budget`, the number of `configurations` and `seeds`, the mean
-        `score`, the standard deviation of the `noise` of one training, that
-        between the `configurations` in the mean (`deviation`, an estimate
-        that is 0 where noise explains all), and `f` and `p` of the F test that
-        they do not differ.
+        row of `budget`, the numbers of `configurations` and `seeds`, the mean
+        `score`, the standard deviation of the `noise` of one training, the
+        standard `deviation` between configurations (an estimate, 0 if noise
+        explains all), and `f` and `p` of the F test that they are equal.
     """
     from scipy.stats import f as f_distribution
 

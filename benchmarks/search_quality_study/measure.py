@@ -1,10 +1,9 @@
-"""Whether a search finds anything: searches, controls, retrained networks.
+"""Trains the searches, controls and retrained networks of a study.
 
-For each seed of a task: the supernets of the methods, the configurations that
-they give within each budget, random and even configurations of the same
-budget, and the plain networks, all trained by the same recipe from the same
-seed. Every result is a file of its own, so that hours of it can be done in
-pieces; `search_statistics` says what they amount to.
+For each seed of a task, it trains the supernets of the methods, the
+configurations that they give within each budget, random and even ones of the
+same budget, and the plain networks, all by the same recipe from the same seed.
+Every result is a file, so a study can stop and go on; `statistics` reads them.
 """
 
 import dataclasses
@@ -34,28 +33,28 @@ from search_quality_study.methods import METHODS
 from search_quality_study.methods import Method
 from search_quality_study.readings import read_supernet
 
-# So many random configurations of a seed have numbers of their own.
+# Spacing of the random configurations' seeds from one seed to the next.
 _SEEDS = 1000
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchQuality:
-    """The measurement of one task.
+    """Measures one task.
 
     Args:
-        folder: Where the files go.
-        make_run: Makes the run of a seed: its data, network, recipe and
-            scores; the folder is that of the run.
+        folder: Folder of the results.
+        make_run: Makes the run of a seed from its folder and the seed; a run
+            has data, network, recipe and scores.
         methods: Ways to search, of different names.
         budgets: Shares of the multiply-adds of the 3D network.
         seeds: Number of seeds.
         randoms: Random configurations of each budget and seed.
         repeated: Further random configurations of each budget, the same with
-            every seed: how much more they differ than seeds do is what a
-            search could gain; see `headroom_rows`.
-        plain: Other networks, of those that the run can build.
+            every seed. A search can gain as much as they differ beyond the
+            seeds; see `headroom_rows`.
+        plain: Other networks that the run can build.
         samples: Paths that the score `"sampled"` evaluates.
-        batches: Batches that each of them is evaluated on.
+        batches: Batches that each path is evaluated on.
     """
 
     folder: Path
@@ -70,16 +69,16 @@ class SearchQuality:
     batches: int = 4
 
     def complete(self) -> None:
-        """Does what is not done yet."""
+        """Trains and scores whatever has no file yet."""
         for seed in range(self.seeds):
             _Seed(self, seed).complete()
 
     def searches(self) -> list[dict[str, Any]]:
-        """What each supernet of each seed has given."""
+        """Reads the results of each supernet of each seed."""
         return self._read("searches")
 
     def networks(self) -> list[dict[str, Any]]:
-        """The trained networks of each seed."""
+        """Reads the results of the trained networks of each seed."""
         return self._read("networks")
 
     def _read(self, kind: str) -> list[dict[str, Any]]:
@@ -91,21 +90,22 @@ class SearchQuality:
 
 
 class _Seed:
-    """All of one seed."""
+    """Measures one seed."""
 
     def __init__(self, quality: SearchQuality, seed: int):
         self.quality = quality
         self.seed = seed
         self.folder = quality.folder / f"seed{seed}"
         self.run = quality.make_run(self.folder / "run", seed)
-        self.kernel_set = self.run.kernel_set
-        self.model = self.run.build("3d")
+        self.task = self.run.task
+        self.kernel_set = self.task.settings.kernel_set
+        self.model = self.task.build("3d")
         self.plain_macs = count_cost(self.model).macs
 
     def complete(self) -> None:
         quality = self.quality
         with self.run.open():
-            # Its folder says what is measured, and holds nothing else.
+            # The run's folder only records its settings.
             pass
         for variant in quality.plain:
             self._network(variant, lambda: None)
@@ -130,7 +130,7 @@ class _Seed:
                     self._network(f"{kind}{number}@{budget}", random)
         for name in dict.fromkeys(m.supernet for m in quality.methods):
             self._search([m for m in quality.methods if m.supernet == name])
-        # What the candidates are and cost; nothing in it is trained.
+        # This supernet only gives candidates and costs; it is not trained.
         layout = to_supernet(self.model, self.kernel_set)
         for method in quality.methods:
             scores = self._scores(method)
@@ -145,7 +145,7 @@ class _Seed:
                 self._network(f"{method.name}@{budget}", found)
 
     def _document(self, method: Method) -> dict[str, Any]:
-        """What the supernet of a method has given."""
+        """Reads the results of the supernet of a method."""
         file = self.folder / "searches" / f"{method.supernet}.json"
         document: dict[str, Any] = json.loads(file.read_text("utf-8"))
         return document
@@ -155,18 +155,19 @@ class _Seed:
         return {name: np.array(values) for name, values in scores.items()}
 
     def _search(self, methods: list[Method]) -> None:
-        """Trains one supernet and reads every score that is wanted of it."""
+        """Trains one supernet and reads all scores of these methods."""
         first = methods[0]
         file = self.folder / "searches" / f"{first.supernet}.json"
         wanted = {method.score for method in methods}
         if file.is_file() and wanted <= set(self._document(first)["scores"]):
             return
         start = time.perf_counter()
-        names = self.run.training_names
+        data = self.task.data
+        names = data.training_names
         held = names[:: first.holdout] if first.holdout else ()
-        self.run.keep([name for name in names if name not in held])
+        training = data.training_data([n for n in names if n not in held])
         if first.score == "energy":
-            document = self._energy()
+            document = self._energy(training)
         else:
             keras.utils.set_random_seed(self.seed)
             supernet = to_supernet(
@@ -176,33 +177,30 @@ class _Seed:
                 lasso=first.lasso,
                 draw=first.draw,
                 seed=self.seed,
-                weights=first.weights,
+                candidate_kernels=first.weights,
             )
-            loss = self._fit(supernet, first.priority)
+            loss = self._fit(supernet, training, first.priority)
             trained = time.perf_counter() - start
-            if held:
-                self.run.prepare()
-                self.run.keep(held)
+            judged = data.training_data(held) if held else training
             document = read_supernet(
                 supernet,
-                lambda count: self.run.batches(OTHER_BATCHES, count),
-                wanted,
-                self.quality.samples,
-                self.quality.batches,
-                self.seed,
+                lambda count: self.task.batches(judged, OTHER_BATCHES, count),
+                wanted=wanted,
+                samples=self.quality.samples,
+                path_batches=self.quality.batches,
+                seed=self.seed,
             )
             document.update({"loss": loss, "training_s": trained})
         document["seconds"] = time.perf_counter() - start
         document["seed"] = self.seed
         document["supernet"] = first.supernet
         write_json(file, document)
-        self.run.prepare()
         _forget()
 
-    def _energy(self) -> dict[str, Any]:
-        """Scores of the kernels of the trained 3D network."""
-        model = self.run.build("3d")
-        loss = self._train(model)
+    def _energy(self, training: Any) -> dict[str, Any]:
+        """Trains the 3D network and scores its kernels."""
+        model = self.task.build("3d")
+        loss = self._train(model, training)
         energy = kernel_energy(to_supernet(model, self.kernel_set), model)
         scores = {name: value.tolist() for name, value in energy.items()}
         return {"loss": loss, "scores": {"energy": scores}}
@@ -210,7 +208,7 @@ class _Seed:
     def _network(
         self, name: str, configuration: Callable[[], Configuration | None]
     ) -> None:
-        """Trains and scores one network, unless that is done."""
+        """Trains and scores one network, unless its file exists."""
         file = self.folder / "networks" / f"{name.replace(' ', '_')}.json"
         if file.is_file():
             return
@@ -218,14 +216,14 @@ class _Seed:
         chosen = configuration()
         keras.utils.set_random_seed(self.seed)
         network = (
-            self.run.build(self.run.convolutions[kind])
+            self.task.build(self.task.settings.convolutions[kind])
             if chosen is None
-            else replace(self.run.build("3d"), chosen)
+            else replace(self.task.build("3d"), chosen)
         )
         start = time.perf_counter()
-        loss = self._train(network)
+        loss = self._train(network, self.task.data.training_data())
         trained = time.perf_counter() - start
-        rows = self.run.score(network)
+        rows = self.task.score(network)
         write_json(
             file,
             {
@@ -243,15 +241,16 @@ class _Seed:
         )
         _forget()
 
-    def _train(self, model: keras.Model) -> float:
+    def _train(self, model: keras.Model, training: Any) -> float:
         keras.utils.set_random_seed(self.seed)
-        return self._fit(model, None)
+        return self._fit(model, training, None)
 
-    def _fit(self, model: keras.Model, priority: str | None) -> float:
-        steps, steps_per_epoch = self.run.steps(priority)
-        self.run.compile(model, steps, priority == "performance")
+    def _fit(
+        self, model: keras.Model, training: Any, priority: str | None
+    ) -> float:
+        steps, steps_per_epoch = self.task.compile(model, training, priority)
         history = model.fit(
-            self.run.batches(0, steps),
+            self.task.batches(training, 0, steps),
             epochs=steps // steps_per_epoch,
             steps_per_epoch=steps_per_epoch,
             verbose=0,
@@ -261,6 +260,6 @@ class _Seed:
 
 
 def _forget() -> None:
-    """Gives back the memory of a network and its graphs."""
+    """Frees the memory of a network and its graphs."""
     keras.backend.clear_session()
     gc.collect()

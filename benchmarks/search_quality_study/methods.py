@@ -1,4 +1,4 @@
-"""Ways to find a configuration, by name."""
+"""Lists the searches that the study compares."""
 
 import dataclasses
 
@@ -7,18 +7,18 @@ SCORES = ("path_weights", "importance", "sampled", "energy")
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """A way to find configurations.
+    """Describes a way to find configurations.
 
     Args:
-        name: What it is called in tables.
+        name: Its name in tables.
         score: One of `SCORES`.
         rule: See `derive`.
         weights: See `to_supernet`.
         priority: See `to_supernet`.
         draw: See `to_supernet`.
         lasso: See `to_supernet`.
-        holdout: If not zero, every so many-th training case is kept from the
-            search and used to score paths.
+        holdout: With 4, every fourth training case is kept from the search
+            and used to score paths; 0 keeps none.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Method:
 
     @property
     def supernet(self) -> str:
-        """Name of the supernet, which several methods may share."""
+        """Names the supernet, which several methods may share."""
         if self.score == "energy":
             return "energy"
         parts = [self.priority, self.weights]

@@ -1,4 +1,4 @@
-"""Figures of what searches are worth."""
+"""Draws the figures of the study."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 def plot_budgets(
     rows: Sequence[Mapping[str, Any]], score_label: str = "score"
 ) -> "Figure":
-    """Scores of several kinds of networks within several budgets.
+    """Draws the scores of kinds of networks within budgets.
 
     Args:
         rows: One mapping per kind and budget: `network`, `budget` (`None`
             for networks that have none, whose marks are hollow),
             `macs_share`, `score` and its `deviation` between seeds, drawn as
             a bar.
-        score_label: What the score is.
+        score_label: Name of the score.
     """
     require_some("rows", rows)
-    figure, axes = new_figure(8.0, 4.2, 1, 1)
+    figure, axes = new_figure(8.0, 4.2)
     axis = axes[0, 0]
     for index, kind in enumerate(dict.fromkeys(r["network"] for r in rows)):
         own = sorted(
@@ -43,7 +43,7 @@ def plot_budgets(
             [row["deviation"] for row in own],
             color=CYCLE[index % len(CYCLE)],
             marker=MARKERS[index % len(MARKERS)],
-            # What has to be beaten stands out.
+            # Searches must beat random configurations, which stand out.
             linestyle="--" if is_random else "-",
             linewidth=2.5 if is_random else 1.2,
             markersize=8 if is_plain else 6,
@@ -62,22 +62,23 @@ def plot_budgets(
 def plot_spans(
     rows: Sequence[Mapping[str, Any]],
     axes_names: Sequence[str],
+    *,
     chance: float,
 ) -> "Figure":
-    """Which axes the channels of each layer span, a panel for each method.
+    """Draws the axes that each layer's channels span, a panel a method.
 
     Args:
         rows: One mapping per method and layer: `method`, `layer`, and the
             shares `first`, `second` and `third`, from 0 to 1; see
             `mean_spans`.
-        axes_names: What the three axes are called.
-        chance: The share that chance gives, drawn as a dashed line.
+        axes_names: Names of the three axes.
+        chance: The share by chance, drawn as a dashed line.
     """
     require_some("rows", rows)
     number("chance", chance, least=0, most=1)
     methods = list(dict.fromkeys(row["method"] for row in rows))
     figure, axes = new_figure(
-        max(4.0, 2.8 * len(methods)), 3.6, 1, len(methods)
+        max(4.0, 2.8 * len(methods)), 3.6, columns=len(methods)
     )
     for axis, method in zip(axes[0], methods, strict=True):
         own = [row for row in rows if row["method"] == method]

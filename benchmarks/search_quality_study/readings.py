@@ -1,4 +1,4 @@
-"""What a trained supernet says of its candidates."""
+"""Reads the scores of the candidates from a trained supernet."""
 
 from collections.abc import Callable
 from collections.abc import Collection
@@ -21,29 +21,32 @@ _RANDOM_PATHS = 10
 def read_supernet(
     supernet: Supernet,
     batches: Callable[[int], Iterable[Any]],
+    *,
     wanted: Collection[str],
     samples: int,
     path_batches: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Reads every score that is wanted, and how far the supernet can be used.
+    """Reads the wanted scores, and how well the supernet predicts losses.
 
     Args:
         supernet: A trained supernet.
-        batches: Makes so many batches of inputs and targets, each time alike.
+        batches: Makes a number of batches of inputs and targets, always the
+            same.
         wanted: Scores beside the path weights: `"importance"`, `"sampled"`.
-        samples: Paths that the latter evaluates, and batches that the former
-            averages over.
+        samples: Paths that `"sampled"` evaluates, and batches that
+            `"importance"` averages over.
         path_batches: Batches that each path is evaluated on.
-        seed: Of the paths.
+        seed: Seed of the paths.
 
     Returns:
         A document for JSON: `scores` by name and layer, `spread` (the mean
-        standard deviation of a layer's path weights), `counts` of what the
-        path weights choose; of a performance-priority search the loss of that
-        path (`best_path_loss`) and of random ones (`random_path_loss`,
-        `random_path_deviation`) and the `least_draws` of a candidate; of
-        sampled paths the `correlation` of predicted losses with measured ones.
+        standard deviation of a layer's path weights) and `counts` (chosen by
+        the path weights). A performance-priority search adds the losses of
+        its best path (`best_path_loss`) and of random paths
+        (`random_path_loss`, `random_path_deviation`), and `least_draws` of a
+        candidate; sampled paths add the `correlation` of predicted and
+        measured losses.
     """
     weights = {
         name: values for name, (_, values) in path_weights(supernet).items()

@@ -1,4 +1,4 @@
-"""Which axes the channels that a search chose can see along."""
+"""Counts the channels that a search chose to span each axis."""
 
 import itertools
 from collections import Counter
@@ -14,7 +14,7 @@ from keras_cakes.search.deriving.free import choose_free
 from search_quality_study.measure import SearchQuality
 
 AXES = ("first", "second", "third")
-# The budget of what a search gives without one, and the layer of all layers.
+# Names a search without a budget, and all layers together.
 FREE = "free"
 ALL_LAYERS = "all"
 
@@ -22,21 +22,21 @@ ALL_LAYERS = "all"
 def span_rows(
     quality: SearchQuality, kernels: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """The share of channels whose sub-kernel spans each axis.
+    """Computes the share of channels whose sub-kernel spans each axis.
 
     Args:
         quality: A measurement.
         kernels: Names of the candidates, in canonical order.
 
     Returns:
-        For every method and seed without a budget (`"free"`: the largest path
-        weight of each channel, or the largest entries of a layer), then for
-        every trained configuration, a row for all layers together (`"all"`)
-        and one for each: `method` (or kind of network), `budget`, `seed`,
+        Rows for every method and seed without a budget (`"free"`: the largest
+        path weight of each channel, or the largest entries of a layer), then
+        for every trained configuration; first for all layers (`"all"`), then
+        for each. A row has `method` (or kind of network), `budget`, `seed`,
         `layer`, and the shares `first`, `second` and `third`, from 0 to 1.
     """
     rows: list[dict[str, Any]] = []
-    # Energies rank kernels by size where nothing limits them.
+    # Without a budget, energies only rank kernels by size.
     methods = [m for m in quality.methods if m.score != "energy"]
     searches = quality.searches()
     for method in methods:
@@ -65,7 +65,7 @@ def span_rows(
 
 
 def mean_spans(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The mean of such rows over seeds, and the number of `seeds`."""
+    """Averages rows of `span_rows` over seeds; adds the number of `seeds`."""
     keys = ("method", "budget", "layer")
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for row in rows:

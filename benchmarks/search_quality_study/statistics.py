@@ -1,4 +1,4 @@
-"""What the results of a search's measurement amount to."""
+"""Sums up the results of a study in rows."""
 
 import itertools
 from collections.abc import Callable
@@ -14,21 +14,21 @@ from search_quality_study.methods import Method
 
 _RESAMPLES = 2000
 _LEVELS = (0.025, 0.975)
-# Kinds of networks of which a seed may have several, with a number each.
+# Kinds of networks that a seed has several of, numbered.
 _CHANCE = ("random", "repeated")
 
 _LayerCounts = Mapping[str, Mapping[str, int]]
 
 
 def network_rows(quality: SearchQuality) -> list[dict[str, Any]]:
-    """The networks of every kind and budget, over seeds.
+    """Sums up the networks of every kind and budget over seeds.
 
     Returns:
         Rows of `network`, `budget`, `seeds`, `macs_share`, `score` (mean over
-        cases and seeds), its `deviation` between seeds, and, where there are
-        random configurations of that budget, the mean `difference` to them
-        with the ends `low` and `high` of its 95 % bootstrap interval over
-        seeds and cases.
+        cases and seeds) and its `deviation` between seeds. With random
+        configurations of that budget, also the mean `difference` to them and
+        the ends `low` and `high` of its 95 % bootstrap interval over seeds
+        and cases.
     """
     networks = quality.networks()
     kinds = dict.fromkeys((_kind(n), n["budget"]) for n in networks)
@@ -67,7 +67,7 @@ def network_rows(quality: SearchQuality) -> list[dict[str, Any]]:
 def method_rows(
     quality: SearchQuality, kernels: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """What each method knows, over seeds.
+    """Sums up each method over seeds.
 
     Args:
         quality: A measurement.
@@ -75,14 +75,14 @@ def method_rows(
 
     Returns:
         Rows of `method`, `cost` (of its search, in trainings of the 3D
-        network), `loss` of the supernet, the path losses of the arg-max
+        network), `loss` of the supernet, the losses of the best path
         (`best_path`) and of random paths (`random_path`), `spread` (standard
-        deviation of the path weights), `correlation` (of sampled losses with
-        those predicted), `draws` (of the candidate of a channel that was
-        drawn least), `agreement` of seeds above chance, and `tau`,
-        Kendall's rank correlation of predicted and retrained scores, over all
-        configurations of a seed and (`tau_within`) of one budget; the last
-        three with the ends of their intervals over seeds.
+        deviation of the path weights), `correlation` (of sampled and
+        predicted losses), `draws` (of the least drawn candidate),
+        `agreement` of seeds above chance, and `tau`, Kendall's rank
+        correlation of predicted and retrained scores, over all configurations
+        of a seed and (`tau_within`) within one budget; the last three with
+        the ends of their intervals over seeds.
     """
     networks, searches = quality.networks(), quality.searches()
     trainings = {
@@ -124,10 +124,10 @@ def method_rows(
 
 
 def overlap(first: _LayerCounts, second: _LayerCounts) -> float:
-    """The share of channels for which two configurations agree.
+    """Computes the share of channels for which two configurations agree.
 
-    Channels of a layer are exchangeable, so that counts are compared: of each
-    sub-kernel the smaller of the two counts.
+    Channels of a layer are exchangeable: of each sub-kernel, the smaller of
+    the two counts agrees.
     """
     same = total = 0
     for layer, counts in first.items():
@@ -140,16 +140,17 @@ def overlap(first: _LayerCounts, second: _LayerCounts) -> float:
 def total_score(
     configuration: _LayerCounts,
     scores: Mapping[str, Any],
+    *,
     rule: str,
     kernels: Sequence[str],
 ) -> float:
-    """What a score predicts of a configuration.
+    """Predicts the score of a configuration.
 
     Args:
         configuration: For each layer the counts of its sub-kernels.
         scores: For each layer `(candidates, filters)`.
-        rule: With `"layer"` the first entries of a row are added, with
-            `"channel"` the mean of the row is taken so many times.
+        rule: `"layer"` adds the first `count` entries of a row, `"channel"`
+            multiplies the mean of the row by the count.
         kernels: Names of the candidates, in canonical order.
     """
     total = 0.0
@@ -170,7 +171,7 @@ def _kind(network: Mapping[str, Any]) -> str:
 def _of(
     networks: Sequence[Mapping[str, Any]], kind: str, budget: float | None
 ) -> dict[int, list[Mapping[str, Any]]]:
-    """The networks of one kind and budget, by seed."""
+    """Groups the networks of one kind and budget by seed."""
     groups: dict[int, list[Mapping[str, Any]]] = {}
     for network in networks:
         if _kind(network) == kind and network["budget"] == budget:
@@ -179,7 +180,7 @@ def _of(
 
 
 def _mean_scores(networks: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """Score of each case, the mean of several networks."""
+    """Averages the scores of each case over networks."""
     return np.mean([network["scores"] for network in networks], axis=0)
 
 
@@ -190,7 +191,7 @@ def _deviation(values: np.ndarray) -> float:
 def _agreement_columns(
     quality: SearchQuality, name: str, networks: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Agreement of two seeds, less that of one with chance of equal cost."""
+    """Subtracts the agreement with random networks from that of two seeds."""
     excess: dict[tuple[int, ...], list[float]] = {}
     for budget in quality.budgets:
         own = _of(networks, name, budget)
@@ -245,13 +246,15 @@ def _taus(
     networks: Sequence[Mapping[str, Any]],
     seed: int,
 ) -> tuple[float, float]:
-    """Rank correlation over all budgets, and the mean of that within one."""
+    """Computes rank correlations over all budgets, and the mean within one."""
     from scipy.stats import kendalltau
 
     own = [n for n in networks if n["seed"] == seed and n["configuration"]]
     predicted = np.array(
         [
-            total_score(n["configuration"], scores, method.rule, kernels)
+            total_score(
+                n["configuration"], scores, rule=method.rule, kernels=kernels
+            )
             for n in own
         ]
     )

@@ -6,9 +6,15 @@ expects DATA/videos.csv and the files that it lists. It makes DATA/train.csv
 and DATA/val.csv.
 """
 
-import argparse
 import csv
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from command_line import add_packing
+from command_line import folder_parser
+from command_line import run
 
 from keras_cakes.data import DataError
 from keras_cakes.data import VideoClips
@@ -22,9 +28,13 @@ CLIPS = {"train": 998, "val": 398}
 
 
 def prepare(
-    folder: Path, output: Path, partial: bool, target: Path | None
+    folder: Path,
+    output: Path | None,
+    partial: bool,
+    pack_folder: Path | None,
 ) -> None:
-    """Writes the lists, and packs the clips where that is asked for."""
+    """Writes the lists, and packs the clips into `pack_folder`, if any."""
+    output = output or folder
     path = folder / "videos.csv"
     datasets = {
         split: read_clip_list(path, classes=CLASSES, split=split)
@@ -47,14 +57,15 @@ def prepare(
                 )
         write_clip_list(dataset, output / f"{split}.csv", root=folder)
         print(f"{output / split}.csv: {len(dataset.clips)} clips.")
-        if target is not None:
+        if pack_folder is not None:
+            target = pack_folder / split
             source = VideoClips(dataset, channels=1)
-            packed = pack(source, target / split, encoding="png")
-            print(f"{target / split}: {len(packed)} clips packed.")
+            packed = pack(source, target, encoding="png")
+            print(f"{target}: {len(packed)} clips packed.")
 
 
 def check_persons(path: Path) -> None:
-    """Sees to it that nobody is in both lists."""
+    """Refuses a table in which a person is in both splits."""
     persons: dict[str, set[str]] = {split: set() for split in CLIPS}
     with open(path, newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -69,32 +80,12 @@ def check_persons(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--folder", type=Path, required=True)
+    parser = folder_parser(__doc__)
     parser.add_argument(
         "--output",
         type=Path,
         help="folder for the lists, whose paths are relative to --folder; "
         "default: --folder",
     )
-    parser.add_argument(
-        "--partial",
-        action="store_true",
-        help="be content with a part of the data set",
-    )
-    parser.add_argument(
-        "--pack", type=Path, help="folder for TFRecord shards of all frames"
-    )
-    options = parser.parse_args()
-    try:
-        prepare(
-            options.folder,
-            options.output or options.folder,
-            options.partial,
-            options.pack,
-        )
-    except (DataError, ImportError) as error:
-        parser.exit(1, f"{error}\n")
+    add_packing(parser)
+    run(parser, prepare)

@@ -8,11 +8,16 @@ DATA/splits.json and, for labels whose axes are not those of their series,
 DATA/aligned_labels.
 """
 
-import argparse
 import json
+import sys
 from pathlib import Path
 
 import keras
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from command_line import folder_parser
+from command_line import run
 
 from keras_cakes._files import write_text
 from keras_cakes.data import DataError
@@ -28,7 +33,7 @@ WITHDRAWN = {"PANCREAS_0025", "PANCREAS_0070"}
 
 
 def prepare(folder: Path, ignore_origin: bool) -> None:
-    """Writes list and folds, and labels where they have to be aligned."""
+    """Writes list and folds, and the labels that have to be aligned."""
     dataset = read_nih_pancreas(folder)
     splits = json.loads(SPLITS.read_text(encoding="utf-8"))
     names = {case.name for case in dataset.cases}
@@ -71,19 +76,11 @@ def prepare(folder: Path, ignore_origin: bool) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--folder", type=Path, required=True)
+    parser = folder_parser(__doc__)
     parser.add_argument(
         "--ignore-origin",
         action="store_true",
         help="lay a label upon its series although their headers say that "
         "they lie apart; look at the result before it is used",
     )
-    options = parser.parse_args()
-    try:
-        prepare(options.folder, options.ignore_origin)
-    except DataError as error:
-        parser.exit(1, f"{error}\n")
+    run(parser, prepare)

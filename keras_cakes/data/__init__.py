@@ -1,4 +1,4 @@
-"""Data: volumes and clips, from files to batches."""
+"""Turns files of volumes and clips into batches."""
 
 from keras_cakes._errors import DataError
 from keras_cakes.data.clips.batches.clip_augmentation import (

@@ -1,11 +1,11 @@
-"""Checks the arguments that all endless pipelines share."""
+"""Checks the arguments that the pipelines of patches and clips share."""
 
 from collections.abc import Sequence
 
 from keras_cakes._errors import expect
 from keras_cakes._errors import whole
 
-# What happens to a case or clip that cannot be read.
+# Ways to treat a case or clip that cannot be read.
 ON_ERROR = ("raise", "skip")
 
 
@@ -16,11 +16,7 @@ def check_batches(
     steps: int | None,
     shard: Sequence[int],
 ) -> None:
-    """Refuses arguments of `patches` and `clips` that are out of range.
-
-    Raises:
-        ValueError: If an argument is not as stated there.
-    """
+    """Refuses arguments of `patches` and `clips` that are out of range."""
     whole("batch_size", batch_size, least=1)
     whole("seed", seed)
     whole("start_step", start_step, least=0)

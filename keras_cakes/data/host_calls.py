@@ -1,4 +1,7 @@
-"""Python functions in a pipeline, which end before the interpreter does."""
+"""Runs Python functions inside `tf.data` graphs.
+
+They stop before the interpreter exits.
+"""
 
 import atexit
 import functools
@@ -8,7 +11,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
-# Enough for a thread to get from the gate to Python on a busy machine.
+# Seconds that a thread needs from the gate to Python on a busy machine.
 _PAUSE = 0.2
 
 
@@ -17,9 +20,9 @@ def host_call(
 ) -> list[Any]:
     """Calls a Python function of arrays from a graph.
 
-    As `tf.numpy_function`, but no call is begun once the interpreter ends:
-    threads that ask for Python then are stopped for good, and an iterator
-    that is still there would wait for them forever.
+    Unlike `tf.numpy_function`, no call begins once the interpreter exits:
+    after that point a thread that needs Python's lock never returns, and a
+    live iterator would hang on it.
 
     Args:
         function: Takes arrays and returns one or several.
@@ -27,7 +30,7 @@ def host_call(
         specs: `tf.TensorSpec` of each result.
 
     Returns:
-        The results, of the shapes of `specs`; zeros at the end, where nobody
+        The results, of the shapes of `specs`; zeros at the exit, where nobody
         reads them.
     """
     import tensorflow as tf
@@ -39,7 +42,7 @@ def host_call(
         results = tf.numpy_function(
             gate.counted(function), inputs, [spec.dtype for spec in specs]
         )
-        # Outside a graph, one result is no list.
+        # Outside a graph, a single result is no list.
         results = tf.nest.flatten(results)
         for result, spec in zip(results, specs, strict=True):
             result.set_shape(spec.shape)
@@ -55,12 +58,12 @@ def host_call(
 
 
 class _Gate:
-    """Whether Python may still be called, where a graph can see it."""
+    """Tells graphs whether Python may still be called."""
 
     def __init__(self):
         import tensorflow as tf
 
-        # A queue, since variables belong to the strategy they are made under.
+        # A variable would belong to the current strategy; a queue does not.
         with tf.device("CPU"):
             self._queue = tf.queue.FIFOQueue(1, [tf.bool])
         self._lock = threading.Lock()
@@ -68,11 +71,11 @@ class _Gate:
         atexit.register(self.close)
 
     def closed(self) -> Any:
-        """Tensor that says whether the gate is closed."""
+        """Returns a tensor: whether the gate is closed."""
         return self._queue.is_closed()
 
     def counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """A function that is known to run while it does."""
+        """Wraps a function so that `close` waits for its running calls."""
 
         @functools.wraps(function)
         def run(*arrays):
@@ -85,7 +88,7 @@ class _Gate:
         return run
 
     def close(self) -> None:
-        """Lets no call begin, and waits for those that run."""
+        """Lets no call begin, and waits for running calls."""
         self._queue.close()
         end = time.monotonic() + _PAUSE
         while self._running or time.monotonic() < end:

@@ -1,4 +1,4 @@
-"""Checks the arrays of an evaluation."""
+"""Refuses arrays that an evaluation cannot use."""
 
 import numpy as np
 
@@ -6,13 +6,13 @@ from keras_cakes._errors import whole
 
 
 def require(fits: bool, message: str) -> None:
-    """Refuses by a message that tells more than the value of an argument."""
+    """Refuses an argument; the message tells more than its value."""
     if not fits:
         raise ValueError(message)
 
 
 def check_labels(
-    prediction: np.ndarray, label: np.ndarray, classes: int
+    prediction: np.ndarray, label: np.ndarray, *, classes: int
 ) -> None:
     """Checks that two arrays hold the same voxels, of known classes.
 

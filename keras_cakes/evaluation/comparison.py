@@ -1,4 +1,4 @@
-"""Comparison: two networks case by case, and the folds of one."""
+"""Compares two networks case by case and sums up the folds of one."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_cakes._errors import expect
 from keras_cakes._errors import number
 from keras_cakes._errors import whole
 from keras_cakes.evaluation.checks import require
@@ -16,7 +17,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 @dataclasses.dataclass(frozen=True)
 class PairedInterval:
-    """How much better one network is than another, on the same cases.
+    """Holds the mean difference of two networks on the same cases.
 
     Args:
         difference: Mean over cases of the first score less the second.
@@ -34,20 +35,21 @@ class PairedInterval:
 def paired_interval(
     scores_a: Rows,
     scores_b: Rows,
+    *,
     column: str = "mean",
     level: float = 0.95,
     resamples: int = 10_000,
     seed: int = 0,
 ) -> PairedInterval:
-    """Bootstrap interval of the mean difference of two networks.
+    """Computes a bootstrap interval of the mean difference of two networks.
 
-    Cases are drawn with replacement and keep their pairs, so that how hard
-    a case is cancels out. The interval holds percentiles of the means; it
-    says nothing of how much training again would change.
+    Pairs of scores are drawn with replacement, so the difficulty of a case
+    cancels out. The interval lies between percentiles of the means. It does
+    not include the variation between two trainings of a network.
 
     Args:
         scores_a: Rows as `score_cases` returns them, in any order.
-        scores_b: Rows of the same cases, of another network.
+        scores_b: Rows of another network on the same cases.
         column: The score to compare.
         level: Confidence level, between 0 and 1.
         resamples: Number of draws.
@@ -70,7 +72,7 @@ def paired_interval(
     number("level", level, above=0, below=1)
     whole("resamples", resamples, least=1)
     whole("seed", seed, least=0)
-    first, second = paired_scores(scores_a, scores_b, column)
+    first, second = paired_scores(scores_a, scores_b, column=column)
     require(
         len(first) >= 2,
         "`scores_a` is expected to hold at least two cases. "
@@ -78,10 +80,10 @@ def paired_interval(
     )
     from scipy.stats import bootstrap
 
-    # Not the bias-corrected interval, which does not exist where all
-    # differences are the same.
+    # The bias-corrected interval does not exist if all differences are equal.
+    pairs = np.array([*first.values()]), np.array([*second.values()])
     interval = bootstrap(
-        (np.array([*first.values()]), np.array([*second.values()])),
+        pairs,
         _mean_difference,
         paired=True,
         confidence_level=level,
@@ -89,11 +91,11 @@ def paired_interval(
         method="percentile",
         random_state=np.random.default_rng(seed),
     ).confidence_interval
-    difference = _mean_difference(
-        np.array([*first.values()]), np.array([*second.values()])
-    )
     return PairedInterval(
-        float(difference), float(interval.low), float(interval.high), len(first)
+        difference=float(_mean_difference(*pairs)),
+        low=float(interval.low),
+        high=float(interval.high),
+        cases=len(first),
     )
 
 
@@ -104,9 +106,9 @@ def _mean_difference(
 
 
 def paired_scores(
-    scores_a: Rows, scores_b: Rows, column: str = "mean"
+    scores_a: Rows, scores_b: Rows, *, column: str = "mean"
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Scores by case of two networks, in the order of the first.
+    """Returns the scores of two networks by case, ordered like the first.
 
     Args:
         scores_a, scores_b, column: See `paired_interval`.
@@ -145,14 +147,14 @@ def _by_case(name: str, rows: Rows, column: str) -> dict[str, float]:
 def seed_interval(
     differences: np.ndarray, resamples: int = 2000
 ) -> tuple[float, float]:
-    """95 % bootstrap interval of a mean difference over seeds and cases.
+    """Computes a 95 % interval of a mean difference over seeds and cases.
 
-    Unlike `paired_interval` it says how much training again would change,
-    as far as few seeds can tell.
+    Unlike `paired_interval`, this bootstrap interval includes the variation
+    between trainings.
 
     Args:
-        differences: `(seeds, cases)`, of two networks trained with each seed;
-            both axes are drawn anew.
+        differences: Array `(seeds, cases)` of differences between two
+            networks trained with each seed; both axes are drawn anew.
         resamples: Number of draws.
 
     Returns:
@@ -176,16 +178,15 @@ def seed_interval(
 
 
 def summarize_folds(folds: Sequence[Rows]) -> list[dict[str, Any]]:
-    """Table of scores over the folds of a cross-validation.
+    """Sums up scores over the folds of a cross-validation.
 
     Args:
         folds: For each fold its rows as `score_cases` returns them.
 
     Returns:
-        A row for each column of scores and each fold, then for all folds
-        together, in which every case counts once: `score`, the name of the
-        column, `fold`, its number from 0 or `"all"`, `cases`, `mean`, `min`
-        and `max`.
+        For each score one row per fold and one of all cases together:
+        `score`, the name of the column, `fold`, its number from 0 or
+        `"all"`, `cases`, `mean`, `min` and `max`.
 
     Raises:
         ValueError: If there is no fold, a fold is empty or has other columns
@@ -236,7 +237,7 @@ def summarize(
     scores: Sequence[Mapping[str, Any]],
     class_names: Sequence[str] | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Mean, smallest and largest score over cases.
+    """Returns the mean, smallest and largest score over cases.
 
     Args:
         scores: Rows as `score_cases` returns them; at least one.
@@ -244,13 +245,10 @@ def summarize(
             columns of the rows.
 
     Returns:
-        `mean`, `min` and `max` per foreground class, and of `mean`, the mean
-        over the classes of a case.
+        `mean`, `min` and `max` of each foreground class, and of `mean`, the
+        mean over the classes of a case.
     """
-    require(
-        len(scores) > 0,
-        "`scores` is expected to hold at least one case. Received: scores=[]",
-    )
+    expect("scores", scores, len(scores), "to hold at least one case")
     columns = [name for name in scores[0] if name != "case"]
     summary = {}
     for name in (*class_names[1:], "mean") if class_names else columns:

@@ -1,4 +1,4 @@
-"""The vocabulary: sub-kernels, kernel sets, assignments, configurations."""
+"""Names sub-kernels, kernel sets, assignments and configurations."""
 
 from keras_cakes.kernels.assignment import Assignment
 from keras_cakes.kernels.configuration import Configuration

@@ -1,4 +1,4 @@
-"""The sub-kernel of every output channel of one layer."""
+"""Defines `Assignment`: the sub-kernel of every channel of one layer."""
 
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -19,10 +19,10 @@ _MOST_CHANNELS = 1 << 20
 
 
 class Assignment:
-    """The sub-kernel of every output channel of one layer.
+    """Assigns a sub-kernel to every output channel of one layer.
 
-    Immutable and hashable. Stored run-length, so that a layer sorted by
-    sub-kernel is as short as its counts.
+    It is immutable and hashable, and stores runs of equal sub-kernels: a
+    sorted layer is as short as its counts.
 
     Args:
         sub_kernels: One of
@@ -60,7 +60,7 @@ class Assignment:
 
     @classmethod
     def resolve(
-        cls, sub_kernels: Any, filters: int, kernel_size: Sequence[int]
+        cls, sub_kernels: Any, filters: int, *, kernel_size: Sequence[int]
     ) -> "Assignment":
         """Reads any accepted form for a layer of known size.
 
@@ -74,7 +74,9 @@ class Assignment:
         """
         whole("filters", filters, least=1)
         if isinstance(sub_kernels, str):
-            members = members_of("sub_kernels", sub_kernels, kernel_size)
+            members = members_of(
+                "sub_kernels", sub_kernels, kernel_size=kernel_size
+            )
             assignment = cls(uniform_counts(filters, members))
         elif isinstance(sub_kernels, Assignment):
             assignment = sub_kernels
@@ -93,41 +95,51 @@ class Assignment:
 
     @property
     def runs(self) -> tuple[tuple[SubKernel, int], ...]:
-        """Runs of channels that share a sub-kernel, in channel order."""
+        """Returns runs of channels with one sub-kernel, in channel order."""
         return self._runs
 
     @property
     def filters(self) -> int:
-        """Number of output channels."""
+        """Returns the number of output channels."""
         return sum(count for _, count in self._runs)
 
     @property
     def kernels(self) -> tuple[SubKernel, ...]:
-        """The sub-kernels in use, in canonical order."""
+        """Returns the sub-kernels in use, in canonical order."""
         return canonical_order(kernel for kernel, _ in self._runs)
 
     @property
     def counts(self) -> dict[str, int]:
-        """Channels per sub-kernel in use, in canonical order."""
-        counts = {str(kernel): 0 for kernel in self.kernels}
+        """Returns the channels of each name in use, in canonical order."""
+        return {str(kernel): n for kernel, n in self.kernel_counts.items()}
+
+    @property
+    def kernel_counts(self) -> dict[SubKernel, int]:
+        """Returns the channels of each sub-kernel, in canonical order."""
+        counts = dict.fromkeys(self.kernels, 0)
         for kernel, count in self._runs:
-            counts[str(kernel)] += count
+            counts[kernel] += count
         return counts
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """The sub-kernel of every channel, in channel order."""
+        """Returns the name of every channel's sub-kernel, in channel order."""
+        return tuple(map(str, self.channel_kernels))
+
+    @property
+    def channel_kernels(self) -> tuple[SubKernel, ...]:
+        """Returns the sub-kernel of every channel, in channel order."""
         return tuple(
-            str(kernel) for kernel, count in self._runs for _ in range(count)
+            kernel for kernel, count in self._runs for _ in range(count)
         )
 
     @property
     def is_sorted(self) -> bool:
-        """Whether the channels stand in canonical order of sub-kernels."""
+        """Tells whether the channels are in canonical order of sub-kernels."""
         return tuple(kernel for kernel, _ in self._runs) == self.kernels
 
     def to_list(self) -> list[list[Any]]:
-        """The runs as plain JSON values, `[["3x3x3", 16], ...]`."""
+        """Returns the runs as JSON values, `[["3x3x3", 16], ...]`."""
         return [[str(kernel), count] for kernel, count in self._runs]
 
     def __eq__(self, other: object) -> bool:
@@ -141,6 +153,7 @@ class Assignment:
 
 
 def _pairs(sub_kernels: Any) -> list[tuple[SubKernel, int]]:
+    """Reads `(sub_kernel, count)` pairs from any form."""
     if isinstance(sub_kernels, Mapping):
         counts: dict[SubKernel, int] = {}
         for name, count in sub_kernels.items():

@@ -1,4 +1,4 @@
-"""Replacement configurations: which sub-kernel makes which output channel."""
+"""Defines `Configuration`: the sub-kernels of all layers of a network."""
 
 import importlib.resources
 import json
@@ -23,11 +23,10 @@ _MOST_BYTES = 16 << 20
 
 
 class Configuration(Mapping[str, Assignment]):
-    """A replacement configuration: for each replaced layer, its assignment.
+    """Maps the name of each replaced layer to its `Assignment`.
 
-    An immutable mapping of layer name to `Assignment`, in network order. It
-    is what a search finds (`keras_cakes.derive`) and what
-    `keras_cakes.replace` builds a network from.
+    It is immutable and in network order. `keras_cakes.derive` reads it from
+    a search, and `keras_cakes.replace` builds a network from it.
 
     Args:
         layers: Mapping of layer name to anything `Assignment` accepts:
@@ -84,7 +83,7 @@ class Configuration(Mapping[str, Assignment]):
 
     @property
     def counts(self) -> dict[str, int]:
-        """Channels per sub-kernel over all layers, in canonical order."""
+        """Returns channels per sub-kernel, summed over all layers."""
         total: dict[str, int] = {}
         for assignment in self._layers.values():
             for name, count in assignment.counts.items():
@@ -92,7 +91,7 @@ class Configuration(Mapping[str, Assignment]):
         return {str(k): total[str(k)] for k in canonical_order(total)}
 
     def to_json(self) -> str:
-        """The configuration as text: one line a layer, so diffs are small."""
+        """Writes one line per layer, which keeps diffs small."""
         lines = [
             f"  {json.dumps(name)}: {json.dumps(assignment.to_list())}"
             for name, assignment in self._layers.items()
@@ -105,7 +104,7 @@ class Configuration(Mapping[str, Assignment]):
 
     @classmethod
     def from_json(cls, text: str) -> "Configuration":
-        """Reads what `to_json` wrote.
+        """Reads the text that `to_json` writes.
 
         Raises:
             ValueError: If the text is not a configuration of a known
@@ -134,7 +133,7 @@ class Configuration(Mapping[str, Assignment]):
                 "A configuration is expected to hold only 'format', 'version' "
                 f"and 'layers'. Received: {shortened(unknown)}"
             )
-        # Whatever stands there; the constructor refuses what is no mapping.
+        # The constructor refuses any value that is no mapping.
         return cls(document.get("layers"))  # type: ignore[arg-type]
 
     def save(self, path: "str | os.PathLike[str]") -> None:
@@ -156,10 +155,10 @@ class Configuration(Mapping[str, Assignment]):
 
     @classmethod
     def preset(cls, name: str) -> "Configuration":
-        """A configuration that the authors of CAKES published.
+        """Reads a configuration that the authors of CAKES published.
 
-        Source and licence are in `presets/README.md`; the names of the
-        layers are those of `keras_cakes.models.resnet50_video`.
+        Source and licence are in `presets/README.md`. The layers are named
+        as in `keras_cakes.models.resnet50_video`.
 
         Args:
             name: One of `Configuration.presets()`.
@@ -178,7 +177,7 @@ class Configuration(Mapping[str, Assignment]):
 
     @classmethod
     def presets(cls) -> tuple[str, ...]:
-        """Names of the published configurations."""
+        """Returns the names of the published configurations."""
         names = (file.name for file in _PRESETS.iterdir())
         return tuple(
             sorted(
@@ -190,6 +189,7 @@ class Configuration(Mapping[str, Assignment]):
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuses JSON objects that hold a name twice."""
     document = dict(pairs)
     if len(document) != len(pairs):
         names = [name for name, _ in pairs]

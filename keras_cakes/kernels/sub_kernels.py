@@ -1,8 +1,4 @@
-"""The vocabulary of CAKES: sub-kernels, kernel sets and their one order.
-
-The modules of sub-kernels, assignments and configurations import nothing but
-the standard library and one another. Importing them as a part of `keras_cakes`
-imports the whole package, and Keras with it.
+"""Defines sub-kernels, kernel sets and their one order, without Keras.
 
 Reference:
 
@@ -35,14 +31,14 @@ NAMED_SETS: Mapping[str, tuple[str, ...]] = {
     "video_1d2d3d": ("kxkxk", "1xkxk", "kx1x1"),
 }
 
-# No published network has a kernel near this size; a larger number in a file
-# is damage, and would otherwise be answered with an enormous allocation.
+# No published network has a kernel near this size. A larger number in a file
+# is damage and would allocate enormous memory.
 _LARGEST_SIZE = 99
 _NAME = re.compile(r"([1-9][0-9]?)x([1-9][0-9]?)x([1-9][0-9]?)")
 
 
 class SubKernel(NamedTuple):
-    """The size of a kernel that stands in for a larger one.
+    """Holds the size of a kernel that replaces a larger one.
 
     A sub-kernel is written depth (or time) first, as in `"1x3x3"`.
 
@@ -86,20 +82,20 @@ class SubKernel(NamedTuple):
 
     @property
     def taps(self) -> int:
-        """Number of weights per pair of input and output channel."""
+        """Returns the number of weights per input and output channel."""
         return self.depth * self.height * self.width
 
     @property
     def dimensions(self) -> int:
-        """Number of axes along which the kernel is larger than 1."""
+        """Returns the number of axes along which the size exceeds 1."""
         return sum(size > 1 for size in self)
 
     def holds(self, other: "SubKernel") -> bool:
-        """Whether `other` is no larger along any axis."""
+        """Tells whether `other` is no larger along any axis."""
         return all(a <= b for a, b in zip(other, self, strict=True))
 
     def offset_in(self, kernel_size: Sequence[int]) -> tuple[int, int, int]:
-        """Where the first tap lies when the centres are aligned.
+        """Returns the place of the first tap when the centres are aligned.
 
         The centre of a size `k` is tap `(k - 1) // 2`, the tap that `"same"`
         padding with stride 1 puts on the output position; for odd sizes this
@@ -123,7 +119,7 @@ class SubKernel(NamedTuple):
         return depth, height, width
 
     def slices_in(self, kernel_size: Sequence[int]) -> tuple[slice, ...]:
-        """The taps of a kernel of full size that lie in this sub-kernel.
+        """Returns slices of the full kernel that this sub-kernel covers.
 
         Raises:
             ValueError: As `offset_in`.
@@ -136,7 +132,12 @@ class SubKernel(NamedTuple):
         )
 
 
+# Channels of each sub-kernel.
+Counts = Mapping[SubKernel, int]
+
+
 def _integers(sizes: object) -> tuple[int, ...]:
+    """Returns the integers of an iterable; empty if it holds anything else."""
     if not isinstance(sizes, Iterable):
         return ()
     values = tuple(sizes)
@@ -146,8 +147,9 @@ def _integers(sizes: object) -> tuple[int, ...]:
 
 
 def _rank(kernel: SubKernel) -> tuple[int, ...]:
-    # Larger volume first. Among equals, planes are listed by the axis they
-    # lack and lines by the axis they span, both from the first axis on.
+    """Returns the sort key of the canonical order."""
+    # Larger volume first. Among equals, planes are sorted by the axis along
+    # which they are flat, and lines by the axis that they span.
     sizes = tuple(kernel)
     if kernel.dimensions == 1:
         sizes = tuple(-size for size in sizes)
@@ -193,7 +195,7 @@ def kernel_set(
         >>> [str(k) for k in kernel_set("video_1d2d3d")]
         ['3x3x3', '1x3x3', '3x1x1']
     """
-    return members_of("kernel_set", kernels, kernel_size)
+    return members_of("kernel_set", kernels, kernel_size=kernel_size)
 
 
 def names_kernels(text: str) -> bool:
@@ -202,11 +204,11 @@ def names_kernels(text: str) -> bool:
 
 
 def check_kernels(argument: str, kernels: object) -> None:
-    """Refuses a name of kernels that no set and no sub-kernel has.
+    """Refuses a string that names no kernel set and no sub-kernel.
 
     Args:
         argument: Name of the argument, for the message.
-        kernels: What it holds; only strings are checked.
+        kernels: Value of the argument; only strings are checked.
     """
     expect(
         argument,
@@ -220,9 +222,10 @@ def check_kernels(argument: str, kernels: object) -> None:
 def members_of(
     argument: str,
     kernels: "str | Iterable[str | Iterable[int]]",
+    *,
     kernel_size: Sequence[int],
 ) -> tuple[SubKernel, ...]:
-    """Resolves a kernel set that an argument of some name holds."""
+    """Resolves the kernel set in an argument, which a message names."""
     check_kernels(argument, kernels)
     members: Iterable[str | Iterable[int]]
     if isinstance(kernels, str) and kernels in NAMED_SETS:
@@ -270,13 +273,13 @@ def relative_costs(
     """Normalises candidate costs to sum to 1 over the *kinds* present.
 
     Candidates of equal cost are one kind, so the three orientations of a 2D
-    kernel share one weight: 27 : 9 : 3 taps give 9/13, 3/13 and 1/13 however
-    many candidates of each there are (Eq. 10 of the paper, its beta).
+    kernel share one weight: 27 : 9 : 3 taps give 9/13, 3/13 and 1/13, however
+    many candidates each kind has (beta in Eq. 10 of the paper).
 
     Args:
         costs: A positive cost for each candidate.
-        kinds: What kind each candidate is, where costs of one kind differ,
-            as measured ones do; their mean stands for the kind.
+        kinds: The kind of each candidate, where measured costs of one kind
+            differ; the mean of its costs is then the cost of the kind.
 
     Examples:
         >>> relative_costs([27, 9])

@@ -1,4 +1,4 @@
-"""Layers: the replacement of `Conv3D`, its search form, their parts."""
+"""Replaces `Conv3D`: the layer, its search form and their parts."""
 
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D

@@ -1,6 +1,15 @@
-"""Refuses what only one backend of Keras can do."""
+"""Asks the backend of Keras for replicas, and refuses other backends."""
 
 import keras
+
+
+def has_several_replicas() -> bool:
+    """Tells whether the `tf.distribute` strategy in scope splits batches."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return bool(tf.distribute.get_strategy().num_replicas_in_sync > 1)
 
 
 def expect_tensorflow(action: str) -> None:

@@ -1,4 +1,4 @@
-"""`CakesConv3D`: a `Conv3D` whose channels have kernels of several sizes."""
+"""Defines `CakesConv3D`: a `Conv3D` with sub-kernels of several sizes."""
 
 import itertools
 import math
@@ -16,9 +16,9 @@ from keras_cakes.layers.convolving import embed
 from keras_cakes.layers.plans.device import PHASES
 from keras_cakes.layers.plans.plan import Plan
 from keras_cakes.layers.plans.plan import plans_by_phase
-from keras_cakes.layers.plans.rule import channel_counts
 from keras_cakes.layers.plans.rule import default_plan
 from keras_cakes.layers.sub_kernel_conv3d import SubKernelConv3D
+from keras_cakes.layers.sub_kernel_conv3d import check_arguments
 
 # Activations of one element at a time, which may come before channels are
 # put side by side.
@@ -47,17 +47,18 @@ class CakesConv3D(SubKernelConv3D):
     case: zero times infinity makes the output of that `Conv3D` NaN, and the
     layer, which skips most zeros, may stay finite there.
 
-    Besides `sub_kernels`, the layer takes every argument of
-    `keras.layers.Conv3D` and behaves like it. `training` chooses between the
-    two execution plans and changes nothing else.
+    Besides `sub_kernels` and `plan`, the arguments and their order are those
+    of `keras.layers.Conv3D`. `training` chooses between the two execution
+    plans and changes nothing else.
 
     Args:
         filters: Integer, the number of output channels.
         kernel_size: Integer or three integers, the size of the full kernel,
             depth (or time) first.
-        strides: Integer or three integers.
-        padding: `"valid"` or `"same"`.
-        sub_kernels: Which sub-kernel makes which channel. One of
+        strides: See `keras.layers.Conv3D`, as for all arguments up to
+            `bias_constraint`. The initializer acts on each sub-kernel with
+            its own fan, regularizer and constraint on each sub-kernel.
+        sub_kernels: The sub-kernel of each channel. One of
 
             - a mapping of sub-kernel to number of channels that adds up to
               `filters`, such as `{"3x3x3": 16, "1x3x3": 48}`; the channels
@@ -67,22 +68,17 @@ class CakesConv3D(SubKernelConv3D):
             - one sub-kernel, such as `"1x3x3"`, for every channel;
             - a sequence with the sub-kernel of each channel, kept in order;
             - a sequence of `(sub_kernel, count)` runs, kept in order.
-        kernel_initializer: Initializer, applied to each sub-kernel with its
-            own fan.
-        plan: How the layer computes its channels, which changes the time
-            and not the result. `None`: by a rule that counts channels in
-            whole blocks. `"dense"`: one convolution with the full kernel.
+        plan: The boxes in which channels run together, which changes the
+            time and not the result. `None`: a rule that counts channels in
+            whole blocks chooses them. `"dense"`: one convolution with the
+            full kernel.
             `"separate"`: one convolution for each sub-kernel. A list of
             boxes, each a mapping with the `size` of one convolution, the
             `channels` of each sub-kernel that it computes, and a `form`,
             `"conv3d"` or, for `1 x k x k` and `k x 1 x 1`, `"conv2d"`. Or a
             mapping of `"training"` and `"inference"` to such plans, as
             `keras_cakes.autotune` sets.
-        **kwargs: The other arguments of `keras.layers.Conv3D`
-            (`data_format`, `dilation_rate`, `groups`, `activation`,
-            `use_bias`, initializers, regularizers, constraints, `name`,
-            `dtype`, ...). Regularizers and constraints act on each
-            sub-kernel.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Input shape:
         With `data_format="channels_last"`: `(batch, depth, height, width,
@@ -117,26 +113,61 @@ class CakesConv3D(SubKernelConv3D):
         kernel_size,
         strides=(1, 1, 1),
         padding="valid",
+        data_format=None,
+        dilation_rate=(1, 1, 1),
+        groups=1,
+        activation=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        *,
         sub_kernels="1d2d3d",
         plan=None,
         **kwargs,
     ):
+        check_arguments(
+            filters,
+            kernel_size,
+            strides=strides,
+            dilation_rate=dilation_rate,
+            groups=groups,
+            **kwargs,
+        )
         super().__init__(
-            filters, kernel_size, strides=strides, padding=padding, **kwargs
+            filters,
+            kernel_size,
+            strides=strides,
+            padding=padding,
+            data_format=data_format,
+            dilation_rate=dilation_rate,
+            groups=groups,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            **kwargs,
         )
-        self.assignment = Assignment.resolve(
-            sub_kernels, self.filters, self.kernel_size
+        assignment = Assignment.resolve(
+            sub_kernels, self.filters, kernel_size=self.kernel_size
         )
-
-        self.channel_kernels = tuple(
-            SubKernel.parse(name) for name in self.assignment.channels
-        )
-        self.channel_counts = channel_counts(self.channel_kernels)
+        self.sub_kernels = self.assignment = assignment
+        self.channel_kernels = assignment.channel_kernels
+        self.channel_counts = assignment.kernel_counts
         self.plan = plan
 
     @property
     def plan(self):
-        """What was asked for, by the argument or by assignment.
+        """Returns the plan of the argument, or the one assigned since.
 
         A new plan serves functions that are traced from then on.
         """
@@ -146,7 +177,7 @@ class CakesConv3D(SubKernelConv3D):
     def plan(self, value):
         try:
             self._plan, self._fixed_plans = plans_by_phase(
-                value, PHASES, self.channel_counts
+                value, PHASES, counts=self.channel_counts
             )
         except ValueError as error:
             raise ValueError(f"Layer {self.name!r}: {error}") from None
@@ -179,33 +210,33 @@ class CakesConv3D(SubKernelConv3D):
         }
 
     def has_rule_plan(self, phase):
-        """Whether the plan of a phase is the rule's, and no fixed one."""
+        """Tells whether the rule chooses the plan of a phase."""
         return self._fixed_plans[choose("phase", phase, PHASES)] is None
 
-    def rule_plan(self, phase, channels=None, in_any_order=False):
-        """The plan that the rule chooses, whatever was asked for.
+    def rule_plan(self, phase, channels=None, *, in_any_order=False):
+        """Returns the plan that the rule chooses, even if another is fixed.
 
         Args:
             phase: `"inference"` or `"training"`.
-            channels: The sub-kernel of each output channel; by default as
-                they are.
-            in_any_order: As if it did not matter in which order the
-                channels come, as in a network that is folded.
+            channels: The sub-kernel of each output channel; by default those
+                of the layer.
+            in_any_order: Whether the channels may come in any order, as in a
+                folded network.
         """
         choose("phase", phase, PHASES)
         return default_plan(
             channels or self.channel_kernels,
             self.sub_kernel_weights[0].shape[-2],
-            self._positions,
-            phase,
+            positions=self._positions,
+            phase=phase,
             in_any_order=in_any_order,
         )
 
     @property
     def kernel(self):
-        """The full kernel: every sub-kernel centred, zeros elsewhere.
+        """Returns the full kernel: each sub-kernel centred, zeros elsewhere.
 
-        A tensor of shape `kernel_size + (in_channels / groups, filters)`.
+        It is a tensor of shape `kernel_size + (in_channels / groups, filters)`.
         """
         if not self.built:
             raise AttributeError(
@@ -217,7 +248,7 @@ class CakesConv3D(SubKernelConv3D):
         return permute_channels(kernel, plan.order(self.channel_kernels))
 
     def _box_kernels(self, plan):
-        """The weights of each box, sub-kernel after sub-kernel."""
+        """Joins the weights of each box, sub-kernel after sub-kernel."""
         counts = self.channel_counts
         weights = dict(zip(counts, self.sub_kernel_weights, strict=True))
         used = dict.fromkeys(counts, 0)
@@ -230,7 +261,7 @@ class CakesConv3D(SubKernelConv3D):
                 part = weights[sub_kernel]
                 if count < counts[sub_kernel]:
                     part = part[..., start : start + count]
-                parts.append(embed(part, sub_kernel, box.size))
+                parts.append(embed(part, sub_kernel, kernel_size=box.size))
             kernels.append(
                 parts[0] if len(parts) == 1 else ops.concatenate(parts, -1)
             )
@@ -243,7 +274,7 @@ class CakesConv3D(SubKernelConv3D):
         sizes = [box.size for box in plan.boxes]
         forms = [box.form for box in plan.boxes]
         if self.groups != 1:
-            # Which inputs a channel reads depends on its place.
+            # The place of a channel decides the inputs that it reads.
             kernels, sizes = [self.kernel], [SubKernel(*self.kernel_size)]
             order = range(self.filters)
         elif len(kernels) == 1:
@@ -251,7 +282,13 @@ class CakesConv3D(SubKernelConv3D):
             kernels = [permute_channels(kernels[0], order)]
             order = range(self.filters)
         parts = [
-            convolve_sub_kernel(inputs, kernel, size, self.geometry, form)
+            convolve_sub_kernel(
+                inputs,
+                kernel,
+                sub_kernel=size,
+                geometry=self.geometry,
+                form=form,
+            )
             for kernel, size, form in zip(kernels, sizes, forms, strict=False)
         ]
         # Bias and activation right behind a convolution, where a compiler
@@ -260,13 +297,13 @@ class CakesConv3D(SubKernelConv3D):
         if self.activation in _ELEMENTWISE:
             parts = [self.activation(part) for part in parts]
         axis = self.geometry.channel_axis
-        outputs = arrange_channels(parts, order, axis)
+        outputs = arrange_channels(parts, order, axis=axis)
         if self.activation not in (None, *_ELEMENTWISE):
             outputs = self.activation(outputs)
         return outputs
 
     def _with_bias(self, parts, order):
-        """Adds to the parts what `order` will bring to its channel."""
+        """Adds the bias to the parts, in the order of their channels."""
         if self.bias is None:
             return parts
         axis = self.geometry.channel_axis

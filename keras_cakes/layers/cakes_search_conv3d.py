@@ -1,4 +1,4 @@
-"""`CakesSearchConv3D`: every candidate sub-kernel of every channel."""
+"""Defines `CakesSearchConv3D`: all candidate kernels of every channel."""
 
 import functools
 
@@ -6,12 +6,16 @@ import keras
 from keras import ops
 
 from keras_cakes._errors import choose
+from keras_cakes._errors import expect
+from keras_cakes.kernels.sub_kernels import kernel_set as resolve_kernel_set
+from keras_cakes.layers.candidate_conv3d import CANDIDATE_KERNELS
 from keras_cakes.layers.candidate_conv3d import CandidateConv3D
 from keras_cakes.layers.convolving import convolve_sub_kernel
 from keras_cakes.layers.path_normalization import PathNormalization
 from keras_cakes.layers.paths import check_balance
 from keras_cakes.layers.paths import convolve_groups
 from keras_cakes.layers.plans.rule import is_grouping_faster
+from keras_cakes.layers.sub_kernel_conv3d import check_arguments
 
 PRIORITIES = ("performance", "cost")
 DRAWS = ("independent", "balanced")
@@ -20,39 +24,41 @@ AGGREGATIONS = ("concat", "sum")
 
 @keras.saving.register_keras_serializable(package="keras_cakes")
 class CakesSearchConv3D(CandidateConv3D):
-    """The candidates of a replaced convolution and their path weights.
+    """Holds the candidates of a replaced convolution and their path weights.
 
     Each output channel `o` has one candidate kernel per member `i` of the
     kernel set (Eq. 8 of the paper), and each candidate its own scale, offset
     and moving statistics in the normalization that follows. The magnitude
     of the scale is the path weight.
 
-    `priority="performance"`: only one candidate per channel runs, the one
-    named by the variable `drawn_path`. **During training** that is whatever was
-    assigned last (`keras_cakes.Supernet` draws a new path for each step);
-    candidates that are not drawn get a gradient of exactly zero and keep
-    their statistics. **During inference** it is the present arg-max path.
-    The drawn sub-kernels form one full kernel; with balanced draws and where
-    it promises to be faster, each candidate has its own convolution.
+    With `priority="performance"`, one candidate per channel runs. **During
+    training** the variable `drawn_path` chooses it (`keras_cakes.Supernet`
+    draws a new path for each step); candidates that are not drawn get a
+    gradient of exactly zero and keep their statistics. **During inference**
+    the arg-max path runs. The drawn sub-kernels form one full kernel; with
+    balanced draws, each candidate has its own convolution where that is
+    predicted to be faster.
 
-    `priority="cost"`: all candidates run. Their normalized outputs are
+    With `priority="cost"`, all candidates run. Their normalized outputs are
     concatenated, candidate by candidate (`aggregation="concat"`), or summed
     per channel (`"sum"`, Eq. 5). `training` only decides between batch and
     moving statistics.
 
-    `weights="shared"`, which the paper does not have: the candidates of a
-    channel are crops of one kernel of full size, so that every draw trains
-    all candidates that overlap with it.
+    With `candidate_kernels="shared"`, which the paper does not have, the
+    candidates of a channel are crops of one kernel of full size: every draw
+    trains all candidates that overlap with the drawn one.
 
     Args:
         filters: Integer, the number of output channels of one candidate.
         kernel_size: Integer or three integers, the size of the full kernel.
-        strides: Integer or three integers.
-        padding: `"valid"` or `"same"`.
+        strides: See `keras.layers.Conv3D`, as for all arguments up to
+            `bias_constraint`; they act on each candidate. `use_bias` is
+            expected to be unset, since the normalization has an offset.
+            `activation` follows the normalization.
         kernel_set: Name of a kernel set or a sequence of sub-kernels.
         priority: `"performance"` or `"cost"`.
-        draw: `"independent"`, or `"balanced"`: every path that training
-            runs gives no candidate more channels than an even split would.
+        draw: `"independent"`, or `"balanced"`: in training no candidate has
+            more channels than in an even split.
         aggregation: `"concat"` or `"sum"`; used by `priority="cost"` only.
         normalization: `"batch"`, `"instance"`, or `None` for scale and
             offset alone.
@@ -63,12 +69,9 @@ class CakesSearchConv3D(CandidateConv3D):
             several replicas.
         gamma_regularizer: Regularizer of the scale, a weight of shape
             `(candidates, filters)`.
-        weights: `"separate"`: a kernel for each candidate, as in the paper.
-            `"shared"`: each is a crop of the variable `full_kernel`.
-        **kwargs: The other arguments of `keras.layers.Conv3D`, applied to
-            each candidate; `use_bias` is expected to be unset, since the
-            normalization has an offset. `activation` follows the
-            normalization.
+        candidate_kernels: `"separate"`: a kernel for each candidate, as in
+            the paper. `"shared"`: crops of the variable `full_kernel`.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Input shape:
         That of `keras.layers.Conv3D`.
@@ -101,6 +104,19 @@ class CakesSearchConv3D(CandidateConv3D):
         kernel_size,
         strides=(1, 1, 1),
         padding="valid",
+        data_format=None,
+        dilation_rate=(1, 1, 1),
+        groups=1,
+        activation=None,
+        use_bias=False,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        *,
         kernel_set="1d2d3d",
         priority="performance",
         draw="independent",
@@ -110,26 +126,42 @@ class CakesSearchConv3D(CandidateConv3D):
         epsilon=1e-3,
         synchronized=None,
         gamma_regularizer=None,
-        weights="separate",
-        use_bias=False,
+        candidate_kernels="separate",
         **kwargs,
     ):
+        check_arguments(
+            filters,
+            kernel_size,
+            strides=strides,
+            dilation_rate=dilation_rate,
+            groups=groups,
+            **kwargs,
+        )
         super().__init__(
             filters,
             kernel_size,
-            kernel_set,
-            weights,
             strides=strides,
             padding=padding,
+            data_format=data_format,
+            dilation_rate=dilation_rate,
+            groups=groups,
+            activation=activation,
             use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
             **kwargs,
         )
-        if use_bias:
-            raise ValueError(
-                "`use_bias` is expected to be False: the offset of the "
-                "normalization takes its place. Received: "
-                f"use_bias={use_bias}"
-            )
+        expected = "to be False: the normalization has an offset"
+        expect("use_bias", use_bias, not use_bias, expected)
+        self.kernel_set = resolve_kernel_set(kernel_set, self.kernel_size)
+        self.candidate_kernels = choose(
+            "candidate_kernels", candidate_kernels, CANDIDATE_KERNELS
+        )
         self.priority = choose("priority", priority, PRIORITIES)
         self.draw = choose("draw", draw, DRAWS)
         self.aggregation = choose("aggregation", aggregation, AGGREGATIONS)
@@ -157,7 +189,10 @@ class CakesSearchConv3D(CandidateConv3D):
             and self.draw == "balanced"
             and self.groups == 1
             and is_grouping_faster(
-                self.filters, in_channels, self.kernel_set, self.kernel_size
+                self.filters,
+                in_channels,
+                kernel_set=self.kernel_set,
+                kernel_size=self.kernel_size,
             )
         )
         self.path_normalization.build((len(self.kernel_set), self.filters))
@@ -183,34 +218,40 @@ class CakesSearchConv3D(CandidateConv3D):
 
     @property
     def path_weights(self):
-        """Magnitude of the scale behind each candidate.
+        """Returns the magnitude of the scale behind each candidate.
 
-        A float32 tensor of shape `(candidates, filters)`, rows in canonical
-        order of the kernel set.
+        It is a float32 tensor of shape `(candidates, filters)`, rows in the
+        canonical order of the kernel set.
         """
         return ops.abs(self.path_normalization.gamma)
 
     def assign_path(self, path):
-        """Makes `path` the one that training runs, and counts the draw.
+        """Makes training run `path`, and counts the draw.
 
         Args:
             path: Integers of shape `(filters,)`: for each output channel the
                 index of its candidate in `kernel_set`.
 
         Raises:
-            ValueError: If balance is relied on and `path` has none.
+            ValueError: If the layer runs balanced groups and `path` is not
+                balanced.
         """
         if self.is_grouped:
-            check_balance(path, self.filters, self.kernel_set, self.name)
+            check_balance(
+                path,
+                self.filters,
+                kernel_set=self.kernel_set,
+                name=self.name,
+            )
         self.drawn_path.assign(path)
         one_hot = ops.one_hot(path, len(self.kernel_set), axis=0)
         self.draws.assign(self.draws + ops.cast(one_hot, "int32"))
 
     def draw_counts(self):
-        """How often each candidate of each channel has been drawn.
+        """Returns the number of draws of each candidate of each channel.
 
-        An integer array of shape `(candidates, filters)`; zeros with the
-        cost priority, which runs all candidates and draws none.
+        It is an integer array of shape `(candidates, filters)`; zeros with
+        the cost priority, which runs all candidates and draws none.
         """
         if self.priority == "cost":
             return ops.convert_to_numpy(
@@ -220,7 +261,7 @@ class CakesSearchConv3D(CandidateConv3D):
 
     @property
     def kernel(self):
-        """The full kernel of the arg-max path, before normalization."""
+        """Returns the full kernel of the arg-max path, before normalization."""
         return self.kernel_of(ops.argmax(self.path_weights, axis=0))
 
     def call(self, inputs, training=None):
@@ -239,7 +280,11 @@ class CakesSearchConv3D(CandidateConv3D):
         )
         if training and self.is_grouped:
             outputs = convolve_groups(
-                inputs, self.candidates, self.kernel_set, path, self.geometry
+                inputs,
+                self.candidates,
+                kernel_set=self.kernel_set,
+                path=path,
+                geometry=self.geometry,
             )
         else:
             outputs = self.geometry.convolve(inputs, self.kernel_of(path))
@@ -252,14 +297,16 @@ class CakesSearchConv3D(CandidateConv3D):
 
     def _call_all(self, inputs, training):
         parts = [
-            convolve_sub_kernel(inputs, weights, sub_kernel, self.geometry)
+            convolve_sub_kernel(
+                inputs, weights, sub_kernel=sub_kernel, geometry=self.geometry
+            )
             for weights, sub_kernel in zip(
                 self.candidates, self.kernel_set, strict=True
             )
         ]
         if self.aggregation == "concat":
-            # Before the normalization: a few operations over all channels
-            # instead of as many for each candidate.
+            # Joined before the normalization, which then takes one pass over
+            # all channels instead of one pass per candidate.
             parts = [ops.concatenate(parts, self.geometry.channel_axis)]
         return functools.reduce(
             ops.add, self.path_normalization.all_paths(parts, training=training)
@@ -272,19 +319,24 @@ class CakesSearchConv3D(CandidateConv3D):
         return tuple(shape)
 
     def get_config(self):
-        config = super().get_config()
-        config.update(
-            {
-                "priority": self.priority,
-                "draw": self.draw,
-                "aggregation": self.aggregation,
-                "normalization": self.normalization,
-                "momentum": self.momentum,
-                "epsilon": self.epsilon,
-                "synchronized": self.synchronized,
-                "gamma_regularizer": keras.regularizers.serialize(
-                    self.gamma_regularizer
-                ),
-            }
-        )
-        return config
+        return {
+            **super().get_config(),
+            "priority": self.priority,
+            "draw": self.draw,
+            "aggregation": self.aggregation,
+            "normalization": self.normalization,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "synchronized": self.synchronized,
+            "gamma_regularizer": keras.regularizers.serialize(
+                self.gamma_regularizer
+            ),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        # The name of release 0.1.
+        if "weights" in config:
+            config["candidate_kernels"] = config.pop("weights")
+        return super().from_config(config)

@@ -1,33 +1,29 @@
-"""The candidate kernels of every channel, each its own or crops of one."""
+"""Defines the base of the search layer: the weights of its candidates."""
 
 from typing import Any
 
-from keras_cakes._errors import choose
 from keras_cakes.kernels.sub_kernels import SubKernel
-from keras_cakes.kernels.sub_kernels import kernel_set as resolve_kernel_set
 from keras_cakes.layers.paths import crop
 from keras_cakes.layers.paths import path_kernel
 from keras_cakes.layers.paths import shared_path_kernel
 from keras_cakes.layers.sub_kernel_conv3d import SubKernelConv3D
 
-WEIGHTS = ("separate", "shared")
+CANDIDATE_KERNELS = ("separate", "shared")
 
 
 class CandidateConv3D(SubKernelConv3D):
-    """Base of the search layer: the weights of its candidates.
+    """Holds the weights of the candidates of every channel.
 
-    `weights="separate"` has a variable for each member of `kernel_set`;
-    `"shared"` has one, `full_kernel`, that they are centred crops of.
+    `candidate_kernels="separate"` has a variable for each member of
+    `kernel_set`; `"shared"` has one variable, `full_kernel`, and each
+    candidate is a centred crop of it.
     """
 
-    def __init__(self, filters, kernel_size, kernel_set, weights, **kwargs):
-        super().__init__(filters, kernel_size, **kwargs)
-        choose("weights", weights, WEIGHTS)
-        self.kernel_set = resolve_kernel_set(kernel_set, self.kernel_size)
-        # `weights` of a Keras layer is the list of its variables.
-        self.is_shared = weights == "shared"
+    kernel_set: tuple[SubKernel, ...]
+    candidate_kernels: str
 
     def _build_candidates(self, in_channels: int) -> None:
+        """Adds the variables of the candidates."""
         self.in_channels = in_channels
         kernels = (
             [SubKernel(*self.kernel_size)]
@@ -40,22 +36,27 @@ class CandidateConv3D(SubKernelConv3D):
         if self.is_shared:
             self.full_kernel = variables[0]
         else:
-            self.candidate_kernels = variables
+            self.separate_kernels = variables
+
+    @property
+    def is_shared(self) -> bool:
+        """Tells whether the candidates are crops of one kernel."""
+        return self.candidate_kernels == "shared"
 
     @property
     def candidates(self) -> list[Any]:
-        """For each candidate weights `(*sub_kernel, in_channels, filters)`.
+        """Returns weights `(*sub_kernel, in_channels, filters)` per candidate.
 
-        The variables themselves, or crops of the shared one.
+        They are the variables, or crops of the shared variable.
         """
         if self.is_shared:
             return [
                 crop(self.full_kernel, kernel) for kernel in self.kernel_set
             ]
-        return list(self.candidate_kernels)
+        return list(self.separate_kernels)
 
     def kernel_of(self, path: Any) -> Any:
-        """The full kernel of a path, before normalization.
+        """Returns the full kernel of a path, before normalization.
 
         Args:
             path: Integers of shape `(filters,)`, for each output channel the
@@ -65,17 +66,19 @@ class CandidateConv3D(SubKernelConv3D):
             Weights of shape `(*kernel_size, in_channels, filters)`.
         """
         if self.is_shared:
-            return shared_path_kernel(self.full_kernel, self.kernel_set, path)
+            return shared_path_kernel(
+                self.full_kernel, self.kernel_set, path=path
+            )
         return path_kernel(
-            self.candidates, self.kernel_set, path, self.kernel_size
+            self.candidates,
+            self.kernel_set,
+            path=path,
+            kernel_size=self.kernel_size,
         )
 
     def get_config(self):
-        config = super().get_config()
-        config.update(
-            {
-                "kernel_set": [str(kernel) for kernel in self.kernel_set],
-                "weights": "shared" if self.is_shared else "separate",
-            }
-        )
-        return config
+        return {
+            **super().get_config(),
+            "kernel_set": [str(kernel) for kernel in self.kernel_set],
+            "candidate_kernels": self.candidate_kernels,
+        }

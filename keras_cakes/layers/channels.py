@@ -1,4 +1,4 @@
-"""Putting channels side by side and into another order."""
+"""Puts channels side by side and into another order."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,20 +8,20 @@ from keras import ops
 
 from keras_cakes.layers.plans.device import is_on_cpu
 
-# Up to this many runs, slices and one concatenation are faster than moving
-# every channel on its own.
+# Up to this number of runs, slices and one concatenation are faster than moving
+# each channel.
 _MOST_RUNS = 16
 
 
 def arrange_channels(
-    parts: Sequence[Any], order: Sequence[int], axis: int = -1
+    parts: Sequence[Any], order: Sequence[int], *, axis: int = -1
 ) -> Any:
     """Puts feature maps side by side, with their channels reordered.
 
     Args:
         parts: Feature maps of equal size.
-        order: For each channel of the result its place among the channels
-            of the parts, side by side.
+        order: For each channel of the result its place among the joined
+            channels of the parts.
         axis: The channel axis.
     """
     runs = _runs([part.shape[axis] for part in parts], order)
@@ -33,13 +33,13 @@ def arrange_channels(
         parts = [_slice(parts[p], start, stop, axis) for p, start, stop in runs]
         order = range(len(order))
     tensor = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis)
-    return permute_channels(tensor, order, axis)
+    return permute_channels(tensor, order, axis=axis)
 
 
 def _runs(
     widths: Sequence[int], order: Sequence[int]
 ) -> list[tuple[int, int, int]]:
-    """`order` as `(part, start, stop)` runs of neighbouring channels."""
+    """Splits `order` into `(part, start, stop)` runs of neighbours."""
     places = [
         (part, channel)
         for part, width in enumerate(widths)
@@ -62,37 +62,40 @@ def _slice(tensor: Any, start: int, stop: int, axis: int) -> Any:
     return tensor[tuple(index)]
 
 
-def permute_channels(tensor: Any, order: Sequence[int], axis: int = -1) -> Any:
+def permute_channels(
+    tensor: Any, order: Sequence[int], *, axis: int = -1
+) -> Any:
     """Reorders channels; `order[i]` is the source of channel `i`."""
-    order = np.array(order, "int32")
-    inverse = np.argsort(order).astype("int32")
-    if (inverse == np.arange(len(order))).all():
+    places = np.array(order, "int32")
+    inverse = np.argsort(places).astype("int32")
+    if (inverse == np.arange(len(places))).all():
         return tensor
     if len(tensor.shape) == 1:
-        return ops.take(tensor, order)
-    return move_channels(tensor, order, inverse, axis)
+        return ops.take(tensor, places)
+    return move_channels(tensor, places, inverse=inverse, axis=axis)
 
 
 def move_channels(
     tensor: Any,
     order: Any,
+    *,
     inverse: Any,
     axis: int = -1,
     has_gaps: bool = False,
 ) -> Any:
     """Moves each channel to its place.
 
-    Values are only moved, never multiplied: a channel that is not finite
-    leaves the others as they are. The gradient is moved back. Left alone, a
-    framework adds up a general scatter instead, which is far slower.
+    Values are moved, never multiplied: a channel that is not finite does not
+    affect the others. The gradient is moved back, which is much faster than
+    the scatter with sums that a framework derives.
 
     Args:
         tensor: A feature map, or the kernel that makes one.
         order: For each channel of the result its source.
         inverse: For each channel of `tensor` its place in the result.
         axis: The channel axis.
-        has_gaps: Whether a source or a place may be one beyond the last: a
-            channel of zeros, and one that goes nowhere.
+        has_gaps: Whether a source or place may be one beyond the last: such
+            a source gives zeros, and such a place drops the channel.
     """
 
     @ops.custom_gradient
@@ -108,8 +111,8 @@ def move_channels(
 
 def _take(tensor: Any, order: Any, axis: int, has_gaps: bool) -> Any:
     rank = len(tensor.shape)
-    # A CPU moves whole rows, between two transpositions, faster than single
-    # numbers (measured from 16 to 256 channels on two cores).
+    # On a CPU, two transpositions and whole rows are faster than single numbers
+    # (measured from 16 to 256 channels on two cores).
     by_rows = axis % rank == rank - 1 and is_on_cpu()
     shape = [*ops.shape(tensor)[:-1], order.shape[0]]
     if by_rows:

@@ -1,8 +1,8 @@
-"""How channels of different sub-kernels are computed.
+"""Convolves with sub-kernels as if they were embedded in the full kernel.
 
-Every function here keeps one promise: the result equals that of the full
-kernel with each sub-kernel at its centre and zeros elsewhere, for every
-stride, padding, dilation and data format. Only the time differs.
+For every stride, padding, dilation and data format, each result equals the
+result of the full kernel with the sub-kernel at its centre and zeros
+elsewhere. Only the time differs.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from keras_cakes.kernels.sub_kernels import SubKernel
 
 
 class Geometry(NamedTuple):
-    """The arguments of a convolution that every sub-kernel shares."""
+    """Holds the arguments of a convolution that all sub-kernels share."""
 
     kernel_size: tuple[int, int, int]
     strides: tuple[int, int, int]
@@ -28,7 +28,7 @@ class Geometry(NamedTuple):
         return -1 if self.data_format == "channels_last" else 1
 
     def spatial(self, shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        """The three spatial sizes of a batched input shape."""
+        """Returns the three spatial sizes of a batched input shape."""
         start = 1 if self.data_format == "channels_last" else 2
         return tuple(shape[start : start + 3])
 
@@ -36,17 +36,18 @@ class Geometry(NamedTuple):
         self,
         inputs: Any,
         kernel: Any,
+        *,
         padding: str = "",
         form: str = "conv3d",
     ) -> Any:
-        """The full convolution of `inputs` with `kernel`.
+        """Convolves `inputs` with `kernel`.
 
         Args:
             inputs: A batched feature map.
             kernel: Weights of shape `(depth, height, width, in, out)`.
-            padding: `"valid"` or `"same"`; by default that of the layer.
-            form: `"conv2d"` for a flat kernel folds one or two axes away,
-                where sizes and data format allow it.
+            padding: `"valid"` or `"same"`; by default the layer's.
+            form: `"conv2d"` runs a flat kernel in 2D, where sizes and data
+                format allow it.
         """
         padding = padding or self.padding
         if form == "conv2d" and self._can_fold(inputs.shape, kernel.shape):
@@ -73,6 +74,7 @@ class Geometry(NamedTuple):
         )
 
     def _convolve_folded(self, inputs: Any, kernel: Any, padding: str) -> Any:
+        """Folds frames into the batch, or height and width into one axis."""
         _, depth, height, width, channels = inputs.shape
         by_frame = kernel.shape[0] == 1
         outputs = ops.conv(
@@ -96,7 +98,7 @@ class Geometry(NamedTuple):
 
 
 def embed(
-    kernel: Any, sub_kernel: SubKernel, kernel_size: Sequence[int]
+    kernel: Any, sub_kernel: SubKernel, *, kernel_size: Sequence[int]
 ) -> Any:
     """Places a sub-kernel at the centre of a zero kernel of full size.
 
@@ -126,15 +128,16 @@ def embed(
 def convolve_sub_kernel(
     inputs: Any,
     kernel: Any,
+    *,
     sub_kernel: SubKernel,
     geometry: Geometry,
     form: str = "conv3d",
 ) -> Any:
     """Convolves with a small kernel as if it were embedded in the full one.
 
-    With `strides=2, padding="same"` the centre of a 1-wide kernel does not
-    lie where a 1-wide convolution would sample, so the input is padded or
-    cropped to bring it there.
+    With `strides=2, padding="same"` a convolution of size 1 samples beside the
+    centre of the full kernel. The input is then padded or cropped to move
+    the samples to the centre.
     """
     if tuple(sub_kernel) == geometry.kernel_size:
         return geometry.convolve(inputs, kernel, form=form)
@@ -152,9 +155,10 @@ def convolve_sub_kernel(
     ]
     known = [margin for margin in margins if margin is not None]
     if len(known) < len(margins):
-        # The margin depends on a size that only the batch will tell.
+        # A margin depends on a size that is unknown before the batch comes.
         return geometry.convolve(
-            inputs, embed(kernel, sub_kernel, geometry.kernel_size)
+            inputs,
+            embed(kernel, sub_kernel, kernel_size=geometry.kernel_size),
         )
     if geometry.padding == "same" and all(
         stride == 1 and margin == _same_margins(size, dilation)
@@ -172,6 +176,7 @@ def convolve_sub_kernel(
 
 
 def _same_margins(size: int, dilation: int) -> tuple[int, int]:
+    """Returns the zeros that `"same"` adds before and after, unstrided."""
     total = (size - 1) * dilation
     return total // 2, total - total // 2
 
@@ -185,7 +190,7 @@ def _margins(
     dilation: int,
     geometry: Geometry,
 ) -> tuple[int, int] | None:
-    """Zeros to add (or, if negative, to crop) before and after one axis."""
+    """Returns the zeros to add before and after one axis; negative: crop."""
     extent = (full - 1) * dilation
     if stride == 1:
         before, after = (
@@ -211,6 +216,7 @@ def _margins(
 def _pad_or_crop(
     inputs: Any, margins: Sequence[tuple[int, int]], data_format: str
 ) -> Any:
+    """Adds zeros where a margin is positive, and crops where negative."""
     window = [
         slice(max(-before, 0), -max(-after, 0) or None)
         for before, after in margins

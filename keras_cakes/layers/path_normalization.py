@@ -1,4 +1,4 @@
-"""Normalization with a scale, an offset and statistics of each path."""
+"""Normalizes each path by a scale, an offset and statistics of its own."""
 
 import keras
 from keras import ops
@@ -6,7 +6,7 @@ from keras import ops
 from keras_cakes._errors import choose
 from keras_cakes._errors import number
 from keras_cakes._errors import whole
-from keras_cakes.layers.replicas import has_several_replicas
+from keras_cakes.layers.backends import has_several_replicas
 
 NORMALIZATIONS = ("batch", "instance", None)
 
@@ -15,16 +15,16 @@ NORMALIZATIONS = ("batch", "instance", None)
 class PathNormalization(keras.layers.Layer):
     """Normalizes the output of candidate paths.
 
-    The channels that different candidates make have different
-    distributions, so every pair of candidate and channel has its own scale
-    `gamma`, offset `beta` and, for batch normalization, moving statistics.
-    All are of shape `(candidates, filters)`, float32 under every policy.
+    Candidates have outputs of different distributions. Every pair of
+    candidate and channel therefore has its own scale `gamma`, offset `beta`
+    and, for batch normalization, moving statistics, all of shape
+    `(candidates, filters)` and float32 under every policy.
 
     **During training** batch statistics are used, and the moving statistics
-    of the paths that ran move by `1 - momentum`; those of other paths stay
-    as they are. **During inference** the moving statistics of the chosen
-    path are used. `"instance"` takes the statistics of each sample in both
-    cases, `None` none at all.
+    of the paths that ran move by `1 - momentum`; other paths keep theirs.
+    **During inference** the moving statistics of the chosen path are used.
+    `"instance"` uses the statistics of each sample in both cases, `None`
+    uses no statistics.
 
     Args:
         normalization: `"batch"`, `"instance"` or `None`.
@@ -41,6 +41,7 @@ class PathNormalization(keras.layers.Layer):
         self,
         normalization="batch",
         momentum=0.99,
+        *,
         epsilon=1e-3,
         axis=-1,
         synchronized=None,
@@ -72,7 +73,7 @@ class PathNormalization(keras.layers.Layer):
         self.gamma = add("gamma", "ones", regularizer=self.gamma_regularizer)
         self.beta = add("beta", "zeros")
         if self.normalization == "batch":
-            # Without an aggregation each replica would keep its own copy.
+            # Without an aggregation each replica keeps a copy of its own.
             state = {"trainable": False, "aggregation": "mean"}
             self.moving_mean = add("moving_mean", "zeros", **state)
             self.moving_variance = add("moving_variance", "ones", **state)
@@ -89,7 +90,7 @@ class PathNormalization(keras.layers.Layer):
         chosen = ops.cast(chosen, "bool")
 
         def of_path(weight):
-            # Not a product: what does not run may be infinite.
+            # Not a product: weights of other paths may be infinite.
             weight = ops.convert_to_tensor(weight)
             return ops.sum(ops.where(chosen, weight, 0.0), axis=0)
 
@@ -145,7 +146,7 @@ class PathNormalization(keras.layers.Layer):
         return outputs
 
     def _normalize(self, inputs, gamma, beta):
-        """Scales by the statistics of the inputs themselves."""
+        """Scales inputs by their own statistics, which it returns."""
         if self.normalization is None:
             outputs = inputs * self._broadcast(gamma, inputs)
             return outputs + self._broadcast(beta, inputs), None, None
@@ -172,6 +173,7 @@ class PathNormalization(keras.layers.Layer):
         return ops.cast(wide * scale + offset, inputs.dtype), None, None
 
     def _scale(self, inputs, gamma, beta, mean, variance):
+        """Scales inputs by given statistics."""
         outputs = ops.batch_normalization(
             ops.cast(inputs, "float32"),
             mean=mean,
@@ -184,6 +186,7 @@ class PathNormalization(keras.layers.Layer):
         return ops.cast(outputs, inputs.dtype)
 
     def _move(self, chosen, mean, variance):
+        """Moves the statistics of the chosen paths."""
         for state, value in (
             (self.moving_mean, mean),
             (self.moving_variance, variance),
@@ -193,6 +196,7 @@ class PathNormalization(keras.layers.Layer):
             state.assign(ops.where(chosen, moved, before))
 
     def _broadcast(self, vector, inputs, dtype=None):
+        """Shapes a vector to act along the channel axis."""
         shape = [1] * inputs.ndim
         shape[self.axis] = -1
         return ops.reshape(ops.cast(vector, dtype or inputs.dtype), shape)
@@ -206,17 +210,14 @@ class PathNormalization(keras.layers.Layer):
         return input_shape
 
     def get_config(self):
-        config = super().get_config()
-        config.update(
-            {
-                "normalization": self.normalization,
-                "momentum": self.momentum,
-                "epsilon": self.epsilon,
-                "axis": self.axis,
-                "synchronized": self.synchronized,
-                "gamma_regularizer": keras.regularizers.serialize(
-                    self.gamma_regularizer
-                ),
-            }
-        )
-        return config
+        return {
+            **super().get_config(),
+            "normalization": self.normalization,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "axis": self.axis,
+            "synchronized": self.synchronized,
+            "gamma_regularizer": keras.regularizers.serialize(
+                self.gamma_regularizer
+            ),
+        }

@@ -1,4 +1,4 @@
-"""How the candidates that a path chooses are computed."""
+"""Draws paths and computes the candidates that they choose."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,15 +17,15 @@ from keras_cakes.layers.plans.rule import balanced_share
 
 
 def random_path(
-    filters: int, candidates: int, balanced: bool, seed: Any
+    filters: int, candidates: int, *, balanced: bool, seed: Any
 ) -> Any:
     """Draws a candidate for each channel.
 
     Args:
         filters: Number of channels.
         candidates: Number of candidates.
-        balanced: Whether each candidate serves as many channels as any
-            other, up to one.
+        balanced: Whether the numbers of channels of any two candidates
+            differ by at most one.
         seed: A `keras.random.SeedGenerator`.
 
     Returns:
@@ -33,8 +33,8 @@ def random_path(
     """
     if not balanced:
         return keras.random.randint((filters,), 0, candidates, seed=seed)
-    # The offset decides which candidates serve one channel more, so that
-    # every candidate is drawn equally often in the long run.
+    # The random offset chooses the candidates with one channel more; over many
+    # draws all candidates are drawn equally often.
     offset = keras.random.randint((), 0, candidates, seed=seed)
     order = (ops.arange(filters, dtype="int32") + offset) % candidates
     return keras.random.shuffle(order, seed=seed)
@@ -43,10 +43,11 @@ def random_path(
 def path_kernel(
     candidates: Sequence[Any],
     kernel_set: Sequence[SubKernel],
+    *,
     path: Any,
     kernel_size: Sequence[int],
 ) -> Any:
-    """The full kernel of one path.
+    """Returns the full kernel of one path.
 
     Args:
         candidates: For each sub-kernel weights of shape
@@ -57,9 +58,9 @@ def path_kernel(
         kernel_size: The full size.
     """
     candidates = [ops.convert_to_tensor(weights) for weights in candidates]
-    # A choice for each candidate, not a gather: the gradient of what was not
-    # drawn is then exactly zero, and dense on every replica. Not a product:
-    # what was not drawn may be infinite.
+    # `where`, not a gather: candidates that are not drawn get a gradient of
+    # exactly zero, dense on every replica. Not a product: candidates that are
+    # not drawn may be infinite.
     sums = {
         sub_kernel: ops.where(ops.equal(path, index), weights, 0.0)
         for index, (sub_kernel, weights) in enumerate(
@@ -67,22 +68,22 @@ def path_kernel(
         )
     }
     full = SubKernel(*kernel_size)
-    # From small to large, each into the next that holds it: adding up many
-    # kernels of full size would move more memory.
+    # Each kernel is added to the next larger one: adding kernels of full size
+    # would move more memory.
     for sub_kernel in reversed(canonical_order(sums)):
         if sub_kernel == full:
             continue
         larger = [s for s in sums if s != sub_kernel and s.holds(sub_kernel)]
         target = min(larger, key=lambda s: s.taps, default=full)
-        part = embed(sums.pop(sub_kernel), sub_kernel, target)
+        part = embed(sums.pop(sub_kernel), sub_kernel, kernel_size=target)
         sums[target] = sums[target] + part if target in sums else part
     return sums[full]
 
 
 def shared_path_kernel(
-    kernel: Any, kernel_set: Sequence[SubKernel], path: Any
+    kernel: Any, kernel_set: Sequence[SubKernel], *, path: Any
 ) -> Any:
-    """The full kernel of one path through crops of one shared kernel.
+    """Returns the full kernel of one path of crops of one shared kernel.
 
     Args:
         kernel: The shared weights of full size, `(depth, height, width,
@@ -98,12 +99,12 @@ def shared_path_kernel(
     masks = np.moveaxis(masks, 0, -1)
     chosen = ops.one_hot(path, len(kernel_set), axis=0, dtype=kernel.dtype)
     covered = ops.matmul(ops.convert_to_tensor(masks, kernel.dtype), chosen)
-    # Not a product: what is not covered may be infinite.
+    # Not a product: weights that are not covered may be infinite.
     return ops.where(covered > 0, kernel, 0.0)
 
 
 def crop(kernel: Any, sub_kernel: SubKernel) -> Any:
-    """What a sub-kernel covers of a kernel of full size."""
+    """Crops a kernel of full size to a sub-kernel at its centre."""
     kernel = ops.convert_to_tensor(kernel)
     return kernel[sub_kernel.slices_in(kernel.shape[:3])]
 
@@ -111,19 +112,19 @@ def crop(kernel: Any, sub_kernel: SubKernel) -> Any:
 def convolve_groups(
     inputs: Any,
     candidates: Sequence[Any],
+    *,
     kernel_set: Sequence[SubKernel],
     path: Any,
     geometry: Geometry,
 ) -> Any:
-    """One convolution for the channels of each candidate.
+    """Runs one convolution for the channels of each candidate.
 
-    Every candidate has as many slots as a balanced path may need, so that
-    shapes are the same for every path; a free slot computes zero, which goes
-    nowhere.
+    Every candidate has as many slots as a balanced path may need, which gives
+    every path the same shapes. A free slot computes zeros that are dropped.
     """
     filters = path.shape[0]
     count, share = len(kernel_set), balanced_share(filters, kernel_set)
-    # How many channels before this one have the same candidate.
+    # The number of earlier channels with the same candidate.
     drawn = ops.one_hot(path, count, dtype="int32")
     rank = ops.sum(drawn * (ops.cumsum(drawn, axis=0) - 1), axis=-1)
     slots = path * share + rank
@@ -138,26 +139,33 @@ def convolve_groups(
         zip(candidates, kernel_set, strict=True)
     ):
         kernel = move_channels(
-            # Its own gradient takes a tensor, no variable.
+            # The custom gradient takes a tensor, not a variable.
             ops.copy(weights),
             channels[index * share : (index + 1) * share],
-            ops.where(ops.equal(path, index), rank, share),
+            inverse=ops.where(ops.equal(path, index), rank, share),
             has_gaps=True,
         )
-        parts.append(convolve_sub_kernel(inputs, kernel, sub_kernel, geometry))
+        parts.append(
+            convolve_sub_kernel(
+                inputs, kernel, sub_kernel=sub_kernel, geometry=geometry
+            )
+        )
     axis = geometry.channel_axis
     outputs = ops.concatenate(parts, axis)
-    return move_channels(outputs, slots, channels, axis, has_gaps=True)
+    return move_channels(
+        outputs, slots, inverse=channels, axis=axis, has_gaps=True
+    )
 
 
 def check_balance(
-    path: Any, filters: int, kernel_set: Sequence[SubKernel], name: str
+    path: Any, filters: int, *, kernel_set: Sequence[SubKernel], name: str
 ) -> None:
-    """Refuses a path that has no place in `convolve_groups`.
+    """Refuses a path with more channels than `convolve_groups` has slots.
+
+    A path that is drawn inside a graph has no value yet and is not checked.
 
     Raises:
-        ValueError: If the path gives a candidate too many channels. One that
-            is only drawn while a graph runs cannot be looked at.
+        ValueError: If the path gives a candidate too many channels.
     """
     try:
         counts = np.bincount(np.asarray(path))

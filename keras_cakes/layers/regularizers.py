@@ -1,4 +1,4 @@
-"""The lasso on path weights of the cost-priority search."""
+"""Defines the lasso on path weights of the cost-priority search."""
 
 import keras
 from keras import ops
@@ -8,14 +8,14 @@ from keras_cakes._errors import number
 
 @keras.saving.register_keras_serializable(package="keras_cakes")
 class CostLasso(keras.regularizers.Regularizer):
-    """Cost-weighted lasso on the scales behind the candidates of a layer.
+    """Penalizes the scales behind the candidates of a layer by their cost.
 
-    `strength * sum_i relative_costs[i] * sum_o abs(gamma[i, o])`, the layer's
-    part of the penalty of Eq. 10 of the paper. Its gradient at 0 is 0.
+    The penalty is
+    `strength * sum_i relative_costs[i] * sum_o abs(gamma[i, o])`, the layer's part of Eq. 10 of the paper. Its gradient at 0 is 0.
 
     Args:
         relative_costs: One number per candidate, the paper's beta; see
-            `keras_cakes.sub_kernels.relative_costs`.
+            `keras_cakes.kernels.sub_kernels.relative_costs`.
         strength: Float, the paper's lambda.
 
     Call arguments:

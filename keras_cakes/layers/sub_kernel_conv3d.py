@@ -1,4 +1,4 @@
-"""What the layers made of sub-kernels share."""
+"""Defines the base of the layers that are made of sub-kernels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,25 +12,14 @@ from keras_cakes.layers.convolving import Geometry
 
 
 class SubKernelConv3D(keras.layers.Conv3D):
-    """Base of the layers whose kernel is a list of sub-kernels.
+    """Replaces the one kernel of `keras.layers.Conv3D` by sub-kernels.
 
-    It keeps the arguments, the checks and the shapes of
-    `keras.layers.Conv3D` and replaces its one kernel.
+    Constructor, checks and shapes are those of `keras.layers.Conv3D`.
     """
-
-    def __init__(self, filters, kernel_size, **kwargs):
-        if kwargs.get("lora_rank"):
-            raise ValueError(_LORA + f"lora_rank={kwargs['lora_rank']}")
-        # Keras takes `True` for a size, and words for `filters` end in a
-        # TypeError there.
-        whole("filters", filters, least=1)
-        three("kernel_size", kernel_size)
-        three("strides", kwargs.get("strides", 1))
-        super().__init__(filters, kernel_size, **kwargs)
 
     @property
     def geometry(self) -> Geometry:
-        """Kernel size, strides, padding, dilation and data format."""
+        """Returns kernel size, strides, padding, dilation and data format."""
         return Geometry(
             self.kernel_size,
             self.strides,
@@ -61,6 +50,7 @@ class SubKernelConv3D(keras.layers.Conv3D):
         in_channels: int,
         counts: Sequence[tuple[SubKernel, int]],
     ) -> list[Any]:
+        """Adds one variable per sub-kernel, with its number of channels."""
         # Each kernel is a weight of its own, so that initializers see the
         # fan of the sub-kernel and not that of the full one.
         return [
@@ -77,13 +67,25 @@ class SubKernelConv3D(keras.layers.Conv3D):
     def enable_lora(self, *args, **kwargs):
         raise ValueError(_LORA + f"layer {self.name!r}")
 
-    # `Conv3D` stores exactly one kernel and one bias; these layers store
-    # what they track, as any other layer.
+    # `Conv3D` stores one kernel and one bias; these layers store every
+    # variable, as any other layer.
     def save_own_variables(self, store):
         keras.layers.Layer.save_own_variables(self, store)
 
     def load_own_variables(self, store):
         keras.layers.Layer.load_own_variables(self, store)
+
+
+def check_arguments(filters: Any, kernel_size: Any, **others: Any) -> None:
+    """Refuses arguments that Keras misreads or that need one dense kernel."""
+    if others.get("lora_rank"):
+        raise ValueError(_LORA + f"lora_rank={others['lora_rank']}")
+    # Keras takes `True` for a size, and answers a word with a TypeError.
+    whole("filters", filters, least=1)
+    three("kernel_size", kernel_size)
+    three("strides", others["strides"])
+    three("dilation_rate", others["dilation_rate"])
+    whole("groups", others["groups"], least=1)
 
 
 _LORA = (
@@ -93,10 +95,10 @@ _LORA = (
 
 
 def _distinct(initializer: Any, index: int) -> Any:
-    """A copy of `initializer` that draws its own values.
+    """Copies an initializer with a seed of its own.
 
-    A Keras initializer returns the same numbers at each call, so kernels of
-    equal shape (3x1x1 and 1x1x3 hold as many weights) would start equal.
+    A Keras initializer returns the same numbers at each call, so kernels with
+    equally many weights, such as 3x1x1 and 1x1x3, would start equal.
     """
     if not isinstance(initializer, keras.initializers.Initializer):
         return initializer

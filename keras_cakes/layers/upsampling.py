@@ -1,4 +1,4 @@
-"""Trilinear upsampling, which Keras lacks for volumes."""
+"""Enlarges volumes trilinearly, for which Keras has no layer."""
 
 import keras
 from keras import ops
@@ -72,7 +72,7 @@ class TrilinearUpSampling3D(keras.layers.Layer):
 
 
 def _enlarge(inputs, axis, factor):
-    """Each voxel becomes `factor` ones, between it and its neighbours."""
+    """Interpolates `factor` voxels between each voxel and its neighbours."""
     rank = inputs.ndim
 
     def cut(start, stop):
@@ -88,7 +88,7 @@ def _enlarge(inputs, axis, factor):
         neighbour = before if shift < 0 else behind
         parts.append(inputs * (1 - abs(shift)) + neighbour * abs(shift))
     outputs = ops.stack(parts, axis + 1)
-    # One unknown size is left to the reshape; the others are known or read.
+    # `ops.shape` reads unknown sizes from the tensor.
     shape = list(ops.shape(inputs))
     shape[axis] = shape[axis] * factor
     return ops.reshape(outputs, shape)

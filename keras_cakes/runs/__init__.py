@@ -1,4 +1,4 @@
-"""Runs: a search, its networks and their scores in one folder."""
+"""Runs searches and trainings, each run with all its files in one folder."""
 
 from keras_cakes._errors import RunError
 from keras_cakes.runs.clips.predict import predict_clip

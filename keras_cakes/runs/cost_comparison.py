@@ -1,4 +1,4 @@
-"""What a network costs beside the plain one."""
+"""Compares the cost of a network with the plain one."""
 
 import os
 from typing import Any
@@ -11,16 +11,16 @@ from keras_cakes.models.rewriting.replace import replaceable_layers
 
 
 def compare_cost(network: keras.Model, plain: keras.Model) -> dict[str, Any]:
-    """Parameters, multiply-adds and measured time of a network.
+    """Counts parameters and multiply-adds of a network and times it.
 
     Args:
         network: A network in which layers of `plain` are replaced.
         plain: The network of full kernels.
 
     Returns:
-        `params` and `macs` of the network; the same of what is replaced, and
+        `params` and `macs` of the network; those of the replaced layers, also
         as shares of the plain network's; `median_ms`, `min_ms` and `max_ms`
-        of a forward pass of one sample, with so many `threads`.
+        of a forward pass of one sample, and its number of `threads`.
     """
     import tensorflow as tf
 
@@ -28,7 +28,7 @@ def compare_cost(network: keras.Model, plain: keras.Model) -> dict[str, Any]:
     replaced = whole.of(replaceable_layers(plain))
     cost = count_cost(network)
     forward = measure_latency(network).inference
-    # What is not replaced is the same in every variant.
+    # All other layers cost the same in every variant.
     params = cost.params - (whole.params - replaced.params)
     macs = cost.macs - (whole.macs - replaced.macs)
     return {

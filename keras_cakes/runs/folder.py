@@ -17,6 +17,7 @@ from keras_cakes._errors import RunError
 from keras_cakes._errors import shortened
 from keras_cakes._files import WorkFolder
 from keras_cakes.runs.files import write_json
+from keras_cakes.runs.settings import with_new_names
 
 
 class RunFolder(WorkFolder):
@@ -133,7 +134,7 @@ def _read_settings(file: Path) -> dict[str, Any]:
         raise RunError(
             f"{file}: the settings of a run are expected. Received: {error}"
         ) from None
-    return known
+    return with_new_names(known)
 
 
 def compare_settings(

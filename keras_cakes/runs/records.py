@@ -1,4 +1,4 @@
-"""Keeps in a run folder what later steps must not read from elsewhere."""
+"""Keeps records of the data in a run folder: `data.json`, `prediction.json`."""
 
 import hashlib
 import json
@@ -17,7 +17,10 @@ from keras_cakes.runs.files import write_json
 from keras_cakes.runs.folder import RunFolder
 from keras_cakes.runs.folder import compare_settings
 from keras_cakes.runs.folder import differences
-from keras_cakes.runs.settings import SYNTHETIC
+from keras_cakes.runs.settings import Settings
+from keras_cakes.runs.settings import read_settings
+from keras_cakes.runs.task import Data
+from keras_cakes.runs.task import Task
 
 DATA = "data.json"
 PREDICTION = "prediction.json"
@@ -29,10 +32,10 @@ Parsed = TypeVar("Parsed")
 
 
 def summarize_cases(cases: Iterable[Sequence[Any]]) -> str:
-    """Counts cases and hashes how they are described.
+    """Counts cases and hashes their descriptions.
 
     Args:
-        cases: For each its name and other values that JSON can hold.
+        cases: Name and other JSON values of each case.
     """
     described = [list(case) for case in cases]
     digest = hashlib.sha256(json.dumps(described).encode()).hexdigest()
@@ -41,31 +44,34 @@ def summarize_cases(cases: Iterable[Sequence[Any]]) -> str:
 
 def keep_data(
     folder: RunFolder,
+    task: Task,
+    *,
     known: Mapping[str, Any] | None,
-    places: Sequence[str],
-    record: Mapping[str, Any],
-    compared: str,
+    is_needed: bool,
 ) -> None:
-    """Compares the data with those that a run was started with.
+    """Compares the data with those that the run was started with.
+
+    The data are loaded, unless the step does not need them and `data.json`
+    describes those in the same place.
 
     Args:
-        folder: The run folder; `data.json` in it holds the record.
-        known: Settings that its results were made with, where it has any.
-        places: Names of settings that say where the data lie.
-        record: Record of the data that are there now.
-        compared: Names what the record is made of.
+        folder: The run folder.
+        task: Task of the run.
+        known: Settings of the results in the folder; `None` without results.
+        is_needed: Whether the step needs the data.
 
     Raises:
-        RunError: If the data are others, or have moved and no record tells
-            whether they are the same.
+        RunError: If the data differ, or have moved and `data.json` is
+            missing, so that they cannot be compared.
     """
     file = folder / DATA
     held = read_record(file) if file.is_file() else None
     if known is not None:
-        old = {place: known.get(place) for place in places}
-        new = {place: folder.settings[place] for place in places}
+        old = {place: known.get(place) for place in task.settings.places}
+        new = {place: folder.settings[place] for place in old}
         moved = differences(old, new)
-        if moved and {old["data"], new["data"]} & set(SYNTHETIC):
+        if moved and {old["data"], new["data"]} & {*task.settings.synthetic}:
+            # Such data have no place to move from or to.
             compare_settings(folder / "settings.json", old, new)
         if moved and held is None:
             raise RunError(
@@ -74,22 +80,25 @@ def keep_data(
                 "data in the old place writes it. Received: no such file, and "
                 + "; ".join(moved)
             )
-        if held is not None and held != record:
-            raise RunError(
-                f"{file}: the data that the run was started with are "
-                f"expected, compared by {compared}; use another folder for "
-                "others. Received: " + "; ".join(differences(held, record))
-            )
+        if held is not None and not moved and not is_needed:
+            return
+    record = task.data.record()
+    if known is not None and held is not None and held != record:
+        raise RunError(
+            f"{file}: the data that the run was started with are "
+            f"expected, compared by {task.data.compared}; use another folder "
+            "for others. Received: " + "; ".join(differences(held, record))
+        )
     if held != record:
         write_json(file, record)
 
 
 def keep_prediction(folder: Path, record: Mapping[str, Any]) -> None:
-    """Writes what prediction needs, before the first network trains.
+    """Writes `prediction.json`, before the first network trains.
 
     Args:
         folder: The run folder.
-        record: What prediction needs, as plain JSON values.
+        record: Record from `Data.prediction_record`.
 
     Raises:
         RunError: If the folder holds another record.
@@ -111,28 +120,32 @@ def keep_prediction(folder: Path, record: Mapping[str, Any]) -> None:
 def read_prediction(
     folder: Path,
     network: keras.Model,
+    *,
     parse: Callable[[Mapping[str, Any]], Parsed],
-    make: Callable[[], Mapping[str, Any]],
+    kind: type[Settings],
+    load: Callable[[Settings], Data],
 ) -> Parsed:
-    """Reads what prediction needs from the run folder.
+    """Reads `prediction.json`, which says how to prepare a new case.
 
-    Folders of earlier versions do not hold it: it is then made once, from
+    Folders of earlier versions have no such file. It is then made once, from
     the data that the run's settings name.
 
     Args:
         folder: The run folder.
         network: The network that predicts.
-        parse: Turns the record into what prediction uses.
-        make: Makes the record from the data.
+        parse: Reads the values of the record.
+        kind: Class of the run's settings.
+        load: Loads the data of settings.
 
     Raises:
-        RunError: If the record is missing and cannot be made, damaged, or of
-            another network.
+        RunError: If the record is missing and cannot be made, is damaged, or
+            belongs to another network.
     """
     file = folder / PREDICTION
     if not file.is_file():
         try:
-            record = make()
+            settings = read_settings(kind, folder / "settings.json")
+            record = load(settings).prediction_record(settings)
         except (OSError, ValueError) as error:
             raise RunError(
                 f"{file}: how the training data were prepared is expected; "

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cakes.evaluation import plots
+from keras_cakes import evaluation
 from keras_cakes.kernels.configuration import Configuration
 from keras_cakes.runs.derivations import searches_behind
 from keras_cakes.runs.files import read_json
@@ -213,13 +213,17 @@ def _write_figures(
 ) -> dict[str, str]:
     figures = {"tradeoff.png": "Accuracy against cost of every network"}
     key, label = next(iter(contents.scores.items()))
-    _save(run, "tradeoff.png", plots.plot_tradeoff(rows, key, label))
+    _save(
+        run,
+        "tradeoff.png",
+        evaluation.plot_tradeoff(rows, score=key, label=label),
+    )
     for priority in searches:
         folder = run.folder / "search" / priority
         configuration = Configuration.load(folder / "configuration.json")
         name = f"composition_{priority}.png"
         figures[name] = f"What the {priority}-priority search chose"
-        _save(run, name, plots.plot_composition(configuration))
+        _save(run, name, evaluation.plot_composition(configuration))
         name = f"path_weights_{priority}.png"
         figures[name] = f"Path weights of the {priority}-priority search"
         weights = _grouped(
@@ -227,9 +231,9 @@ def _write_figures(
                 folder / "path_weights.csv", ("layer", "sub_kernel", "weight")
             )
         )
-        _save(run, name, plots.plot_path_weights(weights))
+        _save(run, name, evaluation.plot_path_weights(weights))
     figures["training.png"] = "Training loss of the networks"
-    _save(run, "training.png", plots.plot_history(_histories(run)))
+    _save(run, "training.png", evaluation.plot_history(_histories(run)))
     for name, (caption, figure) in contents.figures.items():
         figures[name] = caption
         _save(run, name, figure)

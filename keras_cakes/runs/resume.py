@@ -1,4 +1,4 @@
-"""Training that can be killed and goes on to the same result."""
+"""Trains in a way that can be killed and resumed to the same result."""
 
 import json
 from collections.abc import Callable
@@ -17,9 +17,9 @@ from keras_cakes.runs.files import write_atomic
 from keras_cakes.runs.files import write_json
 from keras_cakes.runs.files import write_table
 
-# What `model.fit` takes.
+# Values that `model.fit` takes.
 VERBOSE = ("auto", 0, 1, 2, False, True)
-# Random states, such as those of dropout, which `.keras` files leave out.
+# File of the random states, such as dropout's; `.keras` files lack them.
 _SEEDS = "seeds.json"
 
 
@@ -34,12 +34,11 @@ def fit_resumable(
 ) -> keras.Model:
     """Trains with `model.fit`, from the last checkpoint if there is one.
 
-    After each epoch (a chunk of steps) `checkpoint.keras` holds the weights,
-    the state of the optimizer and that of the search, `seeds.json` the random
-    states of dropout and the like; `history.csv` holds the metrics and
-    `tensorboard/` the same as events. Data are a function of the step, so
-    with deterministic ops a run that was killed ends with the same weights as
-    one that was not.
+    After each epoch (a number of steps) `checkpoint.keras` holds the weights
+    and the states of optimizer and search, `seeds.json` the random states,
+    `history.csv` and `tensorboard/` the metrics. Batches depend on the step
+    only. With deterministic ops, a training that was killed therefore ends
+    with the same weights as one that was not.
 
     Args:
         model: A compiled model, as it is at the start of the run.
@@ -47,7 +46,7 @@ def fit_resumable(
         steps: Number of training steps.
         steps_per_epoch: Steps from one checkpoint to the next; it is
             expected to divide `steps`.
-        folder: Where the files go.
+        folder: Folder of the files.
         verbose: As in `model.fit`.
 
     Returns:
@@ -80,7 +79,7 @@ def fit_resumable(
         epochs=steps // steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
         verbose=verbose,
-        # The data come in their own order; Keras would warn otherwise.
+        # The data have their own order; without this, Keras warns.
         shuffle=False,
         callbacks=[
             Recorder(checkpoint, folder / "history.csv", folder / _SEEDS),
@@ -154,7 +153,7 @@ class Recorder(keras.callbacks.Callback):
         self.rows: list[dict[str, Any]] = []
 
     def on_train_begin(self, logs=None):
-        # A history may be one epoch ahead of the checkpoint it belongs to.
+        # A killed process may have written one row more than checkpoints.
         done = int(self.model.optimizer.iterations)
         rows = (
             read_table(self.history, ("step",))
@@ -179,7 +178,7 @@ class Recorder(keras.callbacks.Callback):
 
 
 def _seed_states(model: keras.Model) -> list[Any]:
-    """The variables of a model that Keras does not save: random states."""
+    """Lists the random states of a model, which Keras does not save."""
     saved = {id(weight) for weight in model.weights}
     return [
         variable
@@ -189,10 +188,10 @@ def _seed_states(model: keras.Model) -> list[Any]:
 
 
 def _save_seeds(model: keras.Model, file: Path, step: int) -> None:
-    """Adds the random states of a step; those of the last one are kept.
+    """Adds the random states of a step and keeps the step before.
 
-    The checkpoint that follows may not be written any more, and then
-    training goes on from the one before.
+    A process that is killed before it writes the next checkpoint goes on
+    from the one before.
     """
     known = read_json(file) if file.is_file() else {}
     kept = dict(list(known.items())[-1:])

@@ -1,11 +1,15 @@
-"""What every run depends on, whatever its data."""
+"""Defines the settings that every run has, and reads them from its folder."""
 
 import dataclasses
 import inspect
 import json
+import types
+import typing
 from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from typing import ClassVar
 from typing import TypeVar
 
 from keras_cakes._errors import choose
@@ -14,43 +18,33 @@ from keras_cakes._errors import number
 from keras_cakes._errors import whole
 from keras_cakes.kernels.sub_kernels import kernel_set
 from keras_cakes.layers.cakes_search_conv3d import DRAWS
+from keras_cakes.layers.cakes_search_conv3d import PRIORITIES
 from keras_cakes.models.rewriting.specification import CHOICES_OF_AGGREGATION
-from keras_cakes.models.rewriting.specification import CHOICES_OF_WEIGHTS
+from keras_cakes.models.rewriting.specification import CHOICES_OF_KERNELS
 from keras_cakes.search.deriving.free import DERIVE_RULES
-
-PRIORITIES = ("performance", "cost")
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "draw": DRAWS,
     "aggregation": CHOICES_OF_AGGREGATION,
     "rule": DERIVE_RULES,
     "score": ("path_weights", "sampled"),
-    "weights": CHOICES_OF_WEIGHTS,
+    "candidate_kernels": CHOICES_OF_KERNELS,
 }
-# Data that are made on the spot; see `data.phantom` and `data.planted`.
-SYNTHETIC = (
-    "phantom",
-    "planted_time",
-    "planted_depth",
-    "planted_height",
-    "planted_width",
-    "planted_mixed",
-    "lines_depth",
-    "lines_height",
-    "lines_width",
-)
+# Variants of every run whose kernels a search chooses, or chance.
+SEARCHED = (*PRIORITIES, "random")
+# Names of earlier versions, with those of today.
+RENAMED = {"weights": "candidate_kernels"}
 _PREFIX = "synthetic:"
-# Settings of type integer or None, which no default tells.
-_OPTIONAL = ("cases", "clips_per_class", "search_epochs")
 
 
 @dataclasses.dataclass(frozen=True)
 class RunSettings:
-    """What the result of any run depends on.
+    """Holds the settings that the result of any run depends on.
 
     Args:
-        data: Where the data are, or one of `SYNTHETIC`, with or without
-            `synthetic:` before it. A folder of such a name is `./phantom`.
+        data: File or folder of the data, or one of the names in `synthetic`,
+            with or without `synthetic:` before it. A folder of such a name is
+            `./phantom`.
         batch_size: Samples per step.
         width: Channels of the first level or stage of the network.
         learning_rate: Learning rate at the start, or after the warm-up.
@@ -60,13 +54,13 @@ class RunSettings:
             7e-4 shrinks as much as the paper's 1e-4 over 40,000 at 0.01.
         aggregation: `"auto"`, `"concat"` or `"sum"`; see `to_supernet`.
         rule: `"channel"` or `"layer"`; see `derive`.
-        score: What channels are chosen by: `"path_weights"`, or, in the
-            performance-priority search, the losses of `"sampled"` paths; see
-            `scoring.sample_paths`.
+        score: Channels are chosen by `"path_weights"`, or, in the
+            performance-priority search, by the losses of `"sampled"` paths;
+            see `sample_paths`.
         channel_multiple: Channels of each sub-kernel are rounded to a
             multiple of this; see `derive`.
-        weights: Kernels of the candidates, `"separate"`, `"shared"` or
-            `"auto"`; see `to_supernet`.
+        candidate_kernels: `"separate"`, `"shared"` or `"auto"`; see
+            `to_supernet`.
         budget: Share of the multiply-adds of the 3D network that a searched
             network may have; 1 for any number.
         seed: Start of all random numbers.
@@ -87,14 +81,21 @@ class RunSettings:
     rule: str = "channel"
     score: str = "path_weights"
     channel_multiple: int = 1
-    weights: str = "auto"
+    candidate_kernels: str = "auto"
     budget: float = 1.0
     seed: int = 0
     variants: tuple[str, ...] = PRIORITIES
 
+    # Argument `convolution` of the network, for variants without a search.
+    convolutions: ClassVar[Mapping[str, Any]] = {}
+    # Names that `data` may have for data that are made on the spot.
+    synthetic: ClassVar[tuple[str, ...]] = ("phantom",)
+    # Settings that name the place of the data; data may move.
+    places: ClassVar[tuple[str, ...]] = ("data",)
+
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            _check_type(field, getattr(self, field.name))
+        for name, kind in self.annotations().items():
+            _check_type(name, getattr(self, name), kind)
         self.choose(**_CHOICES)
         kernel_set(self.kernel_set)
         self.require_positive(("batch_size", "width", "channel_multiple"))
@@ -113,17 +114,30 @@ class RunSettings:
 
     @classmethod
     def known_variants(cls) -> tuple[str, ...]:
-        """The networks that such a run can compare."""
-        return PRIORITIES
+        """Names the networks that such a run can compare."""
+        return (*cls.convolutions, *SEARCHED)
+
+    @classmethod
+    def annotations(cls) -> dict[str, Any]:
+        """Returns the annotation of each setting."""
+        hints = typing.get_type_hints(cls)
+        return {
+            field.name: hints[field.name] for field in dataclasses.fields(cls)
+        }
 
     @classmethod
     def descriptions(cls) -> dict[str, str]:
-        """What the docstrings say of each setting."""
+        """Reads the description of each setting from the docstrings."""
         described: dict[str, str] = {}
         for kind in reversed(cls.__mro__):
             if issubclass(kind, RunSettings):
                 described.update(_arguments(inspect.getdoc(kind) or ""))
         return described
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Tells whether the data are made on the spot."""
+        return self.data in self.synthetic
 
     def expect(self, name: str, holds: Any, expected: str) -> None:
         """Refuses a setting that is not as expected."""
@@ -141,7 +155,7 @@ class RunSettings:
                 whole(name, getattr(self, name), least=1)
 
     def require_sizes(self, **counts: int) -> None:
-        """Refuses settings that are not so many positive integers."""
+        """Refuses settings that are not tuples of `count` positive integers."""
         for name, count in counts.items():
             sizes = getattr(self, name)
             self.expect(
@@ -151,7 +165,7 @@ class RunSettings:
             )
 
     def resolve_paths(self, names: Iterable[str]) -> None:
-        """Writes paths in one way: the same folder is the same run."""
+        """Makes paths absolute, so that a folder has one name in every run."""
         for name in names:
             value = getattr(self, name)
             if value:
@@ -163,11 +177,11 @@ class RunSettings:
             name = self.data.removeprefix(_PREFIX)
             self.expect(
                 "data",
-                name in SYNTHETIC,
-                f"to name one of {SYNTHETIC} after '{_PREFIX}'",
+                name in self.synthetic,
+                f"to name one of {self.synthetic} after '{_PREFIX}'",
             )
             object.__setattr__(self, "data", name)
-        elif self.data not in SYNTHETIC:
+        elif not self.is_synthetic:
             self.resolve_paths(("data",))
 
 
@@ -175,17 +189,19 @@ Settings = TypeVar("Settings", bound=RunSettings)
 
 
 def read_settings(kind: type[Settings], file: Path) -> Settings:
-    """Reads what a run folder says of its settings.
+    """Reads the settings of a run folder.
+
+    Settings of earlier versions are read under their names of today.
 
     Args:
-        kind: The kind of settings.
+        kind: Class of the settings.
         file: The JSON file.
 
     Raises:
         ValueError: If the file does not hold settings; it names the file.
     """
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = with_new_names(json.loads(file.read_text(encoding="utf-8")))
         names = {field.name for field in dataclasses.fields(kind)}
         if set(values) - names:
             raise ValueError(f"unknown settings {sorted(set(values) - names)}")
@@ -196,13 +212,45 @@ def read_settings(kind: type[Settings], file: Path) -> Settings:
         ) from None
 
 
+def with_new_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns settings of any version under their names of today."""
+    return {RENAMED.get(k, k): value for k, value in dict(settings).items()}
+
+
+def kinds_of(annotation: Any) -> tuple[type, ...]:
+    """Returns the types that an annotation joins by `|`.
+
+    Examples:
+        >>> kinds_of(int | None)
+        (<class 'int'>, <class 'NoneType'>)
+        >>> kinds_of(tuple[int, ...])
+        (<class 'tuple'>,)
+    """
+    is_union = isinstance(annotation, types.UnionType)
+    parts = typing.get_args(annotation) if is_union else (annotation,)
+    return tuple(typing.get_origin(part) or part for part in parts)
+
+
+def _check_type(name: str, value: Any, annotation: Any) -> None:
+    """Refuses a value of another type; a float may be an integer."""
+    allowed = kinds_of(annotation)
+    kind = allowed[0]
+    if not isinstance(value, (*allowed, int) if kind is float else allowed) or (
+        isinstance(value, bool) != (kind is bool)
+    ):
+        raise ValueError(
+            f"`{name}` is expected to be of type {kind.__name__}. "
+            f"Received: {name}={value!r}"
+        )
+
+
 def _is_size(value: Any) -> bool:
-    """Whether a value is a positive integer."""
+    """Tells whether a value is a positive integer."""
     return isinstance(value, int) and value > 0
 
 
 def _arguments(text: str) -> dict[str, str]:
-    """The arguments that a docstring describes."""
+    """Reads the section `Args` of a docstring."""
     described: dict[str, str] = {}
     name = ""
     section = text.partition("Args:\n")[2].partition("\n\n")[0]
@@ -216,20 +264,7 @@ def _arguments(text: str) -> dict[str, str]:
 
 
 def _tuples(value: Any) -> Any:
+    """Turns lists of JSON into tuples, at every depth."""
     if isinstance(value, list):
         return tuple(_tuples(item) for item in value)
     return value
-
-
-def _check_type(field: dataclasses.Field, value: Any) -> None:
-    kind = type(field.default)
-    allowed: Any = (int, float) if kind is float else kind
-    if field.name in _OPTIONAL:
-        kind, allowed = int, (int, type(None))
-    if not isinstance(value, allowed) or (
-        isinstance(value, bool) != (kind is bool)
-    ):
-        raise ValueError(
-            f"`{field.name}` is expected to be of type {kind.__name__}. "
-            f"Received: {field.name}={value!r}"
-        )

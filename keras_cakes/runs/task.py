@@ -1,65 +1,70 @@
-"""States what a kind of run has to define."""
+"""Defines the protocol of a task: data, network, recipe and scores."""
 
-import abc
 from collections.abc import Sequence
 from typing import Any
-from typing import ClassVar
+from typing import Protocol
 
 import keras
 
+from keras_cakes.runs.settings import RunSettings
 
-class RunTask(abc.ABC):
-    """Defines the data, the network, the recipe and the scores of a run."""
 
-    # What `build(...)` takes for the variants that need no search.
-    convolutions: ClassVar[dict[str, Any]]
-    # Settings that say where the data lie, which may move.
-    places: ClassVar[tuple[str, ...]] = ("data",)
-    # What `data_record` is made of.
-    compared: ClassVar[str]
-
-    @abc.abstractmethod
-    def prepare(self) -> None:
-        """Loads the data."""
-
-    @abc.abstractmethod
-    def build(self, convolution: Any) -> keras.Model:
-        """The network of certain convolutions."""
-
-    @abc.abstractmethod
-    def compile(self, model: keras.Model, steps: int, is_search: bool) -> None:
-        """Compiles a network, or a supernet, for a number of steps."""
-
-    @abc.abstractmethod
-    def batches(self, start_step: int, steps: int) -> Any:
-        """The training data from one step on."""
-
-    @abc.abstractmethod
-    def steps(self, priority: str | None) -> tuple[int, int]:
-        """Steps of a search, or of a network, and those of an epoch."""
-
-    @abc.abstractmethod
-    def score(self, network: keras.Model) -> list[dict[str, Any]]:
-        """A row for each validation case."""
+class Data(Protocol):
+    """Holds the cases to train on and to validate with."""
 
     @property
-    @abc.abstractmethod
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
+        """Names the classes."""
 
     @property
-    @abc.abstractmethod
     def training_names(self) -> tuple[str, ...]:
-        """Names of the training cases."""
+        """Names the training cases."""
 
-    @abc.abstractmethod
-    def data_record(self) -> dict[str, Any]:
-        """Tells the data from others, wherever they lie."""
+    @property
+    def compared(self) -> str:
+        """Names the contents of `record`, in words."""
 
-    @abc.abstractmethod
-    def prediction_record(self) -> dict[str, Any]:
-        """Holds what prediction needs to know of the data."""
+    def training_data(self, names: Sequence[str] | None = None) -> Any:
+        """Returns the training cases, all or only those named."""
 
-    @abc.abstractmethod
-    def keep(self, names: Sequence[str]) -> None:
-        """Leaves only these training cases; `prepare` brings all back."""
+    def record(self) -> dict[str, Any]:
+        """Describes the data without their place, for `data.json`."""
+
+    def prediction_record(self, settings: Any) -> dict[str, Any]:
+        """Describes how a new case is prepared, for `prediction.json`."""
+
+
+class Task(Protocol):
+    """Defines the data, the network, the recipe and the scores of a run.
+
+    `SearchRun` calls nothing else. A class with these members makes another
+    kind of run; it needs no base class.
+    """
+
+    @property
+    def settings(self) -> RunSettings:
+        """Returns the settings of the run."""
+
+    @property
+    def data(self) -> Data:
+        """Loads the data at the first access, and keeps them."""
+
+    def build(self, convolution: Any) -> keras.Model:
+        """Builds the network with a kind of convolution."""
+
+    def compile(
+        self, model: keras.Model, training: Any, priority: str | None
+    ) -> tuple[int, int]:
+        """Compiles a model; returns its training steps and those of an epoch.
+
+        Args:
+            model: A supernet or a network.
+            training: Training cases, from `Data.training_data`.
+            priority: Priority of a search; `None` for a network.
+        """
+
+    def batches(self, training: Any, start_step: int, steps: int) -> Any:
+        """Returns the batches of `steps` steps, from a step on."""
+
+    def score(self, network: keras.Model) -> list[dict[str, Any]]:
+        """Scores a network; returns a row for each validation case."""

@@ -154,8 +154,8 @@ class Supernet(keras.Model):
             layer.name: random_path(
                 layer.filters,
                 len(layer.kernel_set),
-                self.draw == "balanced",
-                self.path_seed,
+                balanced=self.draw == "balanced",
+                seed=self.path_seed,
             )
             for layer in self.search_layers
         }

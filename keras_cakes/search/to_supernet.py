@@ -11,6 +11,7 @@ from keras_cakes.models.rewriting.graph import as_functional
 from keras_cakes.models.rewriting.replace import replaceable_layers
 from keras_cakes.models.rewriting.search_network import to_search_network
 from keras_cakes.models.rewriting.specification import SearchSpecification
+from keras_cakes.models.rewriting.specification import renamed_weights
 from keras_cakes.search.channel_costs import count_channel_costs
 from keras_cakes.search.supernet import Supernet
 
@@ -27,7 +28,8 @@ def to_supernet(
     normalization: str | None = "batch",
     layers: Any = None,
     seed: int = 0,
-    weights: str = "auto",
+    candidate_kernels: str = "auto",
+    weights: str | None = None,
 ) -> Supernet:
     """Turns a functional model into the supernet of its search.
 
@@ -39,7 +41,7 @@ def to_supernet(
         model: A functional Keras model; it is not changed.
         kernel_set: Name of a kernel set or a sequence of sub-kernels.
         priority: See `SearchSpecification`, as for `lasso`, `draw`,
-            `aggregation`, `normalization` and `weights`.
+            `aggregation`, `normalization` and `candidate_kernels`.
         lasso: Float, strength of the cost-priority lasso.
         cost: See `SearchSpecification`; also `"latency"`, which measures a
             `LatencyTable` for one sample on the present device.
@@ -48,7 +50,8 @@ def to_supernet(
         normalization: `"batch"`, `"instance"` or `None`.
         layers: See `replaceable_layers`.
         seed: Integer, start of the random draws.
-        weights: `"auto"`, `"separate"` or `"shared"`.
+        candidate_kernels: `"auto"`, `"separate"` or `"shared"`.
+        weights: The old name of `candidate_kernels`, for one release.
 
     Returns:
         A `Supernet` with new weights, to `compile` and `fit`.
@@ -67,7 +70,7 @@ def to_supernet(
         aggregation=aggregation,
         draw=draw,
         normalization=normalization,
-        weights=weights,
+        candidate_kernels=renamed_weights(candidate_kernels, weights),
     )
     model = as_functional(model)
     names = replaceable_layers(model, layers)
@@ -75,7 +78,7 @@ def to_supernet(
         # Minutes, spent when everything else is known to fit.
         cost = LatencyTable(model, names, kernel_set=kernel_set)
         specification = dataclasses.replace(specification, cost=cost)
-    network = to_search_network(model, specification, layers)
+    network = to_search_network(model, specification, layers=layers)
     channel_costs, fixed_cost = None, None
     if not any(None in tensor.shape[1:] for tensor in model.inputs):
         candidates = {n: network.get_layer(n).kernel_set for n in names}

@@ -1,20 +1,21 @@
-"""Losses for segmentation."""
+"""Defines the loss of segmentation networks."""
 
 import keras
 from keras import ops
 
+from keras_cakes._errors import expect
 from keras_cakes._errors import number
 
 
 @keras.saving.register_keras_serializable(package="keras_cakes")
 class DiceCrossEntropy(keras.losses.Loss):
-    """Soft Dice loss plus cross-entropy, computed sample by sample.
+    """Adds soft Dice loss and cross-entropy, computed sample by sample.
 
     For each sample, the mean over foreground classes of
     `1 - (2 * sum(p * y) + smooth) / (sum(p) + sum(y) + smooth)` plus the
-    mean over voxels of the cross-entropy. Dice over a whole batch would
-    depend on how the batch is split over devices; a mean of samples does
-    not. The softmax and all sums are float32 under every dtype policy.
+    mean over voxels of the cross-entropy. Unlike Dice over a whole batch, a
+    mean over samples does not depend on how the batch is split over devices.
+    The softmax and all sums are float32 under every dtype policy.
 
     Args:
         smooth: Float, keeps the Dice term finite for absent classes.
@@ -31,8 +32,8 @@ class DiceCrossEntropy(keras.losses.Loss):
 
     Raises:
         ValueError: If a weight is negative, or in the call if the shapes do
-            not fit. Weights of voxels are refused: Dice has no place for
-            them.
+            not fit. Weights of voxels are refused, because Dice does not
+            define them.
 
     Reference:
 
@@ -48,6 +49,7 @@ class DiceCrossEntropy(keras.losses.Loss):
 
     def __init__(
         self,
+        *,
         smooth=1e-5,
         dice_weight=1.0,
         cross_entropy_weight=1.0,
@@ -62,23 +64,20 @@ class DiceCrossEntropy(keras.losses.Loss):
         )
 
     def __call__(self, y_true, y_pred, sample_weight=None):
-        # Against one loss per sample, weights of voxels would broadcast along
-        # the wrong axis and still give a number.
+        # Weights of voxels would broadcast along the wrong axis of the loss
+        # per sample and still give a number.
         if sample_weight is not None:
             sample_weight = ops.convert_to_tensor(sample_weight)
             shape = tuple(sample_weight.shape)
-            if len(shape) > 2 or shape[1:] not in ((), (1,), (None,)):
-                raise ValueError(
-                    "`sample_weight` is expected to be of shape (batch,). "
-                    f"Received: sample_weight.shape={shape}"
-                )
+            fits = len(shape) <= 2 and shape[1:] in ((), (1,), (None,))
+            expect("sample_weight.shape", shape, fits, "to be (batch,)")
         return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true, y_pred):
         _check_shapes(tuple(y_true.shape), tuple(y_pred.shape))
         classes = y_pred.shape[-1]
         voxels = tuple(range(1, len(y_true.shape)))
-        # Half precision overflows within one patch.
+        # In half precision the sums over a patch overflow.
         log_probabilities = ops.log_softmax(ops.cast(y_pred, "float32"))
         labels = ops.cast(y_true, "int32")
         truth = ops.one_hot(labels, classes, dtype="float32")
@@ -93,8 +92,8 @@ class DiceCrossEntropy(keras.losses.Loss):
             self.dice_weight * ops.mean(1.0 - dice, axis=-1)
             + self.cross_entropy_weight * cross_entropy
         )
-        # One-hot encoding drops unknown labels; training on what is left
-        # would look right.
+        # One-hot encoding drops unknown labels, and training on the other
+        # voxels would look right.
         known = ops.all((labels >= 0) & (labels < classes), axis=voxels)
         return ops.where(known, loss, float("nan"))
 

@@ -1,16 +1,19 @@
-"""Metrics for segmentation."""
+"""Defines the metric of segmentation networks."""
 
 import keras
 from keras import ops
 
+from keras_cakes._errors import expect
+
 
 @keras.saving.register_keras_serializable(package="keras_cakes")
 class DiceScore(keras.metrics.Metric):
-    """Dice-Sorensen coefficient (DSC) per foreground class, and their mean.
+    """Computes the Dice-Sorensen coefficient (DSC) of each foreground class.
 
-    `2 * |P and Y| / (|P| + |Y|)` of the arg-max prediction P and the truth
-    Y, from 0 to 1, for each sample; then the mean over samples. A class that
-    is absent from both has DSC 1. Voxels are counted as integers.
+    DSC is `2 * |P and Y| / (|P| + |Y|)`, from 0 to 1, of the arg-max
+    prediction P and the truth Y of a sample; a class that is absent from both
+    has DSC 1. Results are means over samples, for each class and over all
+    classes. Voxels are counted as integers.
 
     Args:
         class_names: Names of the classes, background first; no name twice.
@@ -37,15 +40,15 @@ class DiceScore(keras.metrics.Metric):
         {'dice': 1.0, 'dice_liver': 1.0}
     """
 
-    def __init__(self, class_names, name="dice", dtype=None):
+    def __init__(self, class_names, *, name="dice", dtype=None):
         super().__init__(name=name, dtype=dtype)
         names = [] if isinstance(class_names, str) else list(class_names)
-        if len(names) < 2 or len(set(names)) != len(names):
-            raise ValueError(
-                "`class_names` is expected to name the background and at "
-                "least one class, each once. "
-                f"Received: class_names={class_names!r}"
-            )
+        expect(
+            "class_names",
+            class_names,
+            len(set(names)) == len(names) >= 2,
+            "to name the background and at least one class, each once",
+        )
         self.class_names = names
         self.total = self.add_variable(
             shape=(len(names) - 1,), initializer="zeros", name="total"
@@ -61,8 +64,8 @@ class DiceScore(keras.metrics.Metric):
         self._check_shapes(tuple(y_true.shape), tuple(y_pred.shape))
         labels = ops.cast(y_true, "int32")
         voxels = tuple(range(1, len(labels.shape)))
-        # Counts are integers: a float32 sum over a volume depends on its
-        # order and stops at 2**24.
+        # Counts are integers: a float32 sum over a volume depends on the
+        # order and stops growing at 2**24.
         truth = ops.one_hot(labels, classes, dtype="int32")[..., 1:]
         predicted = ops.one_hot(
             ops.argmax(y_pred, axis=-1), classes, dtype="int32"
@@ -81,11 +84,9 @@ class DiceScore(keras.metrics.Metric):
         weight = ops.ones((ops.shape(dice)[0],), "float32")
         if sample_weight is not None:
             weight = ops.cast(sample_weight, "float32")
-            if len(weight.shape) != 1:
-                raise ValueError(
-                    "`sample_weight` is expected to be of shape (batch,). "
-                    f"Received: sample_weight.shape={tuple(weight.shape)}"
-                )
+            shape = tuple(weight.shape)
+            fits = len(shape) == 1
+            expect("sample_weight.shape", shape, fits, "to be (batch,)")
         total = ops.sum(dice * weight[:, None], axis=0)
         self.total.assign_add(ops.cast(total, self.dtype))
         self.samples.assign_add(ops.cast(ops.sum(weight), self.dtype))

@@ -1,29 +1,29 @@
-"""The optimizer of the paper's recipe for clips."""
+"""Defines the optimizer of the paper's recipe for clips."""
 
 import keras
 import numpy as np
 
+from keras_cakes._errors import expect
 from keras_cakes._errors import number
 
 
 @keras.saving.register_keras_serializable(package="keras_cakes")
 class DecayedSGD(keras.optimizers.SGD):
-    """SGD whose weight decay is a part of the gradient, as in PyTorch.
+    """Adds weight decay to the gradient of SGD, as in PyTorch.
 
-    Keras' own `weight_decay` shrinks weights beside the momentum; with
-    momentum 0.9 the same number then acts a tenth as strongly. Here
-    `decay * weight` joins the gradient after it has been clipped.
+    Keras' own `weight_decay` bypasses the momentum; with momentum 0.9 the
+    same number is a tenth as strong. Here `decay * weight` is added to the
+    gradient after the gradient has been clipped.
 
-    As in the authors' code, only kernels decay: biases, scales and offsets of
-    normalizations do not, and biases learn at `bias_rate` times the learning
-    rate. Weights are told apart by their names.
+    As in the authors' code, only kernels decay; biases, scales and offsets of
+    normalizations do not. Biases learn at `bias_rate` times the learning
+    rate. The name of a weight tells its kind.
 
     Args:
         learning_rate: Float or schedule.
         momentum: Float, momentum.
         decay: Float, weight decay of kernels.
-        bias_rate: Float, learning rate of biases in units of that of the
-            others.
+        bias_rate: Float, multiple of the learning rate for biases.
         **kwargs: Other arguments of `keras.optimizers.SGD` except
             `weight_decay`.
 
@@ -46,17 +46,20 @@ class DecayedSGD(keras.optimizers.SGD):
         self,
         learning_rate=0.04,
         momentum=0.9,
+        *,
         decay=3e-4,
         bias_rate=2.0,
         name="decayed_sgd",
         **kwargs,
     ):
-        if kwargs.get("weight_decay") is not None:
-            raise ValueError(
-                "`weight_decay` is expected to be unset: `decay` takes its "
-                f"place. Received: weight_decay={kwargs['weight_decay']}"
-            )
-        # Else a schedule, or what else Keras takes.
+        given = kwargs.get("weight_decay")
+        expect(
+            "weight_decay",
+            given,
+            given is None,
+            "to be unset: `decay` takes its place",
+        )
+        # Keras checks schedules and other values.
         if isinstance(learning_rate, str | float | int | np.number):
             number("learning_rate", learning_rate, least=0)
         momentum = number("momentum", momentum, least=0, most=1)
@@ -65,8 +68,8 @@ class DecayedSGD(keras.optimizers.SGD):
         self.bias_rate = number("bias_rate", bias_rate, least=0)
 
     def build(self, variables):
-        # In `update_step` they come as variables of the backend, which are
-        # called something else on each replica.
+        # `update_step` gets variables of the backend, whose names differ
+        # between replicas.
         self.roles = [variable.name for variable in variables]
         super().build(variables)
 

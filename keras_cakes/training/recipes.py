@@ -1,4 +1,4 @@
-"""Training that can be killed and goes on to the same result."""
+"""Compiles networks with the recipes of the paper."""
 
 from typing import Any
 
@@ -16,14 +16,15 @@ from keras_cakes.training.schedules import volume_schedule
 def compile_segmentation(
     model: keras.Model,
     class_names: tuple[str, ...],
+    *,
     steps: int,
     learning_rate: float = 0.1,
 ) -> None:
-    """Compiles with the recipe of the segmentation runs.
+    """Compiles a network with the recipe of the segmentation runs.
 
-    SGD with Nesterov momentum 0.9 and a polynomial decay of power 0.9 to
-    zero (the paper's, but for a larger start that suits short runs), Dice
-    plus cross-entropy, and DSC per class as metric.
+    The recipe is SGD with Nesterov momentum 0.9, a polynomial decay of power
+    0.9 to zero (the paper's, but with a larger start that suits short runs),
+    Dice plus cross-entropy, and DSC per class as metric.
 
     Args:
         model: Network of logits.
@@ -42,19 +43,19 @@ def compile_segmentation(
 def compile_video(
     model: keras.Model,
     steps_per_epoch: int,
-    epochs: int,
     *,
+    epochs: int,
     is_search: bool = False,
     learning_rate: float = 0.04,
     decay: float = 3e-4,
     clip_norm: float = 20.0,
 ) -> None:
-    """Compiles with the paper's recipe for clips.
+    """Compiles a network with the paper's recipe for clips.
 
-    SGD with momentum 0.9, warm-up and two falls of the learning rate, weight
-    decay of kernels as PyTorch means it, gradients clipped to a global norm,
-    cross-entropy. Accuracy is top-1, and top-5 where there are more classes
-    than five.
+    The recipe is SGD with momentum 0.9, warm-up and two falls of the learning
+    rate, PyTorch's weight decay for kernels, gradients clipped to a global
+    norm, and cross-entropy. Accuracy is top-1, and top-5 with more than five
+    classes.
 
     Args:
         model: Network of logits, or a supernet.
@@ -69,7 +70,12 @@ def compile_video(
     number("clip_norm", clip_norm, above=0)
     number("decay", decay, least=0)
     whole("epochs", epochs, least=1)
-    schedule = video_schedule(steps_per_epoch, is_search, learning_rate, epochs)
+    schedule = video_schedule(
+        steps_per_epoch,
+        search=is_search,
+        learning_rate=learning_rate,
+        epochs=epochs,
+    )
     metrics: list[Any] = ["accuracy"]
     if model.compute_output_shape(model.input.shape)[-1] > 5:
         metrics.append(

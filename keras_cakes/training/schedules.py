@@ -1,4 +1,4 @@
-"""Learning rates of the paper's recipes."""
+"""Defines the learning rates of the paper's recipes."""
 
 import keras
 from keras import ops
@@ -12,7 +12,7 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     """Rises linearly to another schedule.
 
     Args:
-        schedule: The schedule that holds from `steps` on.
+        schedule: The schedule that applies from step `steps` on.
         start: Learning rate of step 0.
         steps: Steps until the schedule is reached.
 
@@ -22,11 +22,12 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     Examples:
         >>> constant = keras.optimizers.schedules.PiecewiseConstantDecay(
         ...     [100], [0.04, 0.004])
-        >>> [round(float(WarmUp(constant, 0.01, 10)(s)), 4) for s in (0, 5, 10)]
+        >>> rate = WarmUp(constant, 0.01, steps=10)
+        >>> [round(float(rate(step)), 4) for step in (0, 5, 10)]
         [0.01, 0.025, 0.04]
     """
 
-    def __init__(self, schedule, start, steps):
+    def __init__(self, schedule, start, *, steps):
         self.schedule = schedule
         self.start = number("start", start, least=0)
         self.steps = whole("steps", steps, least=1)
@@ -54,7 +55,7 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def volume_schedule(steps: int = 40_000, learning_rate: float = 0.01):
-    """The paper's schedule for volumes: polynomial decay of power 0.9.
+    """Returns the paper's schedule for volumes, a decay of power 0.9.
 
     Args:
         steps: Number of training steps.
@@ -69,20 +70,21 @@ def volume_schedule(steps: int = 40_000, learning_rate: float = 0.01):
 
 def video_schedule(
     steps_per_epoch: int,
+    *,
     search: bool = False,
     learning_rate: float = 0.04,
     epochs: int | None = None,
 ):
-    """The paper's schedule for clips: a tenth of the rate at two epochs.
+    """Returns the paper's schedule for clips, with a warm-up and two falls.
 
-    The rate rises from a quarter over five epochs (the authors' code; the
-    paper does not say so) and falls at epochs 50 and 60 of 70; in a
+    The rate rises from a quarter over five epochs (from the authors' code,
+    not the paper) and falls to a tenth at epochs 50 and 60 of 70, or in a
     performance-priority search, which takes twice as long, at 100 and 120 of
-    140. Another number of epochs has all of it in proportion.
+    140. Another number of epochs scales all of these epochs.
 
     Args:
         steps_per_epoch: Training steps of an epoch.
-        search: Whether it is for a performance-priority search.
+        search: Whether a performance-priority search uses the schedule.
         learning_rate: Learning rate after the rise.
         epochs: Epochs of the training or the search; by default the paper's.
     """
@@ -92,7 +94,7 @@ def video_schedule(
     number("learning_rate", learning_rate, above=0)
     unit = steps_per_epoch * epochs / published
     falls = (100, 120) if search else (50, 60)
-    # Keras keeps the old rate on the boundary itself.
+    # Keras keeps the old rate at the boundary itself.
     boundaries = [round(fall * unit) - 1 for fall in falls]
     rates = [learning_rate * 0.1**fall for fall in range(3)]
     return WarmUp(

@@ -4,13 +4,13 @@ import json
 import numpy as np
 import pytest
 
-import keras_cakes as kc
 from keras_cakes.data import prepare
 from keras_cakes.data.volumes.lists.msd import read_msd
 from keras_cakes.data.volumes.synthetic.phantom import write_msd
-from keras_cakes.runs.clips.run import VideoRun
+from keras_cakes.runs.clips.run import VideoTask
 from keras_cakes.runs.clips.settings import VideoSettings
 from keras_cakes.runs.segmentation.run import SegmentationRun
+from keras_cakes.runs.segmentation.run import SegmentationTask
 from keras_cakes.runs.segmentation.settings import SegmentationSettings
 from search_quality_study.measure import SearchQuality
 from search_quality_study.methods import METHODS
@@ -33,7 +33,7 @@ SETTINGS = SegmentationSettings(
 def _quality(folder, **arguments):
     return SearchQuality(
         folder,
-        lambda path, seed: SegmentationRun(path, SETTINGS, 0),
+        lambda path, seed: SegmentationRun(path, SETTINGS, verbose=0),
         methods=(
             Method("all", "sampled", "layer", weights="shared"),
             Method("held", "sampled", "layer", weights="shared", holdout=4),
@@ -121,15 +121,12 @@ def test_everything_of_a_seed_is_measured_once(tmp_path):
 def test_only_the_kept_cases_are_trained_on(tmp_path):
     write_msd(tmp_path / "msd", 5, shape=(16, 16, 16))
     prepare(read_msd(tmp_path / "msd"), tmp_path / "prepared", workers=1)
-    runs = [
-        SegmentationRun(tmp_path / "volumes", SETTINGS, 0),
-        SegmentationRun(
-            tmp_path / "run",
+    tasks = [
+        SegmentationTask(SETTINGS),
+        SegmentationTask(
             dataclasses.replace(SETTINGS, data=str(tmp_path / "prepared")),
-            0,
         ),
-        VideoRun(
-            tmp_path / "clips",
+        VideoTask(
             VideoSettings(
                 data="planted_time",
                 size=(16, 16),
@@ -139,17 +136,21 @@ def test_only_the_kept_cases_are_trained_on(tmp_path):
                 width=2,
                 stages=1,
                 batch_size=2,
-            ),
-            0,
+            )
         ),
     ]
-    for run in runs:
-        names = run.training_names
-        run.keep(names[1::2])
-        assert run.training_names == names[1::2]
-        assert len(list(run.batches(0, 1))) == 1
-        run.prepare()
-        assert run.training_names == names
+    for task in tasks:
+        names = task.data.training_names
+        kept = task.data.training_data(names[1::2])
+        assert len(kept) == len(names[1::2])
+        whole, half = (
+            list(task.batches(training, 0, 1))[0][0]
+            for training in (task.data.training_data(), kept)
+        )
+        assert not np.array_equal(whole, half)
+        # The data of the task are as they were.
+        assert task.data.training_names == names
+        assert task.data.training_data() is task.data.training
 
 
 def test_methods_share_supernets():
@@ -161,12 +162,12 @@ def test_methods_share_supernets():
 
 
 @pytest.mark.parametrize(("data", "lag"), [("planted", 1), ("lines", 2)])
-def test_synthetic_volumes_are_named_by_layout_and_axis(tmp_path, data, lag):
+def test_synthetic_volumes_are_named_by_layout_and_axis(data, lag):
     settings = dataclasses.replace(SETTINGS, data=f"{data}_height")
-    run = SegmentationRun(tmp_path / "run", settings, 0)
+    task = SegmentationTask(settings)
     for axis, is_related in ((0, False), (1, True), (2, False)):
         pairs = []
-        for volume in run.data.training:
+        for volume in task.data.training:
             image = np.moveaxis(volume.image[..., 0], axis, 0)
             rough = np.moveaxis(volume.label == 2, axis, 0)
             both = rough[:-lag] & rough[lag:]
@@ -176,8 +177,6 @@ def test_synthetic_volumes_are_named_by_layout_and_axis(tmp_path, data, lag):
         assert is_related or abs(found) < 0.1
 
 
-def test_messages(tmp_path):
-    settings = SegmentationSettings(data="planted_time", patch_shape=(16,) * 3)
-    with pytest.raises(ValueError, match="'planted_'.*data='planted_time'"):
-        SegmentationRun(tmp_path, settings, 0)
-    assert kc.kernels.kernel_set("video_2d3d")
+def test_axes_of_the_other_kind_are_refused():
+    with pytest.raises(ValueError, match="'planted_depth'.*planted_time"):
+        SegmentationSettings(data="synthetic:planted_time")

@@ -46,7 +46,7 @@ def quality(tmp_path):
     )
 
 
-def test_spans_by_hand(quality):
+def test_spans_are_those_counted_by_hand(quality):
     rows = {
         (r["method"], r["budget"], r["seed"], r["layer"]): (
             r["first"],

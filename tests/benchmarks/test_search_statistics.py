@@ -68,7 +68,7 @@ def quality(tmp_path):
     )
 
 
-def test_networks_by_hand(quality):
+def test_network_rows_are_those_worked_out_by_hand(quality):
     rows = {row["network"]: row for row in statistics.network_rows(quality)}
     assert list(rows) == ["even", "found", "random", "3d"]
     assert rows["3d"]["score"] == pytest.approx(0.8)
@@ -83,7 +83,7 @@ def test_networks_by_hand(quality):
     assert 0.1 <= found["low"] < 0.25 < found["high"] <= 0.4
 
 
-def test_methods_by_hand(quality):
+def test_method_rows_are_those_worked_out_by_hand(quality):
     (row,) = statistics.method_rows(quality, KERNELS)
     assert row["method"] == "found"
     assert row["cost"] == pytest.approx(2.5)
@@ -114,17 +114,21 @@ def test_one_seed_has_no_agreement(quality):
     assert statistics.network_rows(one)[0]["deviation"] == 0.0
 
 
-def test_overlap():
+def test_overlap_is_the_share_of_equal_counts():
     first = {"a": {"3x3x3": 3, "1x3x3": 1}, "b": {"3x3x3": 4}}
     assert statistics.overlap(first, first) == 1.0
     second = {"a": {"3x3x3": 1, "3x1x1": 3}, "b": {"1x3x3": 4}}
     assert statistics.overlap(first, second) == pytest.approx(1 / 8)
 
 
-def test_total_score():
+def test_the_total_score_follows_the_rule():
     counts = {"a": {"3x3x3": 2, "1x3x3": 1}}
     scores = {"a": np.array([[3.0, 2.0, 1.0], [5.0, 4.0, 0.0]])}
-    total = statistics.total_score(counts, scores, "layer", KERNELS)
+    total = statistics.total_score(
+        counts, scores, rule="layer", kernels=KERNELS
+    )
     assert total == pytest.approx(3 + 2 + 5)
-    total = statistics.total_score(counts, scores, "channel", KERNELS)
+    total = statistics.total_score(
+        counts, scores, rule="channel", kernels=KERNELS
+    )
     assert total == pytest.approx(2 * 2 + 3)

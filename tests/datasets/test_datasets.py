@@ -31,6 +31,9 @@ def no_proxy(monkeypatch):
 
 @pytest.fixture
 def run(monkeypatch):
+    # The scripts add their folder's parent to it.
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+
     def run(name, folder, *options):
         path = DATASETS / name / "prepare.py"
         line = [str(path), "--folder", str(folder), *map(str, options)]
@@ -103,16 +106,21 @@ def test_the_folds_of_nih_pancreas_follow_their_rule():
 
 
 @pytest.mark.parametrize(
-    "name", [path.name for path in sorted(DATASETS.iterdir())]
+    "name",
+    [
+        path.name
+        for path in sorted(DATASETS.iterdir())
+        if path.is_dir() and path.name != "__pycache__"
+    ],
 )
-def test_each_data_set_says_where_it_is_from(name):
+def test_each_data_set_states_licence_layout_and_command(name):
     text = (DATASETS / name / "README.md").read_text()
     assert (DATASETS / name / "prepare.py").is_file()
     for word in ("licence", "layout", "prepare.py"):
         assert word in text.lower()
 
 
-def test_msd_pancreas(run, tmp_path, capsys):
+def test_msd_pancreas_is_fetched_once_and_split(run, tmp_path, capsys):
     names = _splits("msd_pancreas")["cases"]
     labels = {"0": "background", "1": "pancreas", "2": "cancer"}
     content = _archive("Task07_Pancreas", names, labels)
@@ -136,7 +144,7 @@ def test_msd_pancreas(run, tmp_path, capsys):
     assert not {c.name for c in training} & {c.name for c in validation}
 
 
-def test_msd_pancreas_with_other_cases(run, tmp_path, capsys):
+def test_msd_pancreas_with_other_cases_is_refused(run, tmp_path, capsys):
     names = [*_splits("msd_pancreas")["cases"][1:], "pancreas_999"]
     content = _archive("Task07_Pancreas", names, {"0": "a", "1": "b"})
     with serve(Answer(content)) as server:
@@ -159,7 +167,7 @@ def test_msd_pancreas_with_other_cases(run, tmp_path, capsys):
         ("msd_hippocampus", "Task04_Hippocampus"),
     ],
 )
-def test_an_archive_that_is_not_the_published_one(
+def test_an_archive_other_than_the_published_one_is_refused(
     run, tmp_path, capsys, name, task
 ):
     content = _archive(task, ["a", "b"], {"0": "a", "1": "b"})
@@ -176,7 +184,7 @@ def test_an_archive_that_is_not_the_published_one(
         }
 
 
-def test_msd_hippocampus(run, tmp_path, capsys):
+def test_msd_hippocampus_is_fetched_and_has_five_folds(run, tmp_path, capsys):
     names = [f"hippocampus_{number:03d}" for number in range(10)]
     labels = {"0": "background", "1": "Anterior", "2": "Posterior"}
     content = _archive("Task04_Hippocampus", names, labels)
@@ -201,7 +209,9 @@ def _nih(folder, series, numbers):
         write_label(path, "LAI" if number % 2 else "LAS", seed=number)
 
 
-def test_nih_pancreas(run, tmp_path, capsys, series):
+def test_nih_pancreas_is_aligned_and_listed_in_four_folds(
+    run, tmp_path, capsys, series
+):
     numbers = sorted({*range(1, 83)} - {25, 70})
     _nih(tmp_path, series, numbers)
     for _ in range(2):
@@ -223,7 +233,9 @@ def test_nih_pancreas(run, tmp_path, capsys, series):
         assert label.any()
 
 
-def test_nih_pancreas_that_is_not_complete(run, tmp_path, capsys, series):
+def test_nih_pancreas_with_missing_cases_is_refused(
+    run, tmp_path, capsys, series
+):
     _nih(tmp_path, series, (1, 2, 90))
     with pytest.raises(SystemExit, match="1"):
         run("nih_pancreas", tmp_path)
@@ -234,7 +246,9 @@ def test_nih_pancreas_that_is_not_complete(run, tmp_path, capsys, series):
     assert not (tmp_path / "cases.csv").exists()
 
 
-def test_nih_pancreas_with_an_origin_of_its_own(run, tmp_path, capsys, series):
+def test_a_label_of_another_origin_is_refused_unless_told_otherwise(
+    run, tmp_path, capsys, series
+):
     _nih(tmp_path, series, sorted({*range(1, 83)} - {25, 70}))
     path = tmp_path / "labels" / "label0001.nii.gz"
     scan = read_scan(path)

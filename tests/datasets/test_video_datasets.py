@@ -23,6 +23,9 @@ COLUMNS = "path label num_frames split clip_id tag person".split()
 
 @pytest.fixture
 def run(monkeypatch):
+    # The scripts add their folder's parent to it.
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+
     def run(name, *options):
         path = DATASETS / name / "prepare.py"
         monkeypatch.setattr(sys, "argv", [str(path), *map(str, options)])
@@ -31,7 +34,7 @@ def run(monkeypatch):
     return run
 
 
-def test_something_something_v1(run, tmp_path, capsys):
+def test_something_something_v1_is_listed_and_packed(run, tmp_path, capsys):
     write_v1(tmp_path)
     source = tmp_path / "20bn-something-something-v1"
     for name in ("100218", "7", "31"):
@@ -53,7 +56,7 @@ def test_something_something_v1(run, tmp_path, capsys):
     assert packed.read(0, [4]).shape == (1, 16, 22, 3)
 
 
-def test_something_something_v2(run, tmp_path, capsys):
+def test_something_something_v2_is_listed(run, tmp_path, capsys):
     write_v2(tmp_path)
     run("something_something_v2", "--folder", tmp_path, "--partial")
     assert "train.csv: 2 clips of 3 classes, 1 left out." in (
@@ -97,7 +100,7 @@ def _fir_action(folder, changes=()):
         writer.writerows(table)
 
 
-def test_fir_action(run, tmp_path, capsys):
+def test_fir_action_is_listed_and_packed_as_grey(run, tmp_path, capsys):
     _fir_action(tmp_path)
     run("fir_action", "--folder", tmp_path, "--partial")
     training = read_clip_list(tmp_path / "train.csv")
@@ -126,7 +129,7 @@ def test_fir_action(run, tmp_path, capsys):
         ((1, "path", "videos/no.mp4"), "line 3: .*no.mp4: .*no such file"),
     ],
 )
-def test_fir_action_that_is_not_what_it_should_be(
+def test_fir_action_with_a_fault_is_refused(
     run, tmp_path, capsys, change, message
 ):
     _fir_action(tmp_path, [change])
@@ -144,7 +147,7 @@ def test_a_part_of_fir_action_is_refused(run, tmp_path, capsys):
     assert "Received: {'train': 2, 'val': 1}" in capsys.readouterr().err
 
 
-def test_phantom_clips(run, tmp_path):
+def test_phantom_clips_are_written_with_their_list(run, tmp_path):
     run("phantom", tmp_path, "--clips", "--cases", 8, "--events", "appearance")
     dataset = read_clip_list(tmp_path / "videos.csv", split="val")
     assert dataset.classes == ("appearing", "vanishing")

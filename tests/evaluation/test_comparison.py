@@ -50,8 +50,10 @@ def test_level_and_column():
     generator = np.random.default_rng(0)
     first = _rows(generator.random(20), "liver")
     second = _rows(generator.random(20), "liver")
-    wide = evaluation.paired_interval(first, second, "liver", level=0.99)
-    narrow = evaluation.paired_interval(first, second, "liver", level=0.5)
+    wide = evaluation.paired_interval(first, second, column="liver", level=0.99)
+    narrow = evaluation.paired_interval(
+        first, second, column="liver", level=0.5
+    )
     assert wide.low < narrow.low < narrow.difference < narrow.high < wide.high
 
 
@@ -60,7 +62,7 @@ def test_equal_differences_have_a_point():
     assert (found.low, found.difference, found.high) == (0.25, 0.25, 0.25)
 
 
-def test_messages_of_intervals():
+def test_scores_that_cannot_be_compared_are_refused():
     two = _rows([0.5, 0.6])
     with pytest.raises(ValueError, match=r"only in one of them \['c2'\]"):
         evaluation.paired_interval(two, _rows([0.1, 0.2, 0.3]))
@@ -117,7 +119,7 @@ def test_folds_with_scores_of_surfaces(tmp_path):
         55.5,
     )
     better = [{**row, "organ_hd95": row["organ_hd95"] / 3} for row in read]
-    interval = evaluation.paired_interval(read, better, "organ_hd95")
+    interval = evaluation.paired_interval(read, better, column="organ_hd95")
     assert interval.difference == 19.0 * 2 / 3
     figure = evaluation.plot_paired_scores(
         read, better, column="organ_hd95", label="HD95 (mm)"
@@ -125,7 +127,7 @@ def test_folds_with_scores_of_surfaces(tmp_path):
     assert figure.axes[0].get_xlabel() == "HD95 (mm)"
 
 
-def test_messages_of_folds():
+def test_folds_that_cannot_be_summed_up_are_refused():
     fold = _rows([0.5, 0.6])
     for folds in ([], [fold, []]):
         with pytest.raises(ValueError, match="at least one fold.*Received: "):

@@ -18,7 +18,18 @@ from tests.guarantees.kinds import number
 from tests.guarantees.kinds import whole
 
 _CONVOLUTION = {
-    **dict.fromkeys(("filters", "kernel_size", "strides"), whole(1)),
+    **dict.fromkeys(
+        (
+            "filters",
+            "kernel_size",
+            "strides",
+            "dilation_rate",
+            "groups",
+        ),
+        whole(1),
+    ),
+    "kernel_initializer": KERAS,
+    "bias_initializer": KERAS,
     # By Keras, in its own words.
     "padding": choice(says="`{name}`"),
 }
@@ -28,7 +39,7 @@ _SEARCH = {
     "draw": choice("random"),
     "aggregation": choice("Concat"),
     "normalization": choice("layer"),
-    "weights": choice("Shared"),
+    "candidate_kernels": choice("Shared"),
 }
 _LASSO = {"lasso": NOT_NEGATIVE, "cost": choice("latncy")}
 _DERIVE = {
@@ -63,7 +74,7 @@ _RUN_SETTINGS = {
     "width": whole(1),
     "learning_rate": POSITIVE,
     **{name: _SEARCH[name] for name in ("kernel_set", "draw", "aggregation")},
-    "weights": _SEARCH["weights"],
+    "candidate_kernels": _SEARCH["candidate_kernels"],
     "lasso": NOT_NEGATIVE,
     **{name: _DERIVE[name] for name in ("rule", "score", "channel_multiple")},
     "budget": number(0, 1.1),
@@ -141,7 +152,12 @@ ARGUMENTS: dict[str, dict[str, Checked | Free]] = {
     },
     "pareto": {**_DERIVE, "cost": choice("latncy"), "points": whole(2)},
     "random_configuration": {"kernel_set": choice(), **_BUDGET, "seed": SEED},
-    "to_supernet": {**_SEARCH, **_LASSO, "seed": SEED},
+    "to_supernet": {
+        **_SEARCH,
+        **_LASSO,
+        "seed": SEED,
+        "weights": Free("the old name of `candidate_kernels`"),
+    },
     "uniform_configuration": {"kernel_set": choice()},
     # Layers and models.
     "PathNormalization": {

@@ -45,7 +45,7 @@ def test_conversion_derivation_replacement_folding_and_costs(
     configuration = kc.derive(supernet, _scores(supernet), budget={"macs": 0.5})
     network = kc.replace(model, configuration)
     assert kc.count_cost(network).macs <= 0.5 * kc.count_cost(model).macs
-    assert kc.estimate_memory(network, SHAPE).total > 0
+    assert kc.cost.estimate_memory(network, SHAPE).total > 0
     np.testing.assert_allclose(
         kc.fold(network).predict(_image(), verbose=0),
         network.predict(_image(), verbose=0),
@@ -65,8 +65,8 @@ def test_a_derived_network_trains():
     network = kc.replace(model, kc.uniform_configuration(model, "1d2d3d"))
     network.compile(
         keras.optimizers.SGD(0.1),
-        kc.losses.DiceCrossEntropy(),
-        metrics=[kc.metrics.DiceScore(["background", "one", "two"])],
+        kc.training.DiceCrossEntropy(),
+        metrics=[kc.training.DiceScore(["background", "one", "two"])],
     )
     label = (_image()[..., 0] > 0).astype("int32")
     losses = network.fit(_image(), label, epochs=3, verbose=0).history["loss"]
@@ -84,7 +84,7 @@ def test_a_derived_network_trains():
         ("Measuring time", kc.measure_latency),
         (
             "Measuring time",
-            lambda s: kc.LatencyTable(_model(), ["bottom_conv1"]),
+            lambda s: kc.cost.LatencyTable(_model(), ["bottom_conv1"]),
         ),
         (
             "Measuring time",

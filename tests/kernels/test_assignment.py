@@ -31,14 +31,16 @@ def test_every_form_is_the_same_value():
 
 
 def test_resolve_reads_names():
-    assert Assignment.resolve("1x3x3", 4, (3, 3, 3)).counts == {"1x3x3": 4}
-    assert Assignment.resolve("1d", 4, (3, 3, 3)).counts == {
+    assert Assignment.resolve("1x3x3", 4, kernel_size=(3, 3, 3)).counts == {
+        "1x3x3": 4
+    }
+    assert Assignment.resolve("1d", 4, kernel_size=(3, 3, 3)).counts == {
         "3x1x1": 2,
         "1x3x1": 1,
         "1x1x3": 1,
     }
     given = Assignment({"1x3x3": 4})
-    assert Assignment.resolve(given, 4, (3, 3, 3)) is given
+    assert Assignment.resolve(given, 4, kernel_size=(3, 3, 3)) is given
 
 
 @pytest.mark.parametrize(
@@ -56,19 +58,19 @@ def test_resolve_reads_names():
         (["9"], "three sizes from 1 to 99"),
     ],
 )
-def test_messages(value, message):
+def test_channels_that_cannot_be_assigned_are_refused(value, message):
     with pytest.raises(ValueError, match=message):
         Assignment(value)
 
 
 def test_resolve_messages():
     with pytest.raises(ValueError, match="add up to `filters`.*filters=4"):
-        Assignment.resolve({"1x3x3": 3}, 4, (3, 3, 3))
+        Assignment.resolve({"1x3x3": 3}, 4, kernel_size=(3, 3, 3))
     with pytest.raises(ValueError, match="no larger than the full kernel"):
-        Assignment.resolve("5x1x1", 4, (3, 3, 3))
+        Assignment.resolve("5x1x1", 4, kernel_size=(3, 3, 3))
 
 
 def test_long_values_are_shortened_in_messages():
     with pytest.raises(ValueError) as info:
-        Assignment.resolve(["1x3x3"] * 500, 4, (3, 3, 3))
+        Assignment.resolve(["1x3x3"] * 500, 4, kernel_size=(3, 3, 3))
     assert len(str(info.value)) < 400

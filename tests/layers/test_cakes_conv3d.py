@@ -1,3 +1,5 @@
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from keras_cakes.kernels.sub_kernels import SubKernel
 from keras_cakes.layers import CakesConv3D
+from keras_cakes.layers import CakesSearchConv3D
 from keras_cakes.layers.plans.plan import bounding_box
 from tests.layers.gradients import gradients
 from tests.layers.layer_contract import check_layer
@@ -74,7 +77,7 @@ def _embedded(layer, arguments, shape):
 
 @settings(
     # JAX compiles each operation of each example.
-    max_examples=250 if keras.backend.backend() == "tensorflow" else 20,
+    max_examples=250 if keras.backend.backend() == "tensorflow" else 8,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
@@ -375,7 +378,7 @@ def test_a_flat_box_may_run_in_two_dimensions():
     np.testing.assert_allclose(layer(inputs), reference(inputs), atol=1e-5)
 
 
-def test_messages():
+def test_arguments_that_do_not_fit_are_named():
     with pytest.raises(ValueError, match="add up to `filters`.*filters=4"):
         CakesConv3D(4, 3, sub_kernels={"3x3x3": 3})
     with pytest.raises(ValueError, match="no larger than the full kernel"):
@@ -409,3 +412,23 @@ def test_messages():
 def test_a_layer_that_is_not_built_has_no_kernel():
     with pytest.raises(AttributeError, match="built before `kernel`"):
         CakesConv3D(4, 3).kernel  # noqa: B018
+
+
+@pytest.mark.parametrize("layer_class", [CakesConv3D, CakesSearchConv3D])
+def test_the_signature_shows_every_argument_of_conv3d(layer_class):
+    shown = inspect.signature(layer_class.__init__).parameters
+    for name, known in inspect.signature(
+        keras.layers.Conv3D.__init__
+    ).parameters.items():
+        assert name in shown
+        # The normalization behind a candidate has an offset of its own.
+        if not (layer_class is CakesSearchConv3D and name == "use_bias"):
+            assert shown[name].default == known.default
+        assert shown[name].kind == known.kind
+
+
+def test_arguments_are_taken_in_the_order_of_conv3d():
+    layer = CakesConv3D(4, 3, 2, "same", "channels_first")
+    plain = keras.layers.Conv3D(4, 3, 2, "same", "channels_first")
+    for name in ("strides", "padding", "data_format"):
+        assert getattr(layer, name) == getattr(plain, name)

@@ -68,7 +68,7 @@ def test_contract(priority, aggregation, normalization, weights, tmp_path):
         "momentum": 0.8,
         "epsilon": 1e-4,
         "activation": "relu",
-        "weights": weights,
+        "candidate_kernels": weights,
     }
     check_layer(CakesSearchConv3D, arguments, SHAPE, tmp_path)
 
@@ -88,7 +88,10 @@ def test_regularizer_survives_saving(tmp_path):
 @pytest.mark.parametrize("training", [True, False])
 def test_performance_path_equals_the_chosen_candidates(training, weights):
     layer = _layer(
-        priority="performance", momentum=0.9, epsilon=1e-5, weights=weights
+        priority="performance",
+        momentum=0.9,
+        epsilon=1e-5,
+        candidate_kernels=weights,
     )
     _randomize(layer)
     image = _image()
@@ -105,7 +108,7 @@ def test_performance_path_equals_the_chosen_candidates(training, weights):
         )
         expected = (values - mean) / np.sqrt(variance + 1e-5)
         expected = expected * gamma[index, channel]
-        expected += float(normalization.beta[index, channel])
+        expected += np.array(normalization.beta)[index, channel]
         np.testing.assert_allclose(outputs[..., channel], expected, atol=2e-5)
 
 
@@ -133,7 +136,7 @@ def test_groups_of_a_balanced_path_equal_one_kernel(
             padding="same",
             draw=draw,
             data_format=data_format,
-            weights=weights,
+            candidate_kernels=weights,
         )
         layer.build(image.shape)
         layer.is_grouped = draw == "balanced"  # whatever promises to be faster
@@ -191,9 +194,9 @@ def test_groups_keep_what_is_not_finite_in_its_channel(value, data_format):
     layer.is_grouped = True
     path = np.random.default_rng(0).permutation(np.arange(14) % 7)
     layer.assign_path(path)
-    kernel = np.array(layer.candidate_kernels[path[3]])
+    kernel = np.array(layer.candidates[path[3]])
     kernel[..., 3] = value
-    layer.candidate_kernels[path[3]].assign(kernel)
+    layer.candidates[path[3]].assign(kernel)
     outputs = np.moveaxis(np.array(layer(image, training=True)), axis, 0)
     finite = np.isfinite(outputs.reshape(14, -1)).all(axis=1)
     np.testing.assert_array_equal(finite, np.arange(14) != 3)
@@ -210,14 +213,16 @@ def test_a_candidate_that_does_not_run_harms_no_path(value, training):
     for state in (normalization.moving_mean, normalization.moving_variance):
         state.assign(np.where(idle, value, np.array(state)))
     normalization.beta.assign(np.where(idle, value, 0.0))
-    for number, kernel in enumerate(layer.candidate_kernels):
+    for number, kernel in enumerate(layer.candidates):
         kernel.assign(np.where(idle[number], value, np.array(kernel)))
     assert np.isfinite(layer(_image(), training=training)).all()
 
 
 @pytest.mark.parametrize("value", [np.inf, np.nan])
 def test_what_a_path_leaves_out_of_a_shared_kernel_harms_it_not(value):
-    layer = _layer(kernel_set="2d", weights="shared", priority="performance")
+    layer = _layer(
+        kernel_set="2d", candidate_kernels="shared", priority="performance"
+    )
     layer.assign_path(np.arange(8) % 3)
     kernel = np.array(layer.full_kernel)
     # No 2D kernel has the corner.
@@ -310,7 +315,7 @@ def test_cost_priority_concatenates_or_sums(normalization, training, weights):
             aggregation=aggregation,
             normalization=normalization,
             epsilon=1e-5,
-            weights=weights,
+            candidate_kernels=weights,
         )
         for aggregation in ("concat", "sum")
     )
@@ -360,7 +365,7 @@ def test_draws_are_counted():
 
 
 def test_shared_candidates_are_crops_of_one_kernel():
-    layer = _layer(weights="shared")
+    layer = _layer(candidate_kernels="shared")
     assert [w.name for w in layer.trainable_weights] == [
         "kernel_3x3x3",
         "gamma",
@@ -374,7 +379,7 @@ def test_shared_candidates_are_crops_of_one_kernel():
 
 @pytest.mark.tensorflow
 def test_a_draw_moves_only_what_it_covers_of_a_shared_kernel():
-    layer = _layer(weights="shared")
+    layer = _layer(candidate_kernels="shared")
     layer.assign_path(PATH)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(layer(_image(), training=True) ** 3)
@@ -389,7 +394,7 @@ def test_a_draw_moves_only_what_it_covers_of_a_shared_kernel():
 
 @pytest.mark.parametrize("weights", ["separate", "shared"])
 def test_kernel_is_that_of_the_best_path(weights):
-    layer = _layer(priority="performance", weights=weights)
+    layer = _layer(priority="performance", candidate_kernels=weights)
     gamma = np.ones((7, 8))
     gamma[6] = -2.0
     layer.path_normalization.gamma.assign(gamma)
@@ -433,11 +438,14 @@ def test_half_precision_keeps_the_scales_wide():
         ({"aggregation": "mean"}, "`aggregation` is expected.*'mean'"),
         ({"normalization": "layer"}, "`normalization` is expected.*'layer'"),
         ({"kernel_set": "4d"}, "`kernel_set` is expected"),
-        ({"weights": "tied"}, "`weights` is expected.*weights='tied'"),
+        (
+            {"candidate_kernels": "tied"},
+            "`candidate_kernels` is expected.*candidate_kernels='tied'",
+        ),
         ({"use_bias": True}, "`use_bias` is expected to be False"),
     ],
 )
-def test_messages(arguments, message):
+def test_arguments_that_do_not_fit_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         CakesSearchConv3D(4, 3, **arguments)
 
@@ -452,3 +460,13 @@ def test_normalization_configuration_and_backend(monkeypatch):
     assert PathNormalization(synchronized=True)._is_synchronized()
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     assert not layer._is_synchronized()
+
+
+@pytest.mark.parametrize("kernels", ["separate", "shared"])
+def test_a_configuration_with_the_old_name_of_an_argument_loads(kernels):
+    config = _layer(candidate_kernels=kernels).get_config()
+    assert config["candidate_kernels"] == kernels
+    config["weights"] = config.pop("candidate_kernels")
+    layer = CakesSearchConv3D.from_config(config)
+    assert layer.candidate_kernels == kernels
+    assert "weights" in config, "the caller's configuration stays"

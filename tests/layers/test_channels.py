@@ -19,7 +19,7 @@ def test_permutation_and_its_gradient(count, axis, on_cpu, monkeypatch):
     values = generator.normal(size=shape).astype("float32")
     weights = generator.normal(size=shape).astype("float32")
     order = generator.permutation(count).tolist()
-    layer = keras.layers.Lambda(lambda x: permute_channels(x, order, axis))
+    layer = keras.layers.Lambda(lambda x: permute_channels(x, order, axis=axis))
     layer.build(shape)
     outputs, gradient, _ = gradients(layer, values, weights)
     np.testing.assert_array_equal(outputs, np.take(values, order, axis))
@@ -54,5 +54,5 @@ def test_a_channel_that_is_not_finite_leaves_the_others(value, axis):
     values = generator.normal(size=(2, 40, 3, 40)).astype("float32")
     np.moveaxis(values, axis, 0)[7] = value
     order = generator.permutation(40).tolist()
-    outputs = permute_channels(ops.convert_to_tensor(values), order, axis)
+    outputs = permute_channels(ops.convert_to_tensor(values), order, axis=axis)
     np.testing.assert_array_equal(outputs, np.take(values, order, axis))

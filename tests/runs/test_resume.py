@@ -15,7 +15,7 @@ def _model(learning_rate=0.05):
     keras.utils.set_random_seed(0)
     image = keras.Input((4, 4, 4, 1))
     model = keras.Model(image, keras.layers.Conv3D(2, 3, padding="same")(image))
-    compile_segmentation(model, CLASSES, 8, learning_rate)
+    compile_segmentation(model, CLASSES, steps=8, learning_rate=learning_rate)
     return model
 
 

@@ -10,12 +10,12 @@ import tensorflow as tf
 
 from keras_cakes._errors import RunError
 from keras_cakes.data.volumes.synthetic.phantom import write_msd
+from keras_cakes.runs.clips.run import VideoRun
 from keras_cakes.runs.clips.settings import VideoSettings
 from keras_cakes.runs.commands.main import main
 from keras_cakes.runs.run import SearchRun
 from keras_cakes.runs.segmentation.run import SegmentationRun
 from keras_cakes.runs.segmentation.settings import SegmentationSettings
-from keras_cakes.runs.settings import SYNTHETIC
 from tests.runs.clips.test_run import _write_clips
 
 TINY = {
@@ -34,6 +34,13 @@ FLAGS = [
 ]
 
 
+LOAD = "keras_cakes.runs.segmentation.run.load_segmentation_data"
+
+
+def _no_data(settings):
+    raise AssertionError("the data are loaded")
+
+
 @pytest.fixture(autouse=True)
 def no_determinism(monkeypatch):
     # It is a switch of the whole process, which other tests share.
@@ -48,7 +55,7 @@ def _segment(folder, step, *flags):
 
 def _run(folder, **changes):
     settings = SegmentationSettings(**{**TINY, **changes})
-    return SegmentationRun(folder, settings, 0)
+    return SegmentationRun(folder, settings, verbose=0)
 
 
 def test_a_refused_second_start_leaves_the_settings(tmp_path, capsys):
@@ -60,7 +67,7 @@ def test_a_refused_second_start_leaves_the_settings(tmp_path, capsys):
             variant = ["--variant", "3d"] if step == "train" else []
             flags = [*FLAGS[:4], "--width", "8", "--depth", "1", *variant]
             assert _segment(tmp_path, step, *flags) == 2
-            assert "another one works" in capsys.readouterr().err
+            assert "another process works" in capsys.readouterr().err
     after = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     assert after.pop(".lock") == b"" and after == before
 
@@ -84,6 +91,38 @@ def test_a_finished_evaluation_loads_no_network(tmp_path, monkeypatch):
     assert run.evaluate("3d") == scores
     monkeypatch.setattr(SearchRun, "network", None)
     assert run.evaluate("3d") == scores
+
+
+def test_a_run_does_nothing_before_its_first_step(tmp_path, monkeypatch):
+    monkeypatch.setattr(LOAD, _no_data)
+    for kind, settings in (
+        (SegmentationRun, SegmentationSettings(**TINY)),
+        (VideoRun, VideoSettings()),
+    ):
+        run = kind(tmp_path / "run", settings, verbose=0)
+        assert run.variants == settings.variants
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("step", ["derive", "evaluate"])
+def test_steps_of_a_finished_run_load_no_data(
+    tmp_path, monkeypatch, capsys, step
+):
+    run = tmp_path / "run"
+    flags = ["--data", "phantom", *FLAGS]
+    if step == "derive":
+        assert _segment(run, "search", *flags) == 0
+        command = ["derive", "--budget", "0.5"]
+    else:
+        command = ["evaluate", "--variant", "2d"]
+        assert _segment(run, "train", "--variant", "2d", *flags) == 0
+        assert _segment(run, *command) == 0
+    monkeypatch.setattr(LOAD, _no_data)
+    assert _segment(run, *command) == 0
+    # The data of another place are compared with those of the run.
+    moved = ["--data", str(tmp_path / "moved")]
+    assert _segment(run, *command, *moved) == 2
+    assert "data: 'phantom' in the run" in capsys.readouterr().err
 
 
 def test_every_variant_is_checked_before_the_first_trains(tmp_path):
@@ -131,6 +170,27 @@ def test_a_finished_search_is_derived_anew(tmp_path, version):
         assert text == derived.to_json()
     assert _run(tmp_path).derive("performance") == found
     assert supernet.stat().st_mtime_ns == before
+
+
+def test_a_run_with_the_old_name_of_a_setting_goes_on(tmp_path, capsys):
+    """`candidate_kernels` was `weights`."""
+    train = ["train", "--variant", "2d"]
+    flags = ["--data", "phantom", "--candidate-kernels", "shared", *FLAGS]
+    assert _segment(tmp_path, *train, *flags) == 0
+    file = tmp_path / "settings.json"
+    old = file.read_text().replace("candidate_kernels", "weights")
+    file.write_text(old)
+    network = tmp_path / "networks" / "2d" / "network.keras"
+    before = network.stat().st_mtime_ns
+    assert _segment(tmp_path, *train) == 0
+    assert network.stat().st_mtime_ns == before
+    capsys.readouterr()
+    assert _segment(tmp_path, *train, "--weights", "shared") == 0
+    warning = capsys.readouterr().err
+    assert "`--weights` is `--candidate-kernels` now" in warning
+    assert _segment(tmp_path, *train, "--candidate-kernels", "separate") == 2
+    error = capsys.readouterr().err
+    assert "candidate_kernels: 'shared' in the run, 'separate' now" in error
 
 
 @pytest.mark.parametrize("version", ["this", "earlier"])
@@ -247,8 +307,13 @@ def test_a_run_goes_with_its_clips(tmp_path, capsys):
     assert "training_clips: " in error and "names, labels and frames" in error
 
 
-@pytest.mark.parametrize("name", SYNTHETIC)
-@pytest.mark.parametrize("command", ["segment", "video"])
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        *(("segment", name) for name in SegmentationSettings.synthetic),
+        *(("video", name) for name in VideoSettings.synthetic),
+    ],
+)
 def test_a_folder_of_a_synthetic_name_is_not_hidden(
     tmp_path, monkeypatch, capsys, command, name
 ):
@@ -268,8 +333,10 @@ def test_a_folder_of_a_synthetic_name_is_not_hidden(
 @pytest.mark.parametrize("kind", [SegmentationSettings, VideoSettings])
 def test_data_may_say_that_they_are_synthetic(tmp_path, monkeypatch, kind):
     assert kind(data="synthetic:phantom") == kind(data="phantom")
-    with pytest.raises(ValueError, match="`data` is expected .*'lines_depth'"):
-        kind(data="synthetic:fantom")
+    names = re.escape(str(kind.synthetic))
+    for name in ("fantom", "planted_speed"):
+        with pytest.raises(ValueError, match=f"`data` is expected .*{names}"):
+            kind(data=f"synthetic:{name}")
     monkeypatch.chdir(tmp_path)
     assert kind(data="./phantom").data == str(tmp_path / "phantom")
 

@@ -49,7 +49,10 @@ from keras_cakes.runs.settings import read_settings
         ({"rule": "best"}, "`rule` is expected to be one of.*best"),
         ({"draw": "x"}, "`draw` is expected to be one of"),
         ({"score": "x"}, "`score` is expected to be one of"),
-        ({"weights": "x"}, "`weights` is expected to be one of"),
+        (
+            {"candidate_kernels": "x"},
+            "`candidate_kernels` is expected to be one of",
+        ),
         (
             {"budget": 1.5},
             "`budget` is expected "
@@ -70,7 +73,7 @@ def test_settings_messages(settings, message):
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[1]", '{"colour": 1}', '{"width": "8"}']
+    "text", ["{", "[1]", "1", '{"colour": 1}', '{"width": "8"}']
 )
 def test_damaged_settings(tmp_path, text):
     path = tmp_path / "settings.json"
@@ -85,6 +88,21 @@ def test_settings_come_back_from_json(tmp_path):
     path.write_text(json.dumps(dataclasses.asdict(settings)))
     assert read_settings(SegmentationSettings, path) == settings
     assert settings.variants == VARIANTS
+
+
+def test_settings_of_earlier_versions_are_read(tmp_path):
+    path = tmp_path / "settings.json"
+    path.write_text('{"weights": "separate"}')
+    settings = read_settings(SegmentationSettings, path)
+    assert settings.candidate_kernels == "separate"
+
+
+def test_annotations_say_what_a_setting_may_be():
+    assert SegmentationSettings(cases=None).cases is None
+    for name, kind in (("steps", "int"), ("data", "str"), ("flip", "tuple")):
+        message = f"`{name}` is expected to be of type {kind}"
+        with pytest.raises(ValueError, match=message):
+            SegmentationSettings(**{name: None})
 
 
 def test_a_folder_is_the_same_by_any_name(tmp_path, monkeypatch):

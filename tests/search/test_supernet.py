@@ -115,7 +115,7 @@ def test_a_recorded_draw_replays_to_the_same_loss():
 
 
 def test_only_what_was_drawn_moves():
-    supernet = _compiled(weights="separate")
+    supernet = _compiled(candidate_kernels="separate")
     layer = supernet.search_layers[0]
     before = [np.array(w) for w in layer.candidates]
     supernet.train_on_batch(*_data())
@@ -133,7 +133,7 @@ def _size(model):
 
 def test_shared_weights_are_those_of_the_plain_network():
     model = _unet()
-    supernet = kc.to_supernet(model, weights="shared")
+    supernet = kc.to_supernet(model, candidate_kernels="shared")
     paths = sum(2 * 6 * layer.filters for layer in supernet.search_layers)
     # A scale and an offset for each of the seven candidates in place of one.
     assert _size(supernet) == _size(model) + paths
@@ -144,15 +144,16 @@ def test_shared_weights_are_those_of_the_plain_network():
     [
         ({}, "shared"),
         ({"priority": "cost"}, "separate"),
-        ({"weights": "separate"}, "separate"),
-        ({"priority": "cost", "weights": "shared"}, "shared"),
+        ({"candidate_kernels": "separate"}, "separate"),
+        ({"priority": "cost", "candidate_kernels": "shared"}, "shared"),
     ],
 )
-def test_weights_follow_the_priority_unless_told(arguments, expected):
+def test_kernels_follow_the_priority_unless_told(arguments, expected):
     layers = kc.to_supernet(_unet(), **arguments).search_layers
-    assert {layer.get_config()["weights"] for layer in layers} == {expected}
-    with pytest.raises(ValueError, match="`weights` is.*'auto'.*weights='own'"):
-        kc.to_supernet(_unet(), **{**arguments, "weights": "own"})
+    assert {layer.candidate_kernels for layer in layers} == {expected}
+    message = "`candidate_kernels` is.*'auto'.*candidate_kernels='own'"
+    with pytest.raises(ValueError, match=message):
+        kc.to_supernet(_unet(), **{**arguments, "candidate_kernels": "own"})
 
 
 def test_penalty_is_the_lasso_computed_by_hand():
@@ -248,7 +249,7 @@ def test_saved_supernet_goes_on_as_if_nothing_had_happened(
     supernet = _compiled(
         optimizer=keras.optimizers.SGD(0.1, momentum=0.9),
         priority=priority,
-        weights=weights,
+        candidate_kernels=weights,
     )
     supernet.fit(*_data(), batch_size=2, verbose=0, shuffle=False)
     supernet.save(tmp_path / "supernet.keras")

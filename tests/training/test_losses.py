@@ -116,7 +116,7 @@ def test_weights_of_voxels_are_refused(samples):
     logits = np.zeros((*label.shape, 3))
     loss = DiceCrossEntropy()
     with pytest.raises(
-        ValueError, match=r"`sample_weight` is expected to be of shape \(batch,"
+        ValueError, match=r"`sample_weight.shape` is expected to be \(batch,"
     ):
         loss(label, logits, sample_weight=np.ones(label.shape))
     column = loss(label, logits, sample_weight=np.full((samples, 1), 2.0))
@@ -135,7 +135,7 @@ def test_weights_of_samples_reach_a_compiled_step():
     value = model.evaluate(inputs, label, sample_weight=weights, verbose=0)
     assert value == pytest.approx(float((weights * expected).mean()), rel=1e-4)
     model.compile(loss=DiceCrossEntropy())
-    with pytest.raises(ValueError, match="`sample_weight` is expected"):
+    with pytest.raises(ValueError, match="`sample_weight.shape` is expected"):
         model.evaluate(
             inputs, label, sample_weight=np.ones(label.shape), verbose=0
         )

@@ -17,7 +17,7 @@ def test_mean_over_cases_equals_numpy():
         output = generator.normal(size=(2, 4, 4, 4, 3))
         metric.update_state(label, output)
         for a, b in zip(output.argmax(-1), label, strict=True):
-            scores.append(dice(a, b, 3))
+            scores.append(dice(a, b, classes=3))
     expected = np.mean(scores, axis=0)
     result = {name: float(value) for name, value in metric.result().items()}
     assert result == pytest.approx(
@@ -77,7 +77,7 @@ def test_in_fit_and_after_loading(tmp_path):
     )
 
 
-def test_messages():
+def test_names_and_shapes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="`class_names` is expected"):
         DiceScore(["background"])
     with pytest.raises(ValueError, match=r"`y_true.shape \+ \(3,\)`"):
@@ -85,7 +85,9 @@ def test_messages():
     for names in ("ab", ["background", "liver", "liver"]):
         with pytest.raises(ValueError, match="each once. Received: class_nam"):
             DiceScore(names)
-    with pytest.raises(ValueError, match="`sample_weight` is expected to be"):
+    with pytest.raises(
+        ValueError, match="`sample_weight.shape` is expected to be"
+    ):
         DiceScore(NAMES).update_state(
             np.zeros((1, 2)), np.zeros((1, 2, 3)), np.ones((1, 2))
         )

@@ -80,7 +80,9 @@ def test_names_of_all_our_weights_are_known():
 
 
 def test_saved_and_loaded():
-    optimizer = DecayedSGD(0.1, 0.8, 0.01, 3.0, global_clipnorm=20.0)
+    optimizer = DecayedSGD(
+        0.1, 0.8, decay=0.01, bias_rate=3.0, global_clipnorm=20.0
+    )
     config = keras.saving.serialize_keras_object(optimizer)
     loaded = keras.saving.deserialize_keras_object(config)
     assert loaded.get_config() == optimizer.get_config()
@@ -101,6 +103,6 @@ def test_saved_and_loaded():
         ({"weight_decay": 0.1}, "`weight_decay` is expected to be unset.*0.1"),
     ],
 )
-def test_messages(arguments, message):
+def test_arguments_that_cannot_train_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         DecayedSGD(**arguments)

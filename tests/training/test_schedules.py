@@ -65,4 +65,4 @@ def test_saved_with_an_optimizer():
     schedule = keras.saving.deserialize_keras_object(config)
     assert float(schedule(25)) == pytest.approx(0.025)
     with pytest.raises(ValueError, match="`steps` is expected.*steps=0"):
-        WarmUp(schedule, 0.1, 0)
+        WarmUp(schedule, 0.1, steps=0)

@@ -182,7 +182,9 @@ def tune_layer(
     in_channels = batch_shape[layer.geometry.channel_axis]
     for block in _BLOCKS:
         device = present_device(phase)._replace(block=block)
-        ranked = ranked_plans(layer.channel_kernels, device, in_channels)
+        ranked = ranked_plans(
+            layer.channel_kernels, device, in_channels=in_channels
+        )
         plans.update(dict.fromkeys(plan for _, plan in ranked[:_MOST_PLANS]))
     functions = {plan: function(plan) for plan in plans}
     coarse = time_alternately(functions, repeats=3, warm_up=0)

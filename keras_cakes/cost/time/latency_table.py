@@ -188,14 +188,14 @@ class LatencyTable:
         """
         layer = self._layer(name)
         assignment = Assignment.resolve(
-            sub_kernels, layer.filters, layer.kernel_size
+            sub_kernels, layer.filters, kernel_size=layer.kernel_size
         )
-        channels = [SubKernel.parse(kernel) for kernel in assignment.channels]
+        channels = list(assignment.channel_kernels)
         plan = default_plan(
             channels,
             self._pieces.in_channels(name),
-            self._pieces.positions(name),
-            self.phase,
+            positions=self._pieces.positions(name),
+            phase=self.phase,
         )
         time = self._pieces.plan_ms(name, plan, channels)
         self._pieces.save()

@@ -1,4 +1,4 @@
-"""What a data set of clips is: its clips, its classes, where files lie."""
+"""Defines data sets of clips: names, files, labels and classes."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from keras_cakes._errors import DataError
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """One clip of a data set, not yet read.
+    """Names one clip of a data set and its file.
 
     Args:
         name: A name that no other clip of the data set has.
@@ -27,16 +27,16 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True)
 class ClipDataset:
-    """Clips and their classes.
+    """Lists clips and their classes.
 
     Args:
         name: Name of the data set.
         clips: The clips.
         classes: Names of the classes.
-        template: What the files of a folder of frames are called, as a format
-            of their number.
+        template: Names of frame files in a folder, as a format of their
+            number.
         first_frame: Number of the first frame file of a folder, 0 or 1.
-        skipped: For each clip that was left out what was wrong with it.
+        skipped: For each clip that was left out, the reason.
     """
 
     name: str
@@ -50,10 +50,10 @@ class ClipDataset:
         return len(self.clips)
 
     def subset(self, names: Sequence[str]) -> "ClipDataset":
-        """The clips of these names, in this order.
+        """Returns a data set of the clips of these names, in this order.
 
         Raises:
-            DataError: If there is no clip of a name, unless it was skipped.
+            DataError: If no clip has such a name, unless it was skipped.
         """
         known = {clip.name: clip for clip in self.clips}
         missing = sorted(set(names) - set(known) - set(self.skipped))

@@ -1,4 +1,4 @@
-"""Where frames come from: what all sources share, and arrays in memory."""
+"""Defines the sources that pipelines read frames from, and one in memory."""
 
 import hashlib
 import logging
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
-from typing import Protocol
 
 import numpy as np
 
@@ -19,65 +18,21 @@ CHANNELS = (1, 3)
 logger = logging.getLogger(__name__)
 
 
-class FrameSource(Protocol):
-    """What a pipeline of clips reads from.
+class FrameSource:
+    """Describes clips; a subclass reads their frames.
 
     Args:
         names: A name for each clip.
+        labels: For each clip an index into the classes, or `None`.
+        frame_counts: For each clip the number of frames.
         classes: Names of the classes.
-        labels: Int32 array `(clips,)` of indices into the classes, -1 where
-            there is none.
-        frame_counts: Int32 array `(clips,)`.
         channels: 1 for grey, 3 for red, green and blue.
-        failures: For each clip that `try_read` could not read what was wrong
-            with it.
-    """
-
-    names: tuple[str, ...]
-    classes: tuple[str, ...]
-    labels: np.ndarray
-    frame_counts: np.ndarray
-    channels: int
-    failures: dict[str, str]
-
-    def __len__(self) -> int: ...
-
-    def read(self, clip: Any, frames: Any) -> Any:
-        """Frames of a clip, in a graph.
-
-        Args:
-            clip: Integer tensor, the number of the clip.
-            frames: Int32 tensor `(n,)` of frames, counted from 0, in any
-                order and as often as wanted.
-
-        Returns:
-            Uint8 tensor `(n, height, width, channels)`.
-        """
-
-    def try_read(self, clip: Any, frames: Any) -> tuple[Any, Any]:
-        """As `read`, and whether the clip could be read.
-
-        One that could not is zeros of shape `(n, 1, 1, channels)`, and is
-        added to `failures`.
-        """
-
-    def subset(self, names: Sequence[str]) -> "FrameSource":
-        """The clips of these names, in this order."""
-
-
-class ClipTable:
-    """What all sources know about their clips.
-
-    Args:
-        names: A name for each clip.
-        labels: For each an index into the classes, or `None`.
-        frame_counts: For each the number of frames.
-        classes: Names of the classes.
-        channels: 1 or 3.
 
     Attributes:
-        failures: For each clip that could not be read what was wrong with it.
-        skipped: The same for clips that are not among these.
+        labels: Int32 array `(clips,)`, -1 where there is no label.
+        frame_counts: Int32 array `(clips,)`.
+        failures: For each clip that could not be read, the error.
+        skipped: The same for clips that are not in this source.
 
     Raises:
         ValueError: If an argument is not as stated.
@@ -87,6 +42,7 @@ class ClipTable:
         self,
         names: Sequence[str],
         labels: Sequence[int | None],
+        *,
         frame_counts: Sequence[int],
         classes: Sequence[str],
         channels: int,
@@ -108,9 +64,10 @@ class ClipTable:
         self.failures: dict[str, str] = {}
         self.skipped: Mapping[str, str] = {}
         if len(set(self.names)) < len(self.names):
+            twice = sorted(n for n in set(names) if self.names.count(n) > 1)
             raise ValueError(
                 "`names` is expected to hold each name once. "
-                f"Received: {_repeated(self.names)[:5]} more than once"
+                f"Received: {twice[:5]} more than once"
             )
         outside = (self.labels < -1) | (self.labels >= len(self.classes))
         if outside.any():
@@ -122,12 +79,44 @@ class ClipTable:
     def __len__(self) -> int:
         return len(self.names)
 
+    def read(self, clip: Any, frames: Any) -> Any:
+        """Reads frames of a clip in a graph.
+
+        A file that is damaged or shorter than stated stops the graph with
+        `tf.errors.InvalidArgumentError`, whose text is the `DataError`'s.
+
+        Args:
+            clip: Integer tensor, the number of the clip.
+            frames: Int32 tensor `(n,)` of frames, counted from 0, in any
+                order and as often as wanted.
+
+        Returns:
+            Uint8 tensor `(n, height, width, channels)`.
+        """
+        raise NotImplementedError
+
+    def try_read(self, clip: Any, frames: Any) -> tuple[Any, Any]:
+        """Reads like `read`, and also returns if the clip could be read.
+
+        A clip that could not be read becomes zeros of shape
+        `(n, 1, 1, channels)`, and is added to `failures`.
+        """
+        raise NotImplementedError
+
     def frames_of(self, clip: int) -> Iterator[np.ndarray]:
-        """All frames of a clip in order, `(height, width, channels)`."""
+        """Yields all frames of a clip, `(height, width, channels)`."""
         raise NotImplementedError
 
     def fingerprint(self, clip: int) -> str:
-        """Text that changes when the frames of a clip may have changed."""
+        """Returns a text that changes when the clip may have changed."""
+        raise NotImplementedError
+
+    def subset(self, names: Sequence[str]) -> "FrameSource":
+        """Returns a source of the clips of these names, in this order.
+
+        Raises:
+            DataError: If no clip has such a name, unless it was skipped.
+        """
         raise NotImplementedError
 
     def fail(self, clip: int, error: Exception) -> None:
@@ -138,10 +127,10 @@ class ClipTable:
         self.failures[name] = str(error)
 
     def numbers(self, names: Sequence[str]) -> list[int]:
-        """Where the clips of these names are.
+        """Returns the numbers of the clips of these names.
 
         Raises:
-            DataError: If there is no clip of a name.
+            DataError: If no clip has such a name.
         """
         known = {name: number for number, name in enumerate(self.names)}
         missing = sorted(set(names) - set(known))
@@ -153,8 +142,8 @@ class ClipTable:
         return [known[name] for name in names]
 
 
-class ArrayClips(ClipTable):
-    """Clips in memory.
+class ArrayClips(FrameSource):
+    """Holds clips in memory.
 
     Args:
         arrays: Uint8 arrays `(time, height, width, channels)`, of 1 or 3
@@ -164,8 +153,8 @@ class ArrayClips(ClipTable):
         names: A name for each clip; by default their numbers.
 
     Raises:
-        ValueError: If there is no clip, or one is not as stated or of
-            another size than the first.
+        ValueError: If there is no clip, or the clips differ in size, or an
+            argument is not as stated.
 
     Examples:
         >>> source = ArrayClips(
@@ -181,6 +170,7 @@ class ArrayClips(ClipTable):
         self,
         arrays: Sequence[np.ndarray],
         labels: Sequence[int | None],
+        *,
         classes: Sequence[str],
         names: Sequence[str] | None = None,
     ):
@@ -194,9 +184,9 @@ class ArrayClips(ClipTable):
             if names is None
             else names,
             labels,
-            [len(array) for array in arrays],
-            classes,
-            arrays[0].shape[-1] if arrays else 1,
+            frame_counts=[len(array) for array in arrays],
+            classes=classes,
+            channels=arrays[0].shape[-1] if arrays else 1,
         )
         # Pipelines run on the host; clips would only fill a GPU.
         with tf.device("CPU"):
@@ -204,7 +194,6 @@ class ArrayClips(ClipTable):
         self._starts = np.cumsum([0, *self.frame_counts[:-1]], dtype=np.int64)
 
     def read(self, clip: Any, frames: Any) -> Any:
-        """Frames of a clip; see `FrameSource`."""
         import tensorflow as tf
 
         frames = tf.cast(frames, tf.int64)
@@ -218,37 +207,30 @@ class ArrayClips(ClipTable):
             return tf.gather(self._frames, start + frames)
 
     def try_read(self, clip: Any, frames: Any) -> tuple[Any, Any]:
-        """As `read`, and that it could be read."""
         import tensorflow as tf
 
         return self.read(clip, frames), tf.constant(True)
 
     def frames_of(self, clip: int) -> Iterator[np.ndarray]:
-        """All frames of a clip in order, `(height, width, channels)`."""
         yield from self.read(clip, range(self.frame_counts[clip])).numpy()
 
     def fingerprint(self, clip: int) -> str:
-        """Text that changes when the frames of a clip do."""
         digest = hashlib.sha256()
         for frame in self.frames_of(clip):
             digest.update(frame.tobytes())
         return digest.hexdigest()
 
     def subset(self, names: Sequence[str]) -> "ArrayClips":
-        """The clips of these names, in this order, without a copy of them.
-
-        Raises:
-            DataError: If there is no clip of a name.
-        """
+        """Returns a source of these clips that shares the frames."""
         numbers = self.numbers(names)
         chosen = object.__new__(ArrayClips)
-        ClipTable.__init__(
+        FrameSource.__init__(
             chosen,
             names,
             self.labels[numbers].tolist(),
-            self.frame_counts[numbers].tolist(),
-            self.classes,
-            self.channels,
+            frame_counts=self.frame_counts[numbers].tolist(),
+            classes=self.classes,
+            channels=self.channels,
         )
         chosen._frames, chosen._starts = self._frames, self._starts[numbers]
         return chosen
@@ -268,7 +250,3 @@ def _check_arrays(arrays: Sequence[np.ndarray]) -> None:
                 f"arrays[{number}] of {array.dtype} and shape {array.shape}, "
                 f"arrays[0] of shape {arrays[0].shape}"
             )
-
-
-def _repeated(names: Sequence[str]) -> list[str]:
-    return sorted({name for name in names if names.count(name) > 1})

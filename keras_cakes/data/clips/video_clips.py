@@ -1,4 +1,4 @@
-"""Clips read from video files and folders of frames when they are needed."""
+"""Reads clips from video files and folders of frames when needed."""
 
 import hashlib
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from keras_cakes.data.clips.decoding.decoding import iterate_video
 from keras_cakes.data.clips.decoding.decoding import read_frames
 from keras_cakes.data.clips.decoding.frame_folders import iterate_frame_files
 from keras_cakes.data.clips.decoding.frame_folders import read_frame_files
-from keras_cakes.data.clips.sources import ClipTable
+from keras_cakes.data.clips.sources import FrameSource
 from keras_cakes.data.host_calls import host_call
 
 
-class VideoClips(ClipTable):
-    """Clips that stay in their files until frames of them are read.
+class VideoClips(FrameSource):
+    """Reads clips from their files, frame by frame as they are needed.
 
     Args:
         dataset: The clips.
@@ -33,34 +33,30 @@ class VideoClips(ClipTable):
         super().__init__(
             [clip.name for clip in dataset.clips],
             [clip.label for clip in dataset.clips],
-            [clip.frames for clip in dataset.clips],
-            dataset.classes,
-            channels,
+            frame_counts=[clip.frames for clip in dataset.clips],
+            classes=dataset.classes,
+            channels=channels,
         )
         self.dataset = dataset
+        self._files: dict[str, Any] = {
+            "channels": channels,
+            "template": dataset.template,
+            "first_frame": dataset.first_frame,
+        }
         self.skipped = dataset.skipped
-        # Of which files it is known that time stamps name their frames.
+        # True for files whose time stamps were seen to name their frames.
         self._is_known = np.zeros(len(self), bool)
 
     def read(self, clip: Any, frames: Any) -> Any:
-        """Frames of a clip; see `FrameSource`.
-
-        A file that is damaged or shorter than stated stops the graph with
-        `tf.errors.InvalidArgumentError`, whose text is that of the
-        `DataError`.
-        """
         import tensorflow as tf
 
         frames = tf.convert_to_tensor(frames)
         (images,) = host_call(
-            self._read,
-            [clip, frames],
-            [self._result(frames)],
+            self._read, [clip, frames], [self._result(frames)]
         )
         return images
 
     def try_read(self, clip: Any, frames: Any) -> tuple[Any, Any]:
-        """As `read`, and whether the clip could be read."""
         import tensorflow as tf
 
         frames = tf.convert_to_tensor(frames)
@@ -72,17 +68,10 @@ class VideoClips(ClipTable):
         return images, is_read
 
     def frames_of(self, clip: int) -> Iterator[np.ndarray]:
-        """All frames of a clip in order, `(height, width, channels)`."""
         record = self.dataset.clips[clip]
         number = 0
         for frame in (
-            iterate_frame_files(
-                record.source,
-                record.frames,
-                self.channels,
-                self.dataset.template,
-                self.dataset.first_frame,
-            )
+            iterate_frame_files(record.source, record.frames, **self._files)
             if record.source.is_dir()
             else iterate_video(record.source, self.channels)
         ):
@@ -96,7 +85,7 @@ class VideoClips(ClipTable):
         )
 
     def fingerprint(self, clip: int) -> str:
-        """Hash of the sizes and times of the files of a clip."""
+        """Hashes the sizes and times of the files of a clip."""
         record = self.dataset.clips[clip]
         files = [record.source]
         if record.source.is_dir():
@@ -109,11 +98,6 @@ class VideoClips(ClipTable):
         return hashlib.sha256(text.encode()).hexdigest()
 
     def subset(self, names: Sequence[str]) -> "VideoClips":
-        """The clips of these names, in this order.
-
-        Raises:
-            DataError: If there is no clip of a name, unless it was skipped.
-        """
         return VideoClips(self.dataset.subset(names), self.channels)
 
     def _result(self, frames: Any) -> Any:
@@ -126,15 +110,12 @@ class VideoClips(ClipTable):
         number = int(clip)
         record = self.dataset.clips[number]
         if record.source.is_dir():
-            return read_frame_files(
-                record.source,
-                frames,
-                self.channels,
-                self.dataset.template,
-                self.dataset.first_frame,
-            )
+            return read_frame_files(record.source, frames, **self._files)
         images, self._is_known[number] = read_frames(
-            record.source, frames, self.channels, bool(self._is_known[number])
+            record.source,
+            frames,
+            channels=self.channels,
+            is_known=bool(self._is_known[number]),
         )
         return images
 

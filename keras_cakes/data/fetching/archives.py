@@ -1,4 +1,4 @@
-"""Archives unpacked with distrust: checked, bounded, and whole or not there."""
+"""Unpacks archives within bounds, whole or not at all."""
 
 import contextlib
 import gzip
@@ -14,11 +14,13 @@ from typing import IO
 from typing import Any
 
 from keras_cakes._errors import DataError
+from keras_cakes._errors import naming
+from keras_cakes._errors import require
 from keras_cakes._errors import whole
 from keras_cakes._files import locked
 
 _BLOCK = 1 << 20
-# What reading a damaged archive, or writing what it holds, may raise.
+# Reading a damaged archive, or writing its members, may raise these.
 _DAMAGE = (
     EOFError,
     NotImplementedError,
@@ -42,8 +44,8 @@ def unpack(
     """Unpacks an archive into a new folder, whole or not at all.
 
     Only files and folders are unpacked. An archive that holds anything else
-    is refused: links too, since no data set needs them and what they point
-    to can change while they are followed.
+    is refused: links too, since no data set needs them and their targets can
+    change while they are followed.
 
     Args:
         archive: A file of tar, tar.gz or zip; its content tells which.
@@ -76,10 +78,7 @@ def unpack(
     whole("most_bytes", most_bytes, least=0)
     whole("most_members", most_members, least=0)
     archive, folder = Path(archive), Path(folder)
-    if not archive.is_file():
-        raise DataError(
-            f"{archive}: an archive is expected. Received: no such file"
-        )
+    require(archive, archive.is_file(), "an archive is", "no such file")
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}.part")
     held = DataError(
@@ -89,26 +88,16 @@ def unpack(
     with contextlib.ExitStack() as stack:
         lock = folder.with_name(f".{folder.name}.lock")
         stack.enter_context(locked(lock, held))
-        if os.path.lexists(folder):
-            raise DataError(
-                f"{folder}: a new folder is expected. "
-                "Received: something is there already"
-            )
-        # What a killed process left.
+        is_new = not os.path.lexists(folder)
+        require(folder, is_new, "a new folder is", "something is there already")
+        # A killed process may have left it.
         shutil.rmtree(temporary, ignore_errors=True)
         stack.callback(shutil.rmtree, temporary, ignore_errors=True)
         temporary.mkdir()
         bounds = _Bounds(archive, temporary, most_bytes, most_members)
-        try:
+        expected = "a complete archive of tar, tar.gz or zip that can be "
+        with naming(archive, expected + "unpacked is", _DAMAGE):
             _unpack(archive, temporary, bounds)
-        except DataError:
-            raise
-        except _DAMAGE as error:
-            raise DataError(
-                f"{archive}: a complete archive of tar, tar.gz or zip that "
-                "can be unpacked is expected. Received: "
-                f"{type(error).__name__}: {str(error)[:200]}"
-            ) from None
         inner = temporary / (root or ".")
         if not inner.is_dir():
             found = sorted(path.name for path in temporary.iterdir())[:5]
@@ -116,22 +105,18 @@ def unpack(
                 f"{archive}: the folder {root} is expected in the archive. "
                 f"Received: {found}"
             )
-        # Appears at once, with everything in it. One flush of the disk takes
-        # less than one for each of many small files.
+        # The folder appears with everything in it. Flushing the disk once is
+        # faster than flushing each of many small files.
         os.sync()
         os.rename(inner, folder)
     return folder
 
 
 class _Bounds:
-    """What has been admitted of an archive, and how much may be."""
+    """Counts the members that are unpacked, and refuses too many bytes."""
 
     def __init__(
-        self,
-        archive: Path,
-        target: Path,
-        most_bytes: int,
-        most_members: int,
+        self, archive: Path, target: Path, most_bytes: int, most_members: int
     ):
         self._archive = archive
         self._free = shutil.disk_usage(target).free
@@ -140,37 +125,33 @@ class _Bounds:
         self._bytes = self._members = 0
 
     def admit(self, name: str, size: int, is_plain: bool) -> None:
-        """Counts a member before it is unpacked.
-
-        Raises:
-            DataError: If it must not be.
-        """
-        if not is_plain:
-            raise DataError(
-                f"{self._archive}: plain files and folders are expected. "
-                "Received: a link, a device or something sparse or "
-                f"encrypted, {name!r}"
-            )
+        """Counts a member before it is unpacked; refuses unsafe ones."""
+        require(
+            self._archive,
+            is_plain,
+            "plain files and folders are",
+            f"a link, a device or something sparse or encrypted, {name!r}",
+        )
         path = PurePosixPath(name)
         # A backslash separates folders where the archive was made.
-        if path.is_absolute() or ".." in path.parts or "\\" in name:
-            raise DataError(
-                f"{self._archive}: paths inside the folder are expected. "
-                f"Received: {name!r}"
-            )
+        leaves = path.is_absolute() or ".." in path.parts or "\\" in name
+        expected = "paths inside the folder are"
+        require(self._archive, not leaves, expected, repr(name))
         self._members += 1
         self._bytes += size
-        if self._members > self._most_members:
-            raise DataError(
-                f"{self._archive}: at most most_members="
-                f"{self._most_members} are expected. Received: more"
-            )
-        if self._bytes > min(self._most_bytes, self._free):
-            raise DataError(
-                f"{self._archive}: at most most_bytes={self._most_bytes}, and "
-                f"room for them on the disk, {self._free} bytes being free, "
-                f"are expected. Received: {self._bytes} bytes or more"
-            )
+        require(
+            self._archive,
+            self._members <= self._most_members,
+            f"at most most_members={self._most_members} are",
+            "more",
+        )
+        require(
+            self._archive,
+            self._bytes <= min(self._most_bytes, self._free),
+            f"at most most_bytes={self._most_bytes}, and room for them on the "
+            f"disk, {self._free} bytes being free, are",
+            f"{self._bytes} bytes or more",
+        )
 
 
 def _unpack(archive: Path, target: Path, bounds: _Bounds) -> None:
@@ -193,7 +174,7 @@ def _unpack_zip(path: Path, target: Path, bounds: _Bounds) -> None:
             bounds.admit(
                 member.filename, member.file_size, is_plain and not encrypted
             )
-        # No more is read of a member than the size that was admitted.
+        # `zipfile` reads no more of a member than the admitted size.
         archive.extractall(target)
 
 
@@ -208,7 +189,7 @@ def _unpack_tar(stream: Any, target: Path, bounds: _Bounds) -> None:
             archive.extract(member, target, filter="data")
         stream.seek(archive.offset)
     # `tarfile` takes damage, or an early end, for the end of the archive,
-    # which is a block of zeros. Reading on meets the checksum of gzip.
+    # which is a block of zeros. Reading on makes gzip compare its checksum.
     end = stream.read(_BLOCK)
     if end[: tarfile.BLOCKSIZE] != bytes(tarfile.BLOCKSIZE):
         raise EOFError("the archive breaks off")
@@ -217,7 +198,7 @@ def _unpack_tar(stream: Any, target: Path, bounds: _Bounds) -> None:
 
 
 class _SmallReads:
-    """A stream that does not follow a header into any amount of memory.
+    """Limits how many bytes of a stream are read at once.
 
     `tarfile` reads the extended header of a member at once, however long it
     claims to be, and the content of a member in small blocks.

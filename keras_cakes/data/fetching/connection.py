@@ -1,4 +1,4 @@
-"""One request to a server, for a file or for what is missing of it."""
+"""Requests a file, or its missing rest, from a server."""
 
 import http.client
 import urllib.error
@@ -11,24 +11,24 @@ from keras_cakes._errors import DataError
 from keras_cakes.data.fetching.partial_file import PartialFile
 
 _BLOCK = 1 << 20
-# Troubles of a server that may pass; its other refusals are final.
+# A server may recover from these; its other refusals are final.
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 
 
 class BrokenConnection(Exception):
-    """A connection that did not bring all; another one may."""
+    """Reports a connection that broke off; another one may succeed."""
 
 
 def connect(part: PartialFile, timeout: float) -> Any:
-    """Asks for what is missing of a file.
+    """Asks a server for the missing rest of a file.
 
     Args:
-        part: What is there.
+        part: The bytes that have come.
         timeout: Seconds that the server may stay silent.
 
     Returns:
-        The answer, an `http.client.HTTPResponse`: the whole file, or its
-        rest, where the server has such a part of the same file.
+        An `http.client.HTTPResponse` of the rest, or of the whole file where
+        the server's file has changed.
 
     Raises:
         BrokenConnection: If another attempt may fare better.
@@ -45,7 +45,7 @@ def connect(part: PartialFile, timeout: float) -> Any:
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416:
-            # More is held than there is: not the file that it was.
+            # The server's file is shorter: it has changed.
             part.discard()
         elif error.code not in _PASSING:
             raise DataError(
@@ -68,11 +68,7 @@ def connect(part: PartialFile, timeout: float) -> Any:
 
 
 def blocks(response: Any) -> Iterator[bytes]:
-    """What comes, as it comes, so that little is lost with a connection.
-
-    Raises:
-        BrokenConnection: If it breaks.
-    """
+    """Yields blocks as they arrive: a broken connection loses at most one."""
     try:
         while block := response.read1(_BLOCK):
             yield block

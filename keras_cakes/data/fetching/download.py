@@ -1,6 +1,5 @@
-"""Files from the web: fetched in parts, checked, and whole or not there."""
+"""Downloads files, checked, whole or not at all."""
 
-import contextlib
 import hashlib
 import logging
 import os
@@ -8,14 +7,16 @@ import re
 import shutil
 import time
 from collections.abc import Iterable
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import keras
 
 from keras_cakes._errors import DataError
+from keras_cakes._errors import expect
+from keras_cakes._errors import naming
 from keras_cakes._errors import number
+from keras_cakes._errors import require
 from keras_cakes._errors import whole
 from keras_cakes._files import locked
 from keras_cakes.data.fetching.connection import BrokenConnection
@@ -44,11 +45,11 @@ def download(
 ) -> str:
     """Fetches a file; it is there whole and checked, or not at all.
 
-    What has come of a file lies beside it, named `.part`. A broken download,
-    also one of an earlier process, goes on from there if the server says
-    that its file is still the same, and starts anew otherwise. A file that
-    is there with the right checksums is not fetched again; one that is not
-    right is replaced.
+    The bytes that have come lie beside the file, named `.part`. A broken
+    download, also one of an earlier process, goes on from there if the
+    server says that its file is still the same, and starts anew otherwise. A
+    file with the right checksums is not fetched again; a wrong one is
+    replaced.
 
     Args:
         url: Address, of http or https.
@@ -117,12 +118,8 @@ def download(
             )
         part.finish(path)
     if verbose:
-        logger.info(
-            "%s: %s bytes, sha256=%s",
-            path,
-            path.stat().st_size,
-            found["sha256"],
-        )
+        length = path.stat().st_size
+        logger.info("%s: %s bytes, sha256=%s", path, length, found["sha256"])
     return found["sha256"]
 
 
@@ -134,15 +131,12 @@ def _check_arguments(
         good = bool(parts.hostname) and parts.port != 0
     except ValueError:
         good = False
-    if (
-        not good
-        or parts.scheme not in ("http", "https")
-        or not re.fullmatch(r"[!-~]+", url)
-    ):
-        raise ValueError(
-            "`url` is expected to be an address of http or https. "
-            f"Received: url={url!r}"
-        )
+    good = (
+        good
+        and parts.scheme in ("http", "https")
+        and bool(re.fullmatch(r"[!-~]+", url))
+    )
+    expect("url", url, good, "to be an address of http or https")
     if size is not None:
         whole("size", size, least=0)
     whole("attempts", attempts, least=1)
@@ -153,16 +147,14 @@ def _check_arguments(
 def _checksums(**given: str | None) -> dict[str, str]:
     known = {n: text.lower() for n, text in given.items() if text is not None}
     for name, text in known.items():
-        if not re.fullmatch(f"[0-9a-f]{{{_DIGITS[name]}}}", text):
-            raise ValueError(
-                f"`{name}` is expected to be {_DIGITS[name]} hexadecimal "
-                f"digits. Received: {name}={given[name]!r}"
-            )
+        digits = _DIGITS[name]
+        fits = re.fullmatch(f"[0-9a-f]{{{digits}}}", text)
+        expect(name, given[name], fits, f"to be {digits} hexadecimal digits")
     return known
 
 
 def _digests(path: Path, names: Iterable[str]) -> dict[str, str]:
-    """SHA-256 and other checksums of a file, all in one reading."""
+    """Computes SHA-256 and other checksums of a file in one reading."""
     sums = {
         name: hashlib.new(name, usedforsecurity=False)
         for name in {"sha256", *names}
@@ -186,13 +178,14 @@ def _fetch(
     wait: float,
     verbose: bool,
 ) -> None:
-    """Connects until the file is whole, or nothing comes any more."""
+    """Connects until the file is whole or `attempts` connections fail."""
     failures, most = 0, part.held
     while not part.is_whole():
         try:
             _receive(part, size, timeout, verbose)
         except BrokenConnection as error:
-            # A server that begins anew each time makes no progress.
+            # Bytes beyond the most so far are progress: a server that
+            # begins anew each time makes none.
             failures = 1 if part.held >= most + _BLOCK else failures + 1
             most = max(most, part.held)
             if failures >= attempts:
@@ -208,7 +201,7 @@ def _fetch(
 def _receive(
     part: PartialFile, size: int | None, timeout: float, verbose: bool
 ) -> None:
-    """One connection; what it brings is appended."""
+    """Appends the bytes of one connection."""
     with connect(part, timeout) as response:
         _check_size(part, part.total, size)
         held, total = part.held, part.total if size is None else size
@@ -219,7 +212,9 @@ def _receive(
             interval=1.0,
             verbose=int(verbose),
         )
-        with _storing(part), open(part.path, "ab") as file:
+        # A `DataError` tells a failing disk from a failing connection.
+        storing = naming(part.path, "a file that can be written is", OSError)
+        with storing, open(part.path, "ab") as file:
             for block in blocks(response):
                 held += len(block)
                 if total is not None and held > total:
@@ -245,20 +240,5 @@ def _check_size(
 
 def _check_room(part: PartialFile, needed: int) -> None:
     free = shutil.disk_usage(part.path.parent).free
-    if needed > free:
-        raise DataError(
-            f"{part.path}: room for {needed} bytes of {part.url} is "
-            f"expected. Received: {free} bytes free"
-        )
-
-
-@contextlib.contextmanager
-def _storing(part: PartialFile) -> Iterator[None]:
-    """Tells a disk that fails from a connection that fails."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            f"{part.path}: a file that can be written is expected. "
-            f"Received: {error}"
-        ) from None
+    expected = f"room for {needed} bytes of {part.url} is"
+    require(part.path, needed <= free, expected, f"{free} bytes free")

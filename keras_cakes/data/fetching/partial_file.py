@@ -1,4 +1,4 @@
-"""What has come of a file that is being downloaded."""
+"""Keeps a partial download on disk."""
 
 import json
 import re
@@ -13,13 +13,13 @@ _MOST_RECORD = 1 << 16
 
 
 class PartialFile:
-    """The bytes that have come, and what tells whether they still hold.
+    """Keeps the bytes of a partial download, and the server's validator.
 
-    A record beside them keeps the server's validator, so that another
-    process can go on. Bytes that no validator vouches for are given up.
+    A record beside the bytes holds the file's ETag or Last-Modified, so that
+    another process can go on. Bytes without a validator are discarded.
 
     Args:
-        path: The file that it becomes; it lies beside it, named `.part`.
+        path: The complete file; the bytes lie beside it, named `.part`.
         url: Address of the file.
     """
 
@@ -32,41 +32,38 @@ class PartialFile:
         try:
             record = json.loads(read_text(self._record, _MOST_RECORD))
             validator, total = record["validator"], record["total"]
-            # It becomes a line of a request.
+            # The validator becomes a line of a request.
             good = validator.isascii() and validator.isprintable()
             if good and record["url"] == url:
                 self.total = None if total is None else int(total)
                 self.validator = validator
         except (AttributeError, KeyError, OSError, TypeError, ValueError):
-            # No record, or a damaged one: it vouches for nothing.
+            # A missing or damaged record holds no validator.
             pass
         if self.validator is None:
             self.discard()
 
     @property
     def held(self) -> int:
-        """Bytes that have come."""
+        """Counts the bytes that have come."""
         return self.path.stat().st_size if self.path.is_file() else 0
 
     def is_whole(self) -> bool:
         return self.path.is_file() and self.held == self.total
 
     def begin(self, response: Any) -> None:
-        """Starts anew, with the file that the server has now."""
+        """Starts anew with the file that the server has now."""
         self.discard()
         self.validator = _validator(response)
         self.total = response.length
         if self.validator is not None:
-            # Before the first byte, so that none is taken for another file's.
-            record = {
-                "url": self.url,
-                "validator": self.validator,
-                "total": self.total,
-            }
-            write_text(self._record, json.dumps(record))
+            # The record comes before the first byte, so that no byte is
+            # taken for one of another file.
+            record = {"url": self.url, "validator": self.validator}
+            write_text(self._record, json.dumps(record | {"total": self.total}))
 
     def continues(self, response: Any) -> bool:
-        """Whether the answer is the rest of the same file."""
+        """Tells whether the answer is the rest of the same file."""
         found = re.fullmatch(
             r"bytes (\d{1,19})-\d+/(\d{1,19}|\*)",
             response.headers["Content-Range"] or "",
@@ -85,15 +82,14 @@ class PartialFile:
         self.discard()
 
     def discard(self) -> None:
-        """Forgets what has come."""
-        # The record last: without bytes it does no harm.
+        """Removes the bytes, then their record, which does no harm alone."""
         self.path.unlink(missing_ok=True)
         self._record.unlink(missing_ok=True)
         self.validator = self.total = None
 
 
 def _validator(response: Any) -> str | None:
-    """What changes with the file on the server, fit for `If-Range`."""
+    """Returns a value for `If-Range` that changes with the server's file."""
     etag = response.headers["ETag"]
     if etag and not etag.startswith("W/"):
         return etag

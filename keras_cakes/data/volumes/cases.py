@@ -1,4 +1,4 @@
-"""Volumes: one case read, checked and written back."""
+"""Reads, checks and writes the volumes of one case."""
 
 import dataclasses
 import os
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_cakes._errors import DataError
+from keras_cakes._errors import require
 from keras_cakes.data.volumes.reading.nifti import write_nifti
 from keras_cakes.data.volumes.reading.read_scan import read_grid
 from keras_cakes.data.volumes.reading.read_scan import read_scan
@@ -15,7 +16,7 @@ from keras_cakes.data.volumes.reading.scan import Scan
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One case of a data set, not yet read.
+    """Names the files of one case.
 
     Args:
         name: File name of the image without endings.
@@ -30,7 +31,7 @@ class Case:
 
 @dataclasses.dataclass(frozen=True)
 class Volume:
-    """One case in memory.
+    """Holds one case in memory.
 
     Args:
         name: Name of the case.
@@ -48,18 +49,22 @@ class Volume:
     source: Path
 
 
+def name_of(image: Path) -> str:
+    """Names a case after its image, without endings."""
+    return image.name.removesuffix(".gz").removesuffix(".nii")
+
+
+def is_folder_name(name: str) -> bool:
+    """Tells whether a folder may have the name of a case."""
+    return bool(name) and Path(name).name == name and not name.startswith(".")
+
+
 def load_case(case: Case, classes: tuple[str, ...]) -> Volume:
     """Reads and checks one case; intensities are normalized.
 
     Intensity scales differ by orders of magnitude between scanners, so each
-    channel gets zero mean and unit variance over its own voxels.
-
-    Args:
-        case: The case to read.
-        classes: Names of the classes that labels may hold.
-
-    Raises:
-        DataError: See `read_case`.
+    channel gets zero mean and unit variance over its own voxels. Arguments
+    and errors are those of `read_case`.
     """
     scan, label = read_case(case, classes)
     image = _normalized(scan.array.astype(np.float32, copy=False))
@@ -89,12 +94,13 @@ def read_case(
     label = None
     if case.label is not None:
         label_shape, label_affine = read_grid(case.label)
-        if label_shape != shape[:3]:
-            raise DataError(
-                f"{case.label}: a label on the grid of its image "
-                f"{case.image.name}, {shape[:3]}, is expected. "
-                f"Received: shape={label_shape}"
-            )
+        require(
+            case.label,
+            label_shape == shape[:3],
+            f"a label on the grid of its image {case.image.name}, "
+            f"{shape[:3]}, is",
+            f"shape={label_shape}",
+        )
         if not np.allclose(label_affine, affine, atol=1e-3):
             raise DataError(
                 f"{case.label}: the affine of its image {case.image.name} is "
@@ -111,11 +117,10 @@ def read_case(
             f"{case.image}: finite voxels are expected. "
             f"Received: {bad} of {image.size} NaN or infinite"
         )
-    if np.any(image.max(axis=(0, 1, 2)) == image.min(axis=(0, 1, 2))):
-        raise DataError(
-            f"{case.image}: an image whose voxels differ is expected. "
-            f"Received: a constant channel, value {float(image.flat[0])}"
-        )
+    differ = image.max(axis=(0, 1, 2)) != image.min(axis=(0, 1, 2))
+    received = f"a constant channel, value {float(image.flat[0])}"
+    expected = "an image whose voxels differ is"
+    require(case.image, differ.all(), expected, received)
     return dataclasses.replace(scan, array=image), label
 
 
@@ -141,8 +146,20 @@ def save_label(
     write_nifti(label.astype(np.uint8), volume.affine, path=path)
 
 
+def voxels_of_classes(label: np.ndarray, classes: int) -> list[np.ndarray]:
+    """Lists the voxels `(number, 3)` of each class from 1 to `classes - 1`."""
+    flat = label.ravel()
+    inside = np.flatnonzero(flat)
+    return [
+        np.stack(
+            np.unravel_index(inside[flat[inside] == value], label.shape), -1
+        )
+        for value in range(1, classes)
+    ]
+
+
 def _normalized(image: np.ndarray) -> np.ndarray:
-    """Zero mean, unit variance per channel; sums in float64, no copy so."""
+    """Normalizes each channel; sums are float64, without a float64 copy."""
     mean = image.mean(axis=(0, 1, 2), dtype=np.float64)
     result = np.empty(image.shape, np.float32)
     np.subtract(image, mean, out=result, casting="same_kind")
@@ -155,7 +172,7 @@ def _labels(
     path: Path, values: np.ndarray, classes: tuple[str, ...]
 ) -> np.ndarray:
     present = np.unique(values)
-    # More would not fit the type of a label.
+    # Labels are uint8.
     allowed = np.arange(min(len(classes), 256))
     outside = present[~np.isin(present, allowed)]
     if outside.size:

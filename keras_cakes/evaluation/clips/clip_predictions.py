@@ -1,4 +1,4 @@
-"""Predictions of clips: what a network says of batches of them."""
+"""Predicts the classes of clips."""
 
 import dataclasses
 from collections.abc import Callable
@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from keras_cakes.evaluation.checks import require
-from keras_cakes.evaluation.clips.clip_passes import clip_pass
+from keras_cakes.evaluation.passes import check_finite
+from keras_cakes.evaluation.passes import network_pass
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ClipPredictions:
-    """What a network says of clips.
+    """Holds class probabilities of clips and their true classes.
 
     Args:
         probabilities: Finite float32 array `(clips, classes)`, of at least
@@ -43,25 +44,27 @@ class ClipPredictions:
 
     @property
     def predicted(self) -> np.ndarray:
-        """Int32 array `(clips,)`; of equal probabilities the first class."""
+        """Returns the most probable class of each clip, int32 `(clips,)`.
+
+        Of classes that are equally probable, it is the first.
+        """
         return np.argmax(self.probabilities, axis=1).astype(np.int32)
 
     @property
     def labelled(self) -> np.ndarray:
-        """Boolean array `(clips,)`: whether the true class is known."""
+        """Returns a boolean per clip: the true class is known."""
         return self.labels >= 0
 
 
 def predict_clips(
     model: Any, batches: Iterable[tuple[Any, Any]]
 ) -> ClipPredictions:
-    """Classifies clips; the views of a clip are averaged.
+    """Classifies clips and averages the views of each clip.
 
-    Each batch is one call of the network, which gets all views of all clips
-    at once: `batch * views` inputs. What is averaged are the softmax
-    probabilities, not the logits, so that no view outweighs the others. A
-    batch smaller than the first, as the last may be, is filled up, so that
-    the network is compiled for one shape.
+    Each batch is one call of the network with `batch * views` inputs. Softmax
+    probabilities are averaged, not logits, so that no view outweighs the
+    others. A batch smaller than the first is filled up, so that the network
+    is compiled for one shape.
 
     Args:
         model: Network from `(batch, time, height, width, channels)` to
@@ -89,21 +92,23 @@ def predict_clips(
         (2, 3)
     """
     full: tuple[int, ...] = ()
-    run: Callable[[np.ndarray], np.ndarray] | None = None
+    run: Callable | None = None
     probabilities, labels = [], []
     for pair in batches:
         clips, classes = (np.asarray(part) for part in pair)
         full = full or clips.shape
         _check_clips(clips, full)
         if run is None:
-            run = clip_pass(model, (full[0] * full[1], *full[2:]))
-        answers = run(_filled(clips, full[0]).reshape(-1, *full[2:]))
+            shape = (full[0] * full[1], *full[2:])
+            run = network_pass(model, shape, axes=1)
+        answers = np.asarray(run(_filled(clips, full[0]).reshape(shape)))
+        check_finite(answers)
         views = answers.reshape(full[0], full[1], -1)[: len(clips)]
         probabilities.append(views.mean(axis=1))
         _check_labels(classes, len(clips), views.shape[-1])
         labels.append(classes.astype(np.int32))
     require(
-        run is not None,
+        bool(labels),
         "`batches` is expected to hold at least one batch. Received: none",
     )
     return ClipPredictions(
@@ -126,7 +131,7 @@ def _check_clips(clips: np.ndarray, full: tuple[int, ...]) -> None:
 
 
 def _filled(clips: np.ndarray, number: int) -> np.ndarray:
-    """A batch of this many clips: the last one is repeated."""
+    """Repeats the last clip until there are `number` clips."""
     if len(clips) == number:
         return clips
     missing = number - len(clips)

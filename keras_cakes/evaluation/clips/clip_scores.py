@@ -1,6 +1,7 @@
-"""Scores of clips: how often a network is right, and where it is not."""
+"""Scores predictions of clips: top-1, top-5, recalls, confusion matrix."""
 
 import dataclasses
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,23 +10,23 @@ import numpy as np
 from keras_cakes.evaluation.checks import require
 from keras_cakes.evaluation.clips.clip_predictions import ClipPredictions
 
-# Among five classes or fewer, the five best hold the right one anyway.
+# With five classes or fewer, the five best always hold the right one.
 _BEST = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class ClipScores:
-    """How often a network is right, on the clips whose class is known.
+    """Holds shares of right predictions, over clips whose class is known.
 
     Args:
         top1: Share of clips whose class is the most probable one, 0 to 1.
         top5: Share of clips whose class is among the five most probable
-            ones; `None` for five classes or fewer, where it says nothing.
+            ones; `None` for five classes or fewer.
         class_mean: Mean of the recall of all classes that have clips.
         clips: Number of clips.
-        rows: For each class a row of a table: `class`, its name, `clips`,
-            `top1`, which is its recall, and `top5` where there is one.
-            Shares of a class without clips are `None`.
+        rows: One row per class: `class`, its name, `clips`, `top1`, which is
+            its recall, and `top5` where there is one. Shares of a class
+            without clips are `None`.
     """
 
     top1: float
@@ -38,7 +39,7 @@ class ClipScores:
 def clip_scores(
     predictions: ClipPredictions, class_names: Sequence[str]
 ) -> ClipScores:
-    """How often predictions are right: top-1, top-5, and for each class.
+    """Computes top-1 and top-5 accuracy, over all clips and for each class.
 
     Of classes that are equally probable, the one of the lower number comes
     first. Clips without a label are left out.
@@ -60,20 +61,38 @@ def clip_scores(
         >>> round(scores.top1, 3), scores.top5, scores.rows[1]
         (0.667, None, {'class': 'stand', 'clips': 2, 'top1': 0.5})
     """
-    known = predictions.labelled
-    names = _checked_names(class_names, predictions.probabilities.shape[1])
+    classes = predictions.probabilities.shape[1]
     require(
-        bool(known.any()),
-        "`predictions` is expected to hold a clip with a label. Received: "
-        f"{len(known)} clips, none with one",
+        not isinstance(class_names, str) and len(class_names) == classes,
+        f"`class_names` is expected to name {classes} classes. "
+        f"Received: {len(class_names)} names",
     )
-    labels = predictions.labels[known]
-    places = _places(predictions.probabilities[known], labels)
-    right = {"top1": places < 1}
-    if len(names) > _BEST:
-        right["top5"] = places < _BEST
+    clips = range(len(predictions.labels))
+    rows = clip_rows(predictions, clips)
+    require(
+        bool(rows),
+        "`predictions` is expected to hold a clip with a label. Received: "
+        f"{len(clips)} clips, none with one",
+    )
+    return score_rows(rows, class_names)
+
+
+def score_rows(
+    clips: Sequence[Mapping[str, Any]], class_names: Sequence[str]
+) -> ClipScores:
+    """Computes the scores of clips from a table of them.
+
+    Args:
+        clips: At least one row as `clip_rows` returns it; values may be
+            texts, as read from a file.
+        class_names: Name of each class.
+    """
+    labels = _column(clips, "label", int)
+    right = {"top1": _column(clips, "mean", float)}
+    if "top5" in clips[0]:
+        right["top5"] = _column(clips, "top5", float)
     rows: list[dict[str, Any]] = []
-    for number, name in enumerate(names):
+    for number, name in enumerate(class_names):
         own = labels == number
         shares = {
             column: float(values[own].mean()) if own.any() else None
@@ -88,24 +107,6 @@ def clip_scores(
         clips=len(labels),
         rows=tuple(rows),
     )
-
-
-def _places(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """How many classes come before the true one, for each clip."""
-    own = np.take_along_axis(probabilities, labels[:, None], axis=1)
-    lower = np.arange(probabilities.shape[1]) < labels[:, None]
-    before = (probabilities > own) | ((probabilities == own) & lower)
-    return before.sum(axis=1)
-
-
-def _checked_names(class_names: Sequence[str], classes: int) -> list[str]:
-    names = [] if isinstance(class_names, str) else list(class_names)
-    require(
-        len(names) == classes,
-        f"`class_names` is expected to name {classes} classes. "
-        f"Received: {len(names)} names",
-    )
-    return names
 
 
 def confusion_matrix(predictions: ClipPredictions) -> np.ndarray:
@@ -126,18 +127,33 @@ def confusion_matrix(predictions: ClipPredictions) -> np.ndarray:
         array([[1, 0],
                [1, 0]])
     """
-    classes = predictions.probabilities.shape[1]
-    known = predictions.labelled
-    places = predictions.labels[known].astype(np.int64) * classes
-    places += predictions.predicted[known]
-    counts = np.bincount(places, minlength=classes**2)
-    return counts.reshape(classes, classes).astype(np.int64)
+    rows = clip_rows(predictions, range(len(predictions.labels)))
+    return count_rows(rows, predictions.probabilities.shape[1])
+
+
+def count_rows(clips: Sequence[Mapping[str, Any]], classes: int) -> np.ndarray:
+    """Counts rows of clips like `confusion_matrix`.
+
+    Args:
+        clips: See `score_rows`; there may be none.
+        classes: Number of classes.
+    """
+    matrix = np.zeros((classes, classes), np.int64)
+    places = _column(clips, "label", int), _column(clips, "predicted", int)
+    np.add.at(matrix, places, 1)
+    return matrix
+
+
+def _column(
+    clips: Sequence[Mapping[str, Any]], name: str, kind: type
+) -> np.ndarray:
+    return np.array([kind(clip[name]) for clip in clips], kind)
 
 
 def clip_rows(
-    predictions: ClipPredictions, names: Sequence[str]
+    predictions: ClipPredictions, names: Sequence[Any]
 ) -> list[dict[str, Any]]:
-    """Predictions clip by clip, as rows that `paired_interval` compares.
+    """Lists predictions clip by clip, for `paired_interval` to compare.
 
     Args:
         predictions: As `predict_clips` returns them.
@@ -167,7 +183,7 @@ def clip_rows(
         f"once. Received: {len(names)} names, {len(set(names))} of them "
         "different",
     )
-    labels = predictions.labels
+    labels, predicted = predictions.labels, predictions.predicted
     places = _places(predictions.probabilities, np.maximum(labels, 0))
     rows = []
     for number, name in enumerate(names):
@@ -177,9 +193,17 @@ def clip_rows(
             "case": name,
             "mean": float(places[number] < 1),
             "label": int(labels[number]),
-            "predicted": int(predictions.predicted[number]),
+            "predicted": int(predicted[number]),
         }
         if predictions.probabilities.shape[1] > _BEST:
             row["top5"] = float(places[number] < _BEST)
         rows.append(row)
     return rows
+
+
+def _places(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Counts the classes that come before the true one, for each clip."""
+    own = np.take_along_axis(probabilities, labels[:, None], axis=1)
+    lower = np.arange(probabilities.shape[1]) < labels[:, None]
+    before = (probabilities > own) | ((probabilities == own) & lower)
+    return before.sum(axis=1)

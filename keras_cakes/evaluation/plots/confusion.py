@@ -1,4 +1,4 @@
-"""Figures of classified clips; each function returns a `Figure`."""
+"""Draws confusion matrices of classified clips."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from keras_cakes.evaluation.checks import require
+from keras_cakes.evaluation.plots.style import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# More classes than these leave no room for numbers in the cells, nor for
-# names below the columns.
+# More classes leave no room for numbers in cells or names below columns.
 _MOST_NUMBERS = 20
-# Inches of a cell that holds numbers, and of one that does not.
+# Inches of a cell with and without numbers.
 _LARGE, _SMALL = 0.62, 0.13
 _LONGEST_NAME = 48
 
@@ -22,28 +22,27 @@ _LONGEST_NAME = 48
 def plot_confusion(
     matrix: np.ndarray,
     class_names: Sequence[str],
+    *,
     title: str = "",
 ) -> "Figure":
-    """Which classes are taken for which.
+    """Plots how often each class is predicted for each true class.
 
-    Colours are shares of the clips of a true class, so that each row adds up
+    A colour is a share of the clips of a true class, so each row adds up
     to 1. Up to 20 classes, cells also hold the number of clips and their
-    share; above, columns bear the numbers that stand beside the names of the
-    rows, and colours are spread so that small shares can be seen. A class
+    share. With more classes, columns have numbers, which stand beside the
+    names of the rows, and small shares have stronger colours. A class
     without clips is grey.
 
     Args:
         matrix: Integer array `(true class, predicted class)`, as
             `confusion_matrix` returns it; at least one clip.
         class_names: Name of each class; long ones are shortened.
-        title: What stands before the share of right predictions.
+        title: Text before the share of right predictions.
 
     Raises:
         ValueError: If an argument is not as stated.
     """
-    # `Figure` without pyplot: nothing global, nothing to close.
     from matplotlib.colors import PowerNorm
-    from matplotlib.figure import Figure
 
     matrix = np.asarray(matrix)
     _check(matrix, class_names)
@@ -53,12 +52,8 @@ def plot_confusion(
     np.divide(matrix, clips[:, None], out=shares, where=clips[:, None] > 0)
     few = classes <= _MOST_NUMBERS
     side = classes * (_LARGE if few else _SMALL)
-    figure = Figure(
-        figsize=(max(side + 3.2, 5.0), max(side + 1.6, 3.2)),
-        layout="constrained",
-        dpi=120,
-    )
-    axis = figure.subplots()
+    figure, axes = new_figure(max(side + 3.2, 5.0), max(side + 1.6, 3.2))
+    axis = axes[0, 0]
     axis.set_facecolor("#dddddd")
     scale = PowerNorm(1.0 if few else 0.5, vmin=0, vmax=1)
     figure.colorbar(
@@ -131,7 +126,7 @@ def _name_few(axis: Any, names: Sequence[str], clips: Sequence[int]) -> None:
     rows = [f"{n} ({c})" for n, c in zip(names, clips, strict=True)]
     axis.set_yticks(places, rows)
     axis.set_xticks(places, names)
-    # A cell is as wide as some eight letters.
+    # A cell is about 8 letters wide.
     if max(map(len, names)) > 8:
         axis.tick_params(axis="x", rotation=40)
         for text in axis.get_xticklabels():
@@ -144,7 +139,7 @@ def _name_many(axis: Any, names: Sequence[str]) -> None:
     axis.set_xticks(places, [str(i) for i in places])
     axis.tick_params(labelsize=54 * _SMALL, length=2, pad=1)
     axis.tick_params(axis="x", rotation=90, top=True, labeltop=True)
-    # To find a column by.
+    # Lines help to find a column.
     for place in range(10, len(names), 10):
         for line in (axis.axhline, axis.axvline):
             line(place - 0.5, color="#cccccc", linewidth=0.5)

@@ -1,4 +1,4 @@
-"""Figures that compare networks."""
+"""Draws figures that compare networks."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -17,21 +17,22 @@ if TYPE_CHECKING:
 
 def plot_tradeoff(
     rows: Sequence[Mapping[str, Any]],
+    *,
     score: str = "dice",
     label: str = "mean DSC",
 ) -> "Figure":
-    """A score against parameters, multiply-adds and measured time.
+    """Plots a score against parameters, multiply-adds and measured time.
 
     Args:
         rows: One mapping per network: `name`, the score (0 to 1), `params`,
             `macs`, `ms` of a forward pass; `{score}_spread` adds error bars.
         score: Key of the score.
-        label: What it is called in the figure.
+        label: Name of the score in the figure.
     """
     require_some("rows", rows)
     shared = sorted(set(rows[0]).intersection(*rows))
     expect("rows", shared, score in shared, f"to have the column {score!r}")
-    figure, axes = new_figure(11.0, 3.8, 1, 3)
+    figure, axes = new_figure(11.0, 3.8, columns=3)
     large = max(row["params"] for row in rows) >= 1e6
     params_unit, word = (1e6, "millions") if large else (1e3, "thousands")
     columns = (
@@ -62,14 +63,14 @@ def plot_tradeoff(
 
 
 def plot_history(histories: Mapping[str, Mapping[str, Any]]) -> "Figure":
-    """Training loss of several runs.
+    """Plots the training loss of several runs.
 
     Args:
-        histories: For each run its columns, as in `History.history`: `loss`
-            and, where it is known, `step`; else epochs are counted.
+        histories: For each run its columns, as in `History.history`: `loss`,
+            and `step` if it is known; otherwise epochs are counted.
     """
     require_some("histories", histories)
-    figure, axes = new_figure(7.5, 3.8, 1, 1)
+    figure, axes = new_figure(7.5, 3.8)
     axis = axes[0, 0]
     for index, (name, columns) in enumerate(histories.items()):
         axis.plot(

@@ -1,4 +1,4 @@
-"""Figures of configurations and searches."""
+"""Draws figures of configurations and searches."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 def plot_composition(
     configuration: Configuration, title: str | None = None
 ) -> "Figure":
-    """Share of channels per sub-kernel, one bar a layer in network order.
+    """Plots the share of channels per sub-kernel, one bar per layer.
 
     Args:
-        configuration: What to show.
+        configuration: Layers in the order of the network.
         title: Title of the figure.
     """
     require_some("configuration", configuration)
     kernels = list(configuration.counts)
     colours = kernel_colours(kernels)
     names = list(configuration)
-    figure, axes = new_figure(7.5, 1.4 + 0.32 * len(names), 1, 1)
+    figure, axes = new_figure(7.5, 1.4 + 0.32 * len(names))
     axis = axes[0, 0]
     left = np.zeros(len(names))
     for kernel in kernels:
@@ -58,9 +58,9 @@ def plot_composition(
 def plot_path_weights(
     path_weights: Mapping[str, tuple[Sequence[str], np.ndarray]],
 ) -> "Figure":
-    """Distribution of the path weights, per layer and sub-kernel.
+    """Plots boxes of the path weights, per layer and sub-kernel.
 
-    A search that has found nothing shows boxes of the same height.
+    Boxes of equal height mean that the search prefers no sub-kernel.
 
     Args:
         path_weights: For each layer the names of its candidates and an
@@ -69,7 +69,7 @@ def plot_path_weights(
     from matplotlib.patches import Patch
 
     require_some("path_weights", path_weights)
-    figure, axes = new_figure(11.0, 3.8, 1, 1)
+    figure, axes = new_figure(11.0, 3.8)
     axis = axes[0, 0]
     every = [name for names, _ in path_weights.values() for name in names]
     colours = kernel_colours(every)
@@ -107,15 +107,15 @@ def plot_path_weights(
 def plot_front(
     points: Sequence[Any], marks: Sequence[Mapping[str, Any]] = ()
 ) -> "Figure":
-    """The total score that each cost allows, and single networks beside it.
+    """Plots the best total score at each cost, and marks single networks.
 
     Args:
-        points: What `keras_cakes.pareto` returns, or anything else with the
+        points: As `keras_cakes.pareto` returns them: objects with the
             attributes `share` and `score`, in the order of `share`.
         marks: One mapping per network to mark: `name`, `share`, `score`.
     """
     require_some("points", points)
-    figure, axes = new_figure(7.5 if marks else 6.0, 3.8, 1, 1)
+    figure, axes = new_figure(7.5 if marks else 6.0, 3.8)
     axis = axes[0, 0]
     axis.plot(
         [point.share for point in points],

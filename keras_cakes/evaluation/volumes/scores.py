@@ -1,4 +1,4 @@
-"""Scores per case and their summary."""
+"""Predicts and scores volumes case by case."""
 
 import csv
 import os
@@ -20,7 +20,7 @@ from keras_cakes.evaluation.volumes.windows import Windows
 
 
 class LabelledVolume(Protocol):
-    """What an evaluation reads of a volume.
+    """Declares the attributes of a volume that an evaluation reads.
 
     `image` is `(depth, height, width, channels)`, `label` one axis less.
     Scores of surfaces also read `affine`, the 4 x 4 array from voxel indices
@@ -35,11 +35,13 @@ class LabelledVolume(Protocol):
     def label(self) -> Any: ...
 
 
-def dice(prediction: np.ndarray, label: np.ndarray, classes: int) -> np.ndarray:
-    """Dice-Sorensen coefficient of each foreground class, from 0 to 1.
+def dice(
+    prediction: np.ndarray, label: np.ndarray, *, classes: int
+) -> np.ndarray:
+    """Computes the Dice-Sorensen coefficient of each foreground class.
 
-    A class that neither array holds has the coefficient 1, one that only one
-    of them holds 0.
+    A class has the coefficient 1 if neither array holds it, and 0 if only
+    one array does.
 
     Args:
         prediction: Integer labels from 0 to `classes - 1`, of any shape.
@@ -47,16 +49,17 @@ def dice(prediction: np.ndarray, label: np.ndarray, classes: int) -> np.ndarray:
         classes: Number of classes, background included.
 
     Returns:
-        Float array of shape `(classes - 1,)`.
+        Float array of shape `(classes - 1,)`, from 0 to 1.
 
     Raises:
         ValueError: If the shapes differ or a label is out of range.
 
     Examples:
-        >>> dice(np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0]), 3).round(3)
+        >>> label = np.array([0, 1, 0, 0])
+        >>> dice(np.array([0, 1, 1, 0]), label, classes=3).round(3)
         array([0.667, 1.   ])
     """
-    check_labels(prediction, label, classes)
+    check_labels(prediction, label, classes=classes)
     scores = []
     for value in range(1, classes):
         predicted, true = prediction == value, label == value
@@ -69,22 +72,22 @@ def dice(prediction: np.ndarray, label: np.ndarray, classes: int) -> np.ndarray:
 def score_cases(
     model: keras.Model | Sequence[keras.Model],
     volumes: Iterable[LabelledVolume],
+    *,
     class_names: Sequence[str],
     patch_shape: Sequence[int],
     overlap: float = 0.5,
     batch_size: int = 1,
-    *,
     surface: bool = False,
     tolerance: float = 1.0,
     **options: Any,
 ) -> list[dict[str, Any]]:
-    """Predicts volumes and scores them on their own grid.
+    """Predicts volumes and scores them, voxel by voxel.
 
     Args:
         model: See `predict_volume`.
         volumes: Labelled volumes.
-        class_names: Names of the classes, background first. `case` and
-            `mean` are names of other columns.
+        class_names: Names of the classes, background first, none of them
+            `case` or `mean`, which are other columns.
         patch_shape, overlap, batch_size: See `predict_volume`.
         surface: Whether to add the columns `<class>_hd95`, in millimetres,
             and `<class>_nsd`, see `surface_scores`.
@@ -109,13 +112,13 @@ def score_cases(
         "to name the background and at least one class, each once and none "
         "'case' or 'mean'",
     )
-    # Before the first volume is predicted, which may take minutes.
+    # Checked here, because the first volume may take minutes.
     number("tolerance", tolerance, least=0)
     Windows(
         tuple(patch_shape),
-        batch_size,
-        options.get("weighting", "constant"),
-        tuple(options.get("flip", ())),
+        batch_size=batch_size,
+        weighting=options.get("weighting", "constant"),
+        flip=tuple(options.get("flip", ())),
     ).steps(overlap, options.get("stride"))
     rows = []
     for volume in volumes:
@@ -126,16 +129,20 @@ def score_cases(
             prediction = predict_volume(
                 model,
                 volume.image,
-                patch_shape,
-                overlap,
-                batch_size,
+                patch_shape=patch_shape,
+                overlap=overlap,
+                batch_size=batch_size,
                 **options,
             )
-            scores = dice(prediction, label, len(class_names))
+            scores = dice(prediction, label, classes=len(class_names))
             values = [volume.name, *scores.tolist(), float(scores.mean())]
             if surface:
                 more = surface_scores(
-                    prediction, label, len(class_names), spacing, tolerance
+                    prediction,
+                    label,
+                    classes=len(class_names),
+                    spacing=spacing,
+                    tolerance=tolerance,
                 )
                 values += [*more.hd95.tolist(), *more.nsd.tolist()]
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""Prediction of volumes of any size by a sliding window."""
+"""Predicts volumes of any size by a sliding window."""
 
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ from keras_cakes.evaluation.volumes.windows import Windows
 def predict_volume(
     model: keras.Model | Sequence[keras.Model],
     image: np.ndarray,
+    *,
     patch_shape: Sequence[int],
     overlap: float = 0.5,
     batch_size: int = 1,
-    *,
     weighting: str = "constant",
     stride: int | Sequence[int] | None = None,
     flip: Sequence[int] = (),
@@ -45,16 +45,16 @@ def predict_volume(
         batch_size: Windows per call; the last call is filled up, so that
             the network is compiled for one shape.
         weighting: `"constant"`: every voxel of a window counts the same.
-            `"gaussian"`: voxels in its middle, of which the network sees
-            most, count for more, with a standard deviation of 1/8 of the
-            window and a weight of at least 0.001.
+            `"gaussian"`: a voxel in the middle, where the network sees more
+            of the surroundings, counts for more; the standard deviation is
+            1/8 of the window and the smallest weight 0.001.
         stride: Voxels from one window to the next, along all axes or each,
             from 1 to the size of the window; instead of `overlap`.
-        flip: Axes (0, 1, 2) along which windows are also turned over; the
+        flip: Axes (0, 1, 2) along which windows are also flipped; the
             probabilities of all `2 ** len(flip)` combinations are averaged.
         online: Whether to label planes as soon as no later window touches
-            them. Probabilities are then held for as many planes as the
-            window has, otherwise for all of the volume; labels are the same.
+            them. Memory then holds the probabilities of as many planes as a
+            window has instead of all planes; labels are the same.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -66,7 +66,8 @@ def predict_volume(
 
     Examples:
         >>> network = keras.Sequential([keras.layers.Conv3D(3, 1)])
-        >>> predict_volume(network, np.ones((9, 3, 5, 1)), (4, 4, 4)).shape
+        >>> image = np.ones((9, 3, 5, 1))
+        >>> predict_volume(network, image, patch_shape=(4, 4, 4)).shape
         (9, 3, 5)
 
     Reference:
@@ -76,16 +77,21 @@ def predict_volume(
     extents, inside, slabs = _summed(
         model,
         image,
-        Windows(tuple(patch_shape), batch_size, weighting, tuple(flip)),
+        Windows(
+            tuple(patch_shape),
+            batch_size=batch_size,
+            weighting=weighting,
+            flip=tuple(flip),
+        ),
         {"overlap": overlap, "stride": stride},
         online,
         progress,
     )
     labels = np.empty(extents, np.uint8)
     for first, slab in slabs:
-        # Every voxel's sum has its own windows and weights, which an arg-max
-        # over classes does not see. Planes one by one: an arg-max has eight
-        # bytes a voxel.
+        # Sums need no division by the weights of a voxel: they are the same
+        # for all classes. Planes go one by one: an arg-max needs 8 bytes per
+        # voxel.
         for index, plane in enumerate(slab, first):
             labels[index] = np.argmax(plane, axis=-1)
     return labels[inside]
@@ -94,28 +100,28 @@ def predict_volume(
 def predict_probabilities(
     model: keras.Model | Sequence[keras.Model],
     image: np.ndarray,
+    *,
     patch_shape: Sequence[int],
     overlap: float = 0.5,
     batch_size: int = 1,
-    *,
     weighting: str = "constant",
     stride: int | Sequence[int] | None = None,
     flip: Sequence[int] = (),
     online: bool = False,
     progress: bool = False,
 ) -> np.ndarray:
-    """Class probabilities of a volume of any size by a sliding window.
+    """Returns class probabilities of a volume, see `predict_volume`.
 
     Args:
         model: See `predict_volume`.
         image, patch_shape, overlap, batch_size: See `predict_volume`.
         weighting, stride, flip, progress: See `predict_volume`.
-        online: As in `predict_volume`. What is returned holds all classes
-            of all voxels in any case, so nothing is saved here.
+        online: See `predict_volume`. It saves no memory here, because the
+            result holds all classes of all voxels.
 
     Returns:
-        Float32 array of shape `(depth, height, width, classes)`, whose sums
-        over classes are 1.
+        Float32 array of shape `(depth, height, width, classes)`; the classes
+        of a voxel sum to 1.
 
     Raises:
         ValueError: See `predict_volume`.
@@ -123,13 +129,18 @@ def predict_probabilities(
     Examples:
         >>> network = keras.Sequential([keras.layers.Conv3D(3, 1)])
         >>> image = np.ones((9, 3, 5, 1))
-        >>> predict_probabilities(network, image, (4, 4, 4)).shape
+        >>> predict_probabilities(network, image, patch_shape=(4, 4, 4)).shape
         (9, 3, 5, 3)
     """
     extents, inside, slabs = _summed(
         model,
         image,
-        Windows(tuple(patch_shape), batch_size, weighting, tuple(flip)),
+        Windows(
+            tuple(patch_shape),
+            batch_size=batch_size,
+            weighting=weighting,
+            flip=tuple(flip),
+        ),
         {"overlap": overlap, "stride": stride},
         online,
         progress,
@@ -142,8 +153,8 @@ def predict_probabilities(
             result = slab if whole else np.empty((*extents, classes), "float32")
         ones = np.ones((classes, 1), np.float32)
         for index, plane in enumerate(slab, first):
-            # Probabilities of every window sum to 1, so this is the sum of
-            # the weights. As a product it is several times faster.
+            # Each window's probabilities sum to 1, so the sum over classes is
+            # the sum of the weights. A product is several times faster.
             np.divide(plane, plane @ ones, out=result[index])
     return result[inside]
 
@@ -156,7 +167,7 @@ def _summed(
     online: bool,
     progress: bool,
 ) -> tuple[tuple[int, ...], tuple[slice, ...], Iterator]:
-    """Extents, the place of the image in them, and slabs of summed windows."""
+    """Returns extents, the place of the image in them, and summed slabs."""
     _check_image(image)
     networks = list(model) if isinstance(model, list | tuple) else [model]
     expect(
@@ -166,7 +177,7 @@ def _summed(
     extents = volume.shape[:3]
     starts = windows.starts(extents, **spread)
     answers = _answers(networks, volume, windows, starts, progress)
-    return extents, inside, summed_slabs(answers, extents, online)
+    return extents, inside, summed_slabs(answers, extents, online=online)
 
 
 def _check_image(image: np.ndarray) -> None:
@@ -188,14 +199,14 @@ def _answers(
     starts: np.ndarray,
     progress: bool,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The first voxel of every window and what the networks say of it."""
-    run = window_pass(networks, volume, windows)
+    """Yields the first voxel of every window and its weighted classes."""
+    run = window_pass(networks, volume, windows=windows)
     bar: Callable[[int], Any] | None = None
     if progress:
         bar = keras.utils.Progbar(len(starts), unit_name="window").update
     for first in range(0, len(starts), windows.batch_size):
         batch = starts[first : first + windows.batch_size]
-        # Filled up with its last window.
+        # The last window fills a batch up.
         full = np.resize(batch[-1], (windows.batch_size, 3))
         full[: len(batch)] = batch
         yield from zip(batch, run(full), strict=False)

@@ -1,9 +1,8 @@
-"""Scores of surfaces: how far they lie apart, in millimetres.
+"""Scores the distance between surfaces in millimetres, with SciPy.
 
-SciPy's distance transform and a few lines: of the packages on PyPI,
-surface-distance, surface-distance-based-measures, seg-metrics and medpy have
-had no release since 2024 or longer, and those that are kept, such as monai
-and panoptica, bring a framework or much else along.
+Of the packages on PyPI, surface-distance, surface-distance-based-measures,
+seg-metrics and medpy have had no release since 2024 or longer; monai and
+panoptica, which are maintained, bring many dependencies along.
 """
 
 import dataclasses
@@ -16,14 +15,14 @@ from keras_cakes._errors import expect
 from keras_cakes._errors import number
 from keras_cakes.evaluation.checks import check_labels
 
-# Spacings are float32 in file headers: what lies exactly at the tolerance
-# shall be within. Far below any voxel.
+# File headers hold spacings in float32, and a distance that equals the
+# tolerance counts as within it. The slack is far below the size of a voxel.
 _SLACK_MM = 1e-4
 
 
 @dataclasses.dataclass(frozen=True)
 class SurfaceScores:
-    """Scores of the surfaces of each foreground class.
+    """Holds the scores of the surfaces of each foreground class.
 
     Args:
         hd95: Float array `(classes - 1,)`, in millimetres.
@@ -37,22 +36,23 @@ class SurfaceScores:
 def surface_scores(
     prediction: np.ndarray,
     label: np.ndarray,
+    *,
     classes: int,
     spacing: Sequence[float],
     tolerance: float = 1.0,
 ) -> SurfaceScores:
-    """HD95 and NSD of each foreground class.
+    """Computes HD95 and NSD of each foreground class.
 
     A voxel of a class lies on its surface if one of its neighbours across a
-    face is of another class or outside of the volume. Both scores rest on
-    the distance from each voxel of one surface to the nearest of the other.
+    face is of another class or outside of the volume. Both scores use the
+    distance from each voxel of one surface to the nearest of the other.
 
-    HD95 is the 95th percentile of these distances, of the two directions the
-    larger one. NSD, the normalized surface Dice, is the share of the voxels
-    of both surfaces that lie within the tolerance of the other one.
+    HD95 is the 95th percentile of these distances, the larger one of the two
+    directions. NSD, the normalized surface Dice, is the share of the voxels
+    of both surfaces that lie within the tolerance of the other surface.
 
-    Where neither array holds a class, HD95 is 0 and NSD is 1. Where one of
-    them does, HD95 is the diagonal of the volume and NSD is 0.
+    If neither array holds a class, its HD95 is 0 and its NSD is 1. If only
+    one array does, HD95 is the diagonal of the volume and NSD is 0.
 
     Args:
         prediction: Integer labels from 0 to `classes - 1`, such as
@@ -69,7 +69,9 @@ def surface_scores(
     Examples:
         >>> label = np.zeros((8, 8, 8), int)
         >>> label[2:5, 2:5, 2:5] = 1
-        >>> scores = surface_scores(np.roll(label, 1, 0), label, 2, (2, 1, 1))
+        >>> scores = surface_scores(
+        ...     np.roll(label, 1, 0), label, classes=2, spacing=(2, 1, 1)
+        ... )
         >>> scores.hd95, scores.nsd.round(2)
         (array([2.]), array([0.65]))
 
@@ -78,7 +80,7 @@ def surface_scores(
     - [Maier-Hein et al., 2024](https://doi.org/10.1038/s41592-023-02151-z)
     - [Nikolov et al., 2021](https://doi.org/10.2196/26151)
     """
-    check_labels(prediction, label, classes)
+    check_labels(prediction, label, classes=classes)
     expect(
         "spacing",
         tuple(spacing),
@@ -107,10 +109,11 @@ def surface_scores(
 def hd95(
     prediction: np.ndarray,
     label: np.ndarray,
+    *,
     classes: int,
     spacing: Sequence[float],
 ) -> np.ndarray:
-    """95 % Hausdorff distance of each foreground class, in millimetres.
+    """Computes the 95 % Hausdorff distance of each foreground class, in mm.
 
     Args:
         prediction, label, classes, spacing: See `surface_scores`.
@@ -121,17 +124,20 @@ def hd95(
     Raises:
         ValueError: See `surface_scores`.
     """
-    return surface_scores(prediction, label, classes, spacing).hd95
+    return surface_scores(
+        prediction, label, classes=classes, spacing=spacing
+    ).hd95
 
 
 def nsd(
     prediction: np.ndarray,
     label: np.ndarray,
+    *,
     classes: int,
     spacing: Sequence[float],
     tolerance: float = 1.0,
 ) -> np.ndarray:
-    """Normalized surface Dice of each foreground class, from 0 to 1.
+    """Computes the normalized surface Dice of each foreground class, 0 to 1.
 
     Args:
         prediction, label, classes, spacing: See `surface_scores`.
@@ -143,17 +149,23 @@ def nsd(
     Raises:
         ValueError: See `surface_scores`.
     """
-    return surface_scores(prediction, label, classes, spacing, tolerance).nsd
+    return surface_scores(
+        prediction,
+        label,
+        classes=classes,
+        spacing=spacing,
+        tolerance=tolerance,
+    ).nsd
 
 
 def _distances(
     first: np.ndarray, second: np.ndarray, spacing: Sequence[float]
 ) -> list[np.ndarray]:
-    """From each surface voxel to the nearest of the other, both ways."""
+    """Returns the distances from each surface to the other, both ways."""
     from scipy.ndimage import binary_erosion
     from scipy.ndimage import distance_transform_edt
 
-    # Nothing outside of the box that holds both has a part in it.
+    # The box that holds both classes is enough.
     box = tuple(
         slice(int(places.min()), int(places.max()) + 1)
         for places in np.nonzero(first | second)

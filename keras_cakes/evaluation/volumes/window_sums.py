@@ -1,4 +1,4 @@
-"""Sums: overlapping windows added up in bounded memory."""
+"""Adds up overlapping windows in bounded memory."""
 
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -10,22 +10,23 @@ import numpy as np
 def summed_slabs(
     answers: Iterable[tuple[np.ndarray, np.ndarray]],
     extents: tuple[int, ...],
+    *,
     online: bool = False,
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Adds up windows and hands out planes that no later one touches.
+    """Adds up windows and yields planes that no later window touches.
 
     Args:
         answers: The first voxel `(3,)` of each window, in the order of
-            depth, and its values `(depth, height, width, classes)`. Every
-            voxel of the volume lies in a window.
+            depth, and its values `(depth, height, width, classes)`. The
+            windows cover the volume.
         extents: `(depth, height, width)` of the volume.
-        online: Whether to hold no more planes than a window has. Otherwise
+        online: Whether to hold as many planes as a window has; by default
             the whole volume is one slab.
 
     Yields:
         The index of the first plane of a slab, and the float32 sums
-        `(planes, height, width, classes)`. They may be changed in place, and
-        with `online` they hold until the next slab only.
+        `(planes, height, width, classes)`. They may be changed in place;
+        with `online` the next slab overwrites them.
 
     Examples:
         >>> window = np.ones((2, 1, 1, 1), "float32")
@@ -58,7 +59,7 @@ def summed_slabs(
 
 
 def _move_up(sums: np.ndarray, planes: int) -> None:
-    # Plane by plane: NumPy copies all of what overlaps before it moves it.
+    # Plane by plane: NumPy copies arrays that overlap before it moves them.
     for plane in range(len(sums) - planes):
         sums[plane] = sums[plane + planes]
     sums[len(sums) - planes :] = 0

@@ -1,4 +1,4 @@
-"""Windows: where they lie in a volume and what their voxels weigh."""
+"""Places windows in a volume and weighs their voxels."""
 
 import dataclasses
 import functools
@@ -15,29 +15,30 @@ from keras_cakes._errors import whole
 
 WEIGHTINGS = ("constant", "gaussian")
 
-# nnU-Net and MONAI have settled on this share of the window.
+# The standard deviation, as a share of the window, of nnU-Net and MONAI.
 _SIGMA = 1 / 8
-# The corners of a large window would weigh so little that float32 sums of
-# voxels which no other window covers lose their digits.
+# Smaller weights would cost float32 sums their digits, in voxels that only
+# the corner of a large window covers.
 _LEAST_WEIGHT = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
 class Windows:
-    """What all windows of a prediction have in common.
+    """Describes the windows of a prediction.
 
     Args:
         shape: `(depth, height, width)`.
         batch_size: Windows per pass.
         weighting: `"constant"`, or `"gaussian"`: voxels in the middle of a
             window count for more.
-        flip: Axes of the volume that windows are also turned over along.
+        flip: Axes of the volume along which windows are also flipped.
 
     Raises:
         ValueError: If an argument is not as stated.
     """
 
     shape: tuple[int, ...]
+    _: dataclasses.KW_ONLY
     batch_size: int = 1
     weighting: str = "constant"
     flip: tuple[int, ...] = ()
@@ -56,7 +57,7 @@ class Windows:
 
     @functools.cached_property
     def weights(self) -> np.ndarray:
-        """Float32 array of `shape`, 1 in the middle."""
+        """Returns the weights of voxels: a float32 array, 1 in the middle."""
         weights = np.ones(self.shape)
         if self.weighting == "gaussian":
             for axis, size in enumerate(self.shape):
@@ -69,7 +70,7 @@ class Windows:
 
     @property
     def poses(self) -> list[tuple[int, ...]]:
-        """All combinations of the axes to flip, none first."""
+        """Returns all combinations of the axes to flip, none first."""
         return [
             axes
             for number in range(len(self.flip) + 1)
@@ -79,15 +80,7 @@ class Windows:
     def steps(
         self, overlap: float, stride: int | Sequence[int] | None
     ) -> tuple[int, ...]:
-        """Returns the voxels from one window to the next, along each axis.
-
-        Args:
-            overlap: See `starts`.
-            stride: See `starts`.
-
-        Raises:
-            ValueError: See `starts`.
-        """
+        """Returns the voxels from one window to the next; see `starts`."""
         number("overlap", overlap, least=0, below=1)
         if stride is None:
             return tuple(
@@ -106,9 +99,10 @@ class Windows:
         self,
         extents: Sequence[int],
         overlap: float = 0.5,
+        *,
         stride: int | Sequence[int] | None = None,
     ) -> np.ndarray:
-        """First voxels of the windows that cover a volume.
+        """Returns the first voxels of the windows that cover a volume.
 
         The last window of an axis ends where the volume ends.
 
@@ -124,7 +118,7 @@ class Windows:
             Int32 array `(windows, 3)`, in the order of depth, then of height.
 
         Raises:
-            ValueError: If windows would leave gaps or not go on.
+            ValueError: If windows would leave gaps or not advance.
 
         Examples:
             >>> Windows((4, 1, 1)).starts((9, 1, 1)).tolist()
@@ -147,8 +141,8 @@ class Windows:
             image: Array `(depth, height, width, channels)`.
 
         Returns:
-            The volume as float32, the same one where nothing had to be
-            done, and the place of the image in it.
+            The volume as float32, without a copy if it already is large
+            enough and float32, and the place of the image in it.
         """
         size = np.array(image.shape[:3])
         missing = np.maximum(np.array(self.shape) - size, 0)

@@ -1,1 +1,1 @@
-"""Execution plans of a layer: a value, its prediction, the device."""
+"""Chooses the boxes in which the channels of a layer run together."""

@@ -1,28 +1,25 @@
-"""Execution plans: which channels of a layer run together in which box."""
+"""Defines execution plans: the boxes in which channels run together."""
 
 import dataclasses
 from collections.abc import Iterable
-from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
 from keras_cakes._errors import shortened
+from keras_cakes.kernels.sub_kernels import Counts
 from keras_cakes.kernels.sub_kernels import SubKernel
 from keras_cakes.kernels.sub_kernels import canonical_order
 
 FORMS = ("conv3d", "conv2d")
 
-Counts = Mapping[SubKernel, int]
-
 
 @dataclasses.dataclass(frozen=True)
 class Box:
-    """Channels that one convolution computes.
+    """Holds the channels that one convolution computes.
 
     Args:
         size: Size of that convolution; every sub-kernel fits into it.
-        channels: How many channels of each sub-kernel it computes, in
-            canonical order.
+        channels: Number of channels of each sub-kernel, in canonical order.
         form: `"conv3d"`, or `"conv2d"`: a 2D convolution with the depth
             folded into the batch (`1 x k x k`), or with height and width
             folded into one axis (`k x 1 x 1`). Only flat boxes have it.
@@ -34,7 +31,7 @@ class Box:
 
     @property
     def filters(self) -> int:
-        """Number of channels."""
+        """Returns the number of channels."""
         return sum(count for _, count in self.channels)
 
     def to_config(self) -> dict[str, Any]:
@@ -48,16 +45,16 @@ class Box:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """A partition of a layer's channels into boxes.
+    """Partitions the channels of a layer into boxes.
 
-    The plan changes the time that a layer takes, never its result.
+    A plan changes the time that a layer takes, never its result.
     """
 
     boxes: tuple[Box, ...]
 
     @classmethod
     def of(cls, boxes: Iterable[tuple[SubKernel, Counts]]) -> "Plan":
-        """A plan of `(size, channels of each sub-kernel)` pairs."""
+        """Makes a plan of `(size, channels of each sub-kernel)` pairs."""
         return cls(
             tuple(
                 Box(
@@ -70,12 +67,12 @@ class Plan:
 
     @classmethod
     def dense(cls, counts: Counts) -> "Plan":
-        """All channels in one box that holds every sub-kernel."""
+        """Puts all channels into one box that holds every sub-kernel."""
         return cls.of([(bounding_box(counts), counts)])
 
     @classmethod
     def separate(cls, counts: Counts) -> "Plan":
-        """One box for each sub-kernel."""
+        """Makes one box for each sub-kernel."""
         return cls.of([(kernel, {kernel: counts[kernel]}) for kernel in counts])
 
     @classmethod
@@ -83,12 +80,12 @@ class Plan:
         """Reads `"dense"`, `"separate"` or a list of boxes.
 
         Args:
-            value: What is read.
+            value: One of these forms.
             counts: The channels of each sub-kernel of the layer.
 
         Raises:
-            ValueError: If `value` is none of these, or its boxes do not
-                hold just the channels of `counts`.
+            ValueError: If `value` has another form, or its boxes hold other
+                channels than `counts`.
         """
         if value == "dense":
             return cls.dense(counts)
@@ -115,12 +112,12 @@ class Plan:
         return plan
 
     def to_config(self) -> list[dict[str, Any]]:
-        """The plan as JSON holds it."""
+        """Returns the plan as JSON values."""
         return [box.to_config() for box in self.boxes]
 
     @property
     def counts(self) -> dict[SubKernel, int]:
-        """The channels of each sub-kernel, over all boxes."""
+        """Returns the channels of each sub-kernel, over all boxes."""
         total: dict[SubKernel, int] = {}
         for box in self.boxes:
             for kernel, count in box.channels:
@@ -128,10 +125,10 @@ class Plan:
         return total
 
     def order(self, channels: Sequence[SubKernel]) -> list[int]:
-        """Where each output channel stands among the outputs of the boxes.
+        """Returns the place of each channel among the outputs of the boxes.
 
-        The boxes take the channels of a sub-kernel one after the other: the
-        first box that holds some gets the first of them.
+        The first box that holds a sub-kernel takes its first channels, the
+        next box the channels after them.
 
         Args:
             channels: The sub-kernel of each output channel.
@@ -144,26 +141,25 @@ class Plan:
                     range(start, start + count)
                 )
                 start += count
-        # Taken from the front, in the order of the channels.
         following = {kernel: iter(place) for kernel, place in places.items()}
         return [next(following[kernel]) for kernel in channels]
 
 
 def plans_by_phase(
-    value: Any, phases: Sequence[str], counts: Counts
+    value: Any, phases: Sequence[str], *, counts: Counts
 ) -> tuple[Any, dict[str, Plan | None]]:
-    """Reads what the `plan` argument of a layer may be.
+    """Reads the `plan` argument of a layer.
 
     Args:
-        value: `None` for the rule, one plan, or one of them for each phase.
+        value: `None` for the rule, one plan, or one such value per phase.
         phases: The names of the phases.
         counts: The channels of each sub-kernel of the layer.
 
     Returns:
-        `value` as JSON holds it, and for each phase the plan that is fixed.
+        `value` as JSON values, and for each phase the fixed plan or `None`.
 
     Raises:
-        ValueError: If `value` is none of these.
+        ValueError: If `value` has another form.
     """
     by_phase = (
         value if isinstance(value, dict) else dict.fromkeys(phases, value)
@@ -187,11 +183,12 @@ def plans_by_phase(
 
 
 def bounding_box(kernels: Iterable[SubKernel]) -> SubKernel:
-    """The smallest box that holds every one of the sub-kernels."""
+    """Returns the smallest box that holds each of the sub-kernels."""
     return SubKernel(*map(max, zip(*kernels, strict=True)))
 
 
 def _read_box(box: Any) -> Box:
+    """Reads a box from its JSON values."""
     size = SubKernel.parse(box["size"])
     channels = {SubKernel.parse(k): n for k, n in box["channels"].items()}
     for kernel, count in channels.items():
@@ -209,5 +206,5 @@ def _read_box(box: Any) -> Box:
 
 
 def is_flat(size: SubKernel) -> bool:
-    """Whether a box may run as a 2D convolution without moving data."""
+    """Tells whether a box may run as a 2D convolution without moving data."""
     return size.depth == 1 or (size.height == 1 and size.width == 1)

@@ -1,8 +1,8 @@
-"""Which execution plan a layer gets when nothing has been measured.
+"""Predicts the fastest execution plan of a layer, without a measurement.
 
-The model behind it counts multiply-adds as the hardware does, channels in
-whole blocks, and adds what several convolutions cost beyond them, with the
-constants of `devices`. `keras_cakes.autotune` measures instead.
+The model counts multiply-adds with channels in whole blocks, as the hardware
+computes them, and adds the cost of starting and joining several convolutions
+(see `device`). `keras_cakes.autotune` measures instead.
 """
 
 import functools
@@ -10,32 +10,32 @@ import itertools
 from collections.abc import Iterator
 from collections.abc import Sequence
 
+from keras_cakes.kernels.sub_kernels import Counts
 from keras_cakes.kernels.sub_kernels import SubKernel
 from keras_cakes.kernels.sub_kernels import canonical_order
 from keras_cakes.layers.plans.device import Device
 from keras_cakes.layers.plans.device import present_device
-from keras_cakes.layers.plans.plan import Counts
 from keras_cakes.layers.plans.plan import Plan
 from keras_cakes.layers.plans.plan import bounding_box
 
-# More sub-kernels than this have too many partitions to look at.
+# More sizes than this have too many partitions to compare.
 _MOST_SIZES = 8
-# A plan has to promise this much, so that an error of the model does not
-# make a layer slower than the convolution it replaces.
+# A plan is taken if it promises at most this share of the dense time: an error
+# of the model must not make a layer slower than the convolution it replaces.
 WORTHWHILE = 0.95
-# Of a launch.
+# Share of a launch that putting a sub-kernel into a larger kernel takes.
 _PUTTING = 0.2
 
 
 def candidate_plans(counts: Counts, block: int) -> list[Plan]:
-    """Plans worth a look, each different: dense, separate and between.
+    """Lists different plans: dense, separate and combinations of boxes.
 
     Args:
         counts: The channels of each sub-kernel.
-        block: Output channels are computed in blocks of this size, which
-            decides what may move into a larger box.
+        block: Number of output channels that are computed together; it
+            decides which channels may move into a larger box.
     """
-    # Dense and separate stand in front, so that they win a tie.
+    # Dense and separate come first and win a tie.
     plans = {Plan.dense(counts): None, Plan.separate(counts): None}
     for sizes in _covers(counts):
         boxes = _smallest_boxes(counts, sizes)
@@ -48,20 +48,21 @@ def candidate_plans(counts: Counts, block: int) -> list[Plan]:
 def predicted_cost(
     plan: Plan,
     device: Device,
+    *,
     in_channels: int,
     positions: int | None = None,
     is_permuted: bool = False,
 ) -> float:
-    """What a plan costs per output position, in multiply-adds.
+    """Returns the cost of a plan per output position, in multiply-adds.
 
     Args:
         plan: The plan.
-        device: What things cost.
-        in_channels: Channels of the input.
+        device: The constants of the device.
+        in_channels: Number of channels of the input.
         positions: Output positions of a batch; `None` if unknown, which
-            leaves out what does not depend on them.
-        is_permuted: Whether the layer wants its channels in another order
-            than that of the boxes.
+            leaves out the costs that occur once per batch.
+        is_permuted: Whether the order of the layer's channels differs from
+            the order of the boxes.
     """
     several = len(plan.boxes) > 1
     filters = sum(box.filters for box in plan.boxes)
@@ -86,16 +87,17 @@ def predicted_cost(
 def ranked_plans(
     channels: tuple[SubKernel, ...],
     device: Device,
+    *,
     in_channels: int,
     positions: int | None = None,
     in_any_order: bool = False,
 ) -> tuple[tuple[float, Plan], ...]:
-    """The candidate plans with their predicted costs, cheapest first.
+    """Returns candidate plans with predicted costs, cheapest first.
 
     Args:
         channels: The sub-kernel of each output channel.
-        device: What things cost.
-        in_channels: Channels of the input.
+        device: The constants of the device.
+        in_channels: Number of channels of the input.
         positions: Output positions of a batch, `None` if unknown.
         in_any_order: Whether channels may come in the order of the boxes.
     """
@@ -103,7 +105,13 @@ def ranked_plans(
     def cost(plan: Plan) -> float:
         order = plan.order(channels)
         permuted = not in_any_order and order != sorted(order)
-        return predicted_cost(plan, device, in_channels, positions, permuted)
+        return predicted_cost(
+            plan,
+            device,
+            in_channels=in_channels,
+            positions=positions,
+            is_permuted=permuted,
+        )
 
     plans = candidate_plans(channel_counts(channels), device.block)
     pairs = ((cost(plan), plan) for plan in plans)
@@ -113,24 +121,29 @@ def ranked_plans(
 def default_plan(
     channels: Sequence[SubKernel],
     in_channels: int,
+    *,
     positions: int | None,
     phase: str,
     device: Device | None = None,
     in_any_order: bool = False,
 ) -> Plan:
-    """The plan that promises to be fastest, without a measurement.
+    """Returns the plan with the lowest predicted cost.
 
     Args:
         channels: The sub-kernel of each output channel.
-        in_channels: Channels of the input.
+        in_channels: Number of channels of the input.
         positions: Output positions of one sample, `None` if unknown.
         phase: `"inference"` or `"training"`.
-        device: What things cost; by default on the present device.
+        device: The constants of a device; by default the present one.
         in_any_order: Whether channels may come in the order of the boxes.
     """
     device = device or present_device(phase)
     ranked = ranked_plans(
-        tuple(channels), device, in_channels, positions, in_any_order
+        tuple(channels),
+        device,
+        in_channels=in_channels,
+        positions=positions,
+        in_any_order=in_any_order,
     )
     dense = Plan.dense(channel_counts(channels))
     threshold = WORTHWHILE * next(c for c, plan in ranked if plan == dense)
@@ -139,13 +152,13 @@ def default_plan(
 
 
 def channel_counts(channels: Sequence[SubKernel]) -> dict[SubKernel, int]:
-    """How many channels each sub-kernel makes, in canonical order."""
+    """Counts the channels of each sub-kernel, in canonical order."""
     channels = list(channels)
     return {k: channels.count(k) for k in canonical_order(channels)}
 
 
 def _covers(counts: Counts) -> list[tuple[SubKernel, ...]]:
-    """Sets of box sizes that hold every sub-kernel."""
+    """Lists the sets of box sizes that hold every sub-kernel."""
     kernels = list(counts)
     sizes = set(kernels)
     for kernel in kernels:
@@ -164,7 +177,7 @@ def _covers(counts: Counts) -> list[tuple[SubKernel, ...]]:
 def _smallest_boxes(
     counts: Counts, sizes: Sequence[SubKernel]
 ) -> dict[SubKernel, dict[SubKernel, int]]:
-    """Each sub-kernel in the smallest of the boxes that hold it."""
+    """Puts each sub-kernel into the smallest box that holds it."""
     boxes: dict[SubKernel, dict[SubKernel, int]] = {}
     for kernel, count in counts.items():
         size = min(
@@ -178,11 +191,12 @@ def _smallest_boxes(
 def _filled(
     boxes: dict[SubKernel, dict[SubKernel, int]], block: int
 ) -> Iterator[dict[SubKernel, dict[SubKernel, int]]]:
-    """Moves what fills no block of its own into larger boxes.
+    """Moves the remainders of blocks into larger boxes, in two variants.
 
-    18 channels cost more than two blocks of 8. The last two go into a larger
-    box: once always, so that broken blocks are left to the largest box at
-    most, and once only where that box has room for them anyway.
+    18 channels cost more than two blocks of 8. In the first variant every
+    remainder (here 2) moves to a larger box, so only the largest box may have
+    a partial block. In the second a remainder moves only if it fits the
+    padding of the target.
     """
     for only_into_room in (False, True):
         full = {size: dict(held) for size, held in boxes.items()}
@@ -201,7 +215,7 @@ def _filled(
 def _move(
     held: dict[SubKernel, int], target: dict[SubKernel, int], count: int
 ) -> None:
-    """Moves channels, of as few sub-kernels as it takes."""
+    """Moves `count` channels of as few sub-kernels as possible."""
     for kernel in sorted(held, key=lambda k: held[k], reverse=True):
         moved = min(count, held[kernel])
         if not moved:
@@ -216,19 +230,24 @@ def _move(
 def is_grouping_faster(
     filters: int,
     in_channels: int,
+    *,
     kernel_set: Sequence[SubKernel],
     kernel_size: Sequence[int],
 ) -> bool:
-    """Whether small convolutions beat one full kernel in training."""
+    """Tells whether small convolutions beat one full kernel in training."""
     device = present_device("training")
     share = balanced_share(filters, kernel_set)
     groups = Plan.separate({kernel: share for kernel in kernel_set})
     full = SubKernel(*kernel_size)
-    dense = predicted_cost(Plan.dense({full: filters}), device, in_channels)
-    grouped = predicted_cost(groups, device, in_channels, is_permuted=True)
+    dense = predicted_cost(
+        Plan.dense({full: filters}), device, in_channels=in_channels
+    )
+    grouped = predicted_cost(
+        groups, device, in_channels=in_channels, is_permuted=True
+    )
     return grouped < WORTHWHILE * dense
 
 
 def balanced_share(filters: int, kernel_set: Sequence[SubKernel]) -> int:
-    """The most channels that a balanced path gives to a candidate."""
+    """Returns the largest number of channels of a candidate if balanced."""
     return -(-filters // len(kernel_set))

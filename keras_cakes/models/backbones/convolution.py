@@ -154,7 +154,7 @@ def build_with(
     if convolution == "3d":
         return model
     if isinstance(convolution, SearchSpecification):
-        return to_search_network(model, convolution, names)
+        return to_search_network(model, convolution, layers=names)
     if not isinstance(convolution, Configuration):
         try:
             convolution = _even_split(model, convolution, names)

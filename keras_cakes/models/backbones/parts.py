@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_cakes._errors import number
 from keras_cakes._errors import whole
-from keras_cakes.layers.replicas import has_several_replicas
+from keras_cakes.layers.backends import has_several_replicas
 
 NORMALIZATIONS = ("batch", "instance")
 

@@ -1,4 +1,4 @@
-"""Starting a 3D network from the weights of a 2D one."""
+"""Starts a 3D network from the weights of a 2D network."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,16 +27,16 @@ def inflate(
 
     Convolutions are inflated by `inflate_kernel`: for a plain or sub-kernel
     layer channel by channel, for a search layer every candidate of every
-    channel. Where candidates are crops of one kernel, the 2D kernel is put in
-    its middle (`rule` has no effect); those that span its plane then answer
-    as it does, others with a part of it. Normalizations are copied, and
-    repeated for each candidate; a bias in front of one becomes part of its
-    mean. A layer that reads the concatenated candidates of a cost-priority
-    search has its kernel tiled and divided by their number, and candidates
-    that are summed have their scales divided, so that the start computes the
-    same function. Layers of equal shape are copied.
+    channel. If candidates are crops of one kernel, the 2D kernel is put in
+    its middle (`rule` has no effect): candidates that span its plane compute
+    the same, others a part. Normalizations are copied, and repeated for each
+    candidate; a bias in front of one is subtracted from its mean. A layer
+    that reads the concatenated candidates of a cost-priority search has its
+    kernel tiled and divided by their number, and summed candidates have their
+    scales divided: the start computes the same function. Layers of equal
+    shape are copied.
 
-    Where the 2D network has no counterpart, weights stay as they are: the
+    Weights without a counterpart in the 2D network stay as they are: the
     second kernel of P3D, a head of another number of classes.
 
     Args:
@@ -61,7 +61,11 @@ def inflate(
         >>> source = keras.applications.ResNet50(
         ...     weights=None, classes=5, input_shape=(32, 32, 3))
         >>> network = kc.models.resnet50_video(
-        ...     (4, 32, 32, 3), 5, "video_1d2d3d", strided="reduce")
+        ...     (4, 32, 32, 3),
+        ...     5,
+        ...     convolution="video_1d2d3d",
+        ...     strided="reduce",
+        ... )
         >>> inflate(source, network)
         ()
     """
@@ -85,15 +89,15 @@ def inflate(
 def _start(
     layer: Any, counterpart: Any, pairs: Pairs, rule: str, axis: int
 ) -> bool:
-    """Starts one layer; `False` if the counterpart is of other use."""
+    """Starts one layer; returns `False` if the counterpart does not fit."""
     if isinstance(layer, CakesSearchConv3D):
         kernel = _numpy(counterpart.kernel)
         if layer.is_shared:
-            start = centred_kernel(kernel, layer.kernel_size, axis)
+            start = centred_kernel(kernel, layer.kernel_size, axis=axis)
             starts = [(layer.full_kernel, start)]
         else:
             starts = [
-                (weights, inflate_kernel(kernel, size, rule, axis))
+                (weights, inflate_kernel(kernel, size, rule=rule, axis=axis))
                 for size, weights in zip(
                     layer.kernel_set, layer.candidates, strict=True
                 )
@@ -110,7 +114,7 @@ def _start(
             strict=True,
         ):
             start = inflate_kernel(
-                _numpy(counterpart.kernel), kernel, rule, axis
+                _numpy(counterpart.kernel), kernel, rule=rule, axis=axis
             )
             start = start[..., channels == kernel]
             _assign(weights, start, layer, counterpart)
@@ -118,9 +122,9 @@ def _start(
     if isinstance(layer, keras.layers.Conv3D):
         start = inflate_kernel(
             _numpy(counterpart.kernel),
-            "x".join(map(str, layer.kernel_size)),
-            rule,
-            axis,
+            layer.kernel_size,
+            rule=rule,
+            axis=axis,
         )
         start = _tiled(start, layer.kernel)
         _assign(layer.kernel, start, layer, counterpart)
@@ -138,7 +142,7 @@ def _start(
 
 
 def _start_paths(layer: Any, normalization: Any, pairs: Pairs) -> None:
-    """The same scale, offset and statistics behind each candidate."""
+    """Starts each candidate with the same scale, offset and statistics."""
     if normalization is None:
         return
     paths = layer.path_normalization
@@ -154,7 +158,7 @@ def _start_paths(layer: Any, normalization: Any, pairs: Pairs) -> None:
 
 
 def _statistics(normalization: Any, other: Any, pairs: Pairs) -> dict[str, Any]:
-    """Scale, offset and statistics, as another layer has to hold them."""
+    """Returns scale, offset and statistics, adapted to another layer."""
     values = {
         name: _numpy(getattr(normalization, name))
         for name in ("gamma", "beta", "moving_mean", "moving_variance")
@@ -172,7 +176,7 @@ def _statistics(normalization: Any, other: Any, pairs: Pairs) -> dict[str, Any]:
 
 
 def _tiled(start: np.ndarray, weights: Any) -> np.ndarray:
-    """For a layer that reads several copies of each of its inputs."""
+    """Tiles a kernel for a layer that reads copies of each of its inputs."""
     copies, rest = divmod(weights.shape[-2], start.shape[-2])
     if rest or copies < 2:
         return start
@@ -180,6 +184,7 @@ def _tiled(start: np.ndarray, weights: Any) -> np.ndarray:
 
 
 def _copy_bias(layer: Any, counterpart: Any) -> bool:
+    """Copies the bias if both layers have one."""
     if layer.bias is not None and counterpart.bias is not None:
         layer.bias.assign(_numpy(counterpart.bias))
     return True

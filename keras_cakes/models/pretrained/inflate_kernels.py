@@ -1,4 +1,4 @@
-"""3D kernels that start from 2D ones."""
+"""Makes 3D kernels from 2D kernels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,24 +13,22 @@ RULES = ("sum", "mean")
 
 
 def inflate_kernel(
-    kernel: Any, sub_kernel: Any, rule: str = "sum", axis: int = 0
+    kernel: Any, sub_kernel: Any, *, rule: str = "sum", axis: int = 0
 ) -> np.ndarray:
-    """The kernel of a sub-kernel that starts from a 2D kernel.
+    """Makes the weights of a sub-kernel from a 2D kernel.
 
-    Along the new axis the kernel is repeated and divided by the number of
-    repeats. Along an axis that the sub-kernel lacks, it is summed. On a
-    constant input, each sub-kernel then answers as the 2D kernel does.
+    The kernel is repeated along the new axis and divided by the number of
+    repeats, and summed along each axis on which the sub-kernel has size 1. On
+    a constant input, each sub-kernel then computes the same as the 2D kernel.
 
     Args:
         kernel: 2D weights `(height, width, in_channels, channels)`.
         sub_kernel: A sub-kernel, such as `"3x1x1"`; along the two axes of
             the plane as wide as `kernel`, or 1.
-        rule: What happens along an axis that the sub-kernel lacks. `"sum"`:
-            the rule above, that of the authors' code. `"mean"`: the paper's,
-            the mean over the plane, repeated without division; it answers
-            with a fraction of the 2D kernel.
-        axis: The axis that the 2D network does not have: 0 for time or
-            depth, 1 for height, 2 for width.
+        rule: `"sum"`: as above, from the authors' code. `"mean"`: from the
+            paper, the mean over axes of size 1, repeated without division;
+            it computes a fraction of the 2D kernel's output.
+        axis: The new axis: 0 for time or depth, 1 for height, 2 for width.
 
     Returns:
         Weights of shape `sub_kernel + (in_channels, channels)`, float32.
@@ -75,13 +73,13 @@ def check_inflation(rule: str, axis: int) -> None:
 
 
 def centred_kernel(
-    kernel: Any, kernel_size: Sequence[int], axis: int = 0
+    kernel: Any, kernel_size: Sequence[int], *, axis: int = 0
 ) -> np.ndarray:
-    """A full kernel that holds a 2D kernel in the middle of zeros.
+    """Puts a 2D kernel into the middle of a full kernel of zeros.
 
     Args:
         kernel: 2D weights `(height, width, in_channels, channels)`.
-        kernel_size: The full size, in the plane that of `kernel`.
+        kernel_size: The full size; along the plane equal to `kernel`.
         axis: As for `inflate_kernel`.
 
     Returns:

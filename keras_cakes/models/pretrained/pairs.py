@@ -1,4 +1,4 @@
-"""Which layer of a 2D network is which of a 3D one."""
+"""Matches the layers of a 3D network to the layers of a 2D network."""
 
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _NORMALIZATIONS = (
 
 
 class Pairs:
-    """The counterparts of layers.
+    """Finds the counterpart of a layer, and the layers around it.
 
     Args:
         source: The 2D network.
@@ -46,18 +46,18 @@ class Pairs:
                 )
 
     def of(self, layer: Any) -> Any | None:
-        """The counterpart of a layer."""
+        """Returns the counterpart of a layer of the target."""
         return self.layers.get(self.names.get(layer.name, layer.name))
 
     def behind(self, convolution: Any) -> Any | None:
-        """The normalization that follows a convolution of the source."""
+        """Returns the normalization behind a convolution of the source."""
         for name in self.graph.consumers[convolution.name]:
             if isinstance(self.graph.layer(name), _NORMALIZATIONS):
                 return self.graph.layer(name)
         return None
 
     def bias_before(self, normalization: Any) -> Any:
-        """The bias of the convolution in front of a normalization."""
+        """Returns the bias of the convolution before a normalization."""
         for name in self.graph.producers[normalization.name]:
             bias = getattr(self.graph.layer(name), "bias", None)
             if bias is not None:
@@ -66,7 +66,7 @@ class Pairs:
 
 
 def _resnet50_names() -> Iterator[tuple[str, str]]:
-    """`resnet50_video` against `keras.applications.ResNet50`."""
+    """Pairs names of `resnet50_video` and `keras.applications.ResNet50`."""
     yield from (("stem_conv", "conv1_conv"), ("stem_norm", "conv1_bn"))
     parts = (("shortcut", 0), ("reduce", 1), ("mixed", 2), ("expand", 3))
     for stage, block, ours in resnet50_blocks():

@@ -1,4 +1,4 @@
-"""The checkpoints that the authors of CAKES published."""
+"""Reads the checkpoints that the authors of CAKES published."""
 
 import itertools
 import os
@@ -17,7 +17,7 @@ from keras_cakes.models.backbones.resnet50_video import resnet50_blocks
 from keras_cakes.models.backbones.resnet50_video import resnet50_video
 from keras_cakes.models.rewriting.specification import SearchSpecification
 
-# What the authors' modules call the values of a normalization.
+# Names of the values of a normalization: ours and PyTorch's.
 _NORMALIZATION = {
     "gamma": "weight",
     "beta": "bias",
@@ -30,17 +30,18 @@ _FIRST_MIXED = "layer1.0.convT"
 def load_published(
     path: "str | os.PathLike[str]",
     input_shape: tuple[int | None, ...] = (8, 224, 224, 3),
+    *,
     dropout: float = 0.3,
 ) -> keras.Model:
     """Reads a PyTorch checkpoint of the authors into `resnet50_video`.
 
-    The kernels of each layer, and how many channels each has, are read off
-    the shapes of the weights; so is the kind of network: C2D, P3D, C3D, a
-    found or an evenly split network, or the supernet of either search (then
-    the model is made of search layers, to wrap in a `Supernet`).
+    The shapes of the weights give the kernels and channels of each layer and
+    the kind of network: C2D, P3D, C3D, a found or an evenly split network, or
+    the supernet of either search (a model of search layers, to wrap in a
+    `Supernet`).
 
     PyTorch is needed to read the file: `pip install keras-cakes[torch]`. It
-    is read as weights only; nothing in the file is run.
+    is read as weights only; no code in the file is run.
 
     Args:
         path: A checkpoint (`.pth.tar`) with a `state_dict`, as the authors'
@@ -81,7 +82,7 @@ def load_published(
 
 
 class _State:
-    """The arrays of a checkpoint, by names without the wrappers' prefixes."""
+    """Holds the arrays of a checkpoint, by names without wrapper prefixes."""
 
     def __init__(self, path: "str | os.PathLike[str]"):
         try:
@@ -118,7 +119,7 @@ class _State:
         return self._get(key).shape
 
     def take(self, key: str) -> np.ndarray:
-        """The array of a key, which is then used."""
+        """Returns the array of a key and marks the key as used."""
         self.used.add(key)
         self.last_key = key
         return self._get(key)
@@ -133,7 +134,7 @@ class _State:
         return self.arrays[key]
 
     def branches(self, prefix: str) -> list[str]:
-        """The keys of a split layer's kernels, in order."""
+        """Returns the keys of a split layer's kernels, in order."""
         keys = (f"{prefix}.convs.{i}.0.weight" for i in itertools.count())
         return list(itertools.takewhile(self.arrays.__contains__, keys))
 
@@ -159,12 +160,12 @@ def _head(state: _State) -> str:
 
 
 def _kernel_of(shape: tuple[int, ...]) -> str:
-    """The sub-kernel of PyTorch weights (out, in, depth, height, width)."""
+    """Names the sub-kernel of PyTorch weights (out, in, depth, ...)."""
     return "x".join(map(str, shape[2:]))
 
 
 def _convolution(state: _State) -> Any:
-    """What the network of a checkpoint is made of."""
+    """Returns the `convolution` argument of a checkpoint's network."""
     if f"{_FIRST_MIXED}.op.0.weight" in state:
         if len(state.shape(f"{_FIRST_MIXED}.op.1.weight")) == 5:
             return "p3d"
@@ -176,7 +177,7 @@ def _convolution(state: _State) -> Any:
     kernels = [_kernel_of(state.shape(key)) for key in branches]
     if f"{_FIRST_MIXED}.norm.weight" in state:
         return SearchSpecification(
-            tuple(kernels), "performance", weights="separate"
+            tuple(kernels), "performance", candidate_kernels="separate"
         )
     filters, reads = (
         state.shape(f"layer1.0.conv{number}.weight")[axis]
@@ -203,7 +204,7 @@ def _blocks() -> Iterator[tuple[str, str]]:
 def _values(
     model: keras.Model, state: _State
 ) -> Iterator[tuple[Any, Any, np.ndarray]]:
-    """Each variable of the model with what the checkpoint has for it."""
+    """Yields each layer and variable of the model with its new value."""
     layers = {layer.name: layer for layer in model.layers}
     yield from _plain(layers, state, "stem_conv", "stem_norm", "conv1", "bn1")
     for ours, theirs in _blocks():

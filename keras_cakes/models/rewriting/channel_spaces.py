@@ -1,4 +1,4 @@
-"""Which feature maps of a network hold the same channels."""
+"""Finds the feature maps of a network that hold the same channels."""
 
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -42,13 +42,12 @@ class Orders(NamedTuple):
 
 
 class ChannelSpaces:
-    """The sets of feature maps whose channels have to keep one order.
+    """Groups feature maps whose channels must share one order into spaces.
 
-    What a convolution makes is a space of its own. Layers that treat
-    channels alike pass it on; an addition makes its inputs one space; a
-    concatenation stands several side by side. Where nothing is known of a
-    layer, or it is called more than once, the spaces around it keep their
-    order.
+    Each convolution starts a space. Layers that treat channels alike pass it
+    on, an addition unites the spaces of its inputs, and a concatenation puts
+    spaces side by side. The spaces around an unknown layer, or one that is
+    called more than once, keep their order.
 
     Args:
         graph: The graph of a functional model, `channels_last`.
@@ -59,9 +58,9 @@ class ChannelSpaces:
         self._parent: list[int] = []
         self._pinned: set[int] = set()
         self._width: list[int] = []
-        # For each layer the spaces that its output stands for, in order.
+        # For each layer the spaces of its output, side by side.
         self._parts: dict[str, list[int]] = {}
-        # The same of what it reads, input by input.
+        # For each layer and input the spaces of that input.
         self._reads: dict[str, list[list[int]]] = {}
         for name in graph.producers:
             self._visit(name)
@@ -69,7 +68,7 @@ class ChannelSpaces:
             self._pin(self._parts[name])
 
     def makes_channels(self, name: str) -> bool:
-        """Whether the layer's filters may be reordered."""
+        """Tells whether the layer's filters may be reordered."""
         layer = self.graph.layer(name)
         return (
             isinstance(layer, _MAKERS)
@@ -83,38 +82,39 @@ class ChannelSpaces:
         """Chooses the order of channels around every layer.
 
         Args:
-            wanted: For some layers the order that they would like, the most
-                important first: the old place of each channel.
+            wanted: Layers with the order that they prefer (the old place of
+                each channel), the most important layer first.
 
         Returns:
             For every layer the old place of each channel of its output, and
             of each of its inputs.
         """
         chosen: dict[int, list[int]] = {}
-        for name, order in wanted.items():
+        for name, places in wanted.items():
             (part,) = self._parts[name]
             root = self._root(part)
             if root not in self._pinned:
-                chosen.setdefault(root, list(order))
+                chosen.setdefault(root, list(places))
 
-        def order(parts: list[int]) -> list[int]:
+        def place(parts: list[int]) -> list[int]:
             return _side_by_side(
                 chosen.get(self._root(part), list(range(self._width[part])))
                 for part in parts
             )
 
         return Orders(
-            {name: order(parts) for name, parts in self._parts.items()},
+            {name: place(parts) for name, parts in self._parts.items()},
             {
-                name: [order(parts) for parts in reads]
+                name: [place(parts) for parts in reads]
                 for name, reads in self._reads.items()
             },
         )
 
     def _visit(self, name: str) -> list[int]:
+        """Returns the spaces of a layer's output, found once."""
         if name not in self._parts:
             if self.graph.calls[name] > 1:
-                # Before its inputs, among which it may be itself.
+                # Set before its inputs are visited: it may be its own input.
                 self._parts[name] = [
                     self._new(_channels(self.graph.layer(name)))
                 ]
@@ -136,16 +136,18 @@ class ChannelSpaces:
         return self._parts[name]
 
     def _read(self, source: str, width: int) -> list[int]:
+        """Returns the spaces of an input of `width` channels."""
         parts = self._visit(source)
         if sum(self._width[part] for part in parts) == width:
             return parts
-        # Another call, or another output, than the one that is known.
+        # The width differs: another call or output of `source` is read.
         self._pin(parts)
         parts = [self._new(width)]
         self._pin(parts)
         return parts
 
     def _outputs(self, name: str, sources: list[list[int]]) -> list[int]:
+        """Finds the spaces of a layer's output from those of its inputs."""
         layer = self.graph.layer(name)
         if self.makes_channels(name):
             return [self._new(_channels(layer))]

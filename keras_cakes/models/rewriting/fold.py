@@ -1,4 +1,4 @@
-"""Folding normalization, permutations and activations away."""
+"""Folds normalizations, permutations and activations into convolutions."""
 
 import math
 from typing import Any
@@ -23,16 +23,15 @@ _CONVOLUTIONS = (
 
 
 def fold(network: keras.Model) -> keras.Model:
-    """The form of a trained network that is fastest to infer with.
+    """Builds the fastest form of a trained network for inference.
 
     A batch normalization right behind a convolution becomes part of its
-    kernel and bias, and a ReLU or other activation behind them part of the
-    layer. Channels are put into the order in which each layer's plan for
-    inference computes them, wherever the layers that read them can follow;
-    an addition lets one of its inputs choose. Sub-kernels that a plan merges
-    are stored as the larger kernel that runs, so a folded network may have
-    more parameters. A layer that is called more than once keeps its order and
-    what is behind it. Outputs are the same up to rounding.
+    kernel and bias, and an activation behind them part of the layer. Channels
+    take the order in which each layer's plan for inference computes them,
+    where the layers that read them can follow; an addition follows one of its
+    inputs. Sub-kernels that a plan merges are stored as the larger kernel, so
+    a folded network may have more parameters. A layer that is called more
+    than once stays as it is. Outputs are the same up to rounding.
 
     Args:
         network: A functional Keras model with trained weights, such as
@@ -40,8 +39,8 @@ def fold(network: keras.Model) -> keras.Model:
             are kept.
 
     Returns:
-        A plain functional model for inference: `predict`, `save`, `export`.
-        Training it would have no normalization to rely on.
+        A functional model for inference: `predict`, `save`, `export`. It has
+        no normalization and is not meant to be trained.
 
     Raises:
         ValueError: If `network` has no graph to rewrite.
@@ -90,14 +89,14 @@ def fold(network: keras.Model) -> keras.Model:
         for layer in (normalization, activation and activation[0])
         if layer is not None
     )
-    folded = rewrite(network, substitute, dropped)
+    folded = rewrite(network, substitute, dropped=dropped)
     for original in network.layers:
         if not original.weights or original.name in dropped:
             continue
         layer = folded.get_layer(original.name)
         order = orders[layer.name]
         if spaces.makes_channels(layer.name) or layer.name in merged:
-            # Where there are several calls, all read in the old order.
+            # All calls of a layer that is called repeatedly read the old order.
             sources = reads[layer.name][0]
             normalization, _ = merged.get(layer.name, (None, None))
             scale, bias = _scale_and_bias(original, normalization, len(order))
@@ -113,9 +112,9 @@ def fold(network: keras.Model) -> keras.Model:
 
 
 def _merged(graph: Graph, name: str) -> tuple[Any, Any]:
-    """The normalization and the activation that become part of a layer.
+    """Returns the normalization and the activation that a layer absorbs.
 
-    The activation as the layer that is dropped and its function.
+    The activation is a pair: the dropped layer and the function.
     """
     layer = graph.layer(name)
     if layer.activation is not keras.activations.linear:
@@ -138,7 +137,7 @@ def _merged(graph: Graph, name: str) -> tuple[Any, Any]:
 
 
 def _free_plans(network: keras.Model, spaces: ChannelSpaces) -> dict[str, Plan]:
-    """Plans of the layers whose channels may come in any order."""
+    """Returns plans of the layers whose channels may come in any order."""
     return {
         layer.name: layer.rule_plan("inference", in_any_order=True)
         if layer.has_rule_plan("inference")
@@ -151,7 +150,7 @@ def _free_plans(network: keras.Model, spaces: ChannelSpaces) -> dict[str, Plan]:
 def _wanted_orders(
     network: keras.Model, plans: dict[str, Plan]
 ) -> dict[str, list[int]]:
-    """The orders in which boxes hand on their channels, costliest first."""
+    """Returns the channel orders of the boxes, largest output first."""
     wanted = []
     for name, plan in plans.items():
         layer = network.get_layer(name)
@@ -165,7 +164,7 @@ def _wanted_orders(
 def _plan(
     layer: CakesConv3D, free_plans: dict[str, Plan], order: list[int]
 ) -> Plan:
-    """The plan of a layer whose channels have taken an order."""
+    """Returns the plan of a layer whose channels are in a new order."""
     free = free_plans.get(layer.name)
     channels = tuple(layer.channel_kernels[o] for o in order)
     if free is not None:
@@ -179,7 +178,7 @@ def _plan(
 def _merged_config(
     layer: CakesConv3D, plans: dict[str, Plan], order: list[int]
 ) -> dict[str, Any]:
-    """Each channel with the kernel of the box that computes it."""
+    """Gives each channel the kernel of the box that computes it."""
     channels = [layer.channel_kernels[o] for o in order]
     if layer.groups != 1:
         # Such a layer runs as one full kernel, whatever its plan.
@@ -199,7 +198,7 @@ def _merged_config(
 def _scale_and_bias(
     layer: Any, normalization: Any, filters: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """What each filter is multiplied with, and what is added to it."""
+    """Returns the factor and the summand of each filter."""
     bias = None
     if layer.use_bias:
         bias = keras.ops.convert_to_numpy(layer.bias)
@@ -216,14 +215,14 @@ def _kernels(
     sources: list[int],
     order: list[int],
 ) -> list[np.ndarray]:
-    """The kernels of a folded layer.
+    """Returns the kernels of a folded layer.
 
     Args:
-        original: The convolution or dense layer that it stands for.
+        original: The convolution or dense layer before folding.
         layer: The folded layer.
-        scale: What each filter of `original` is multiplied with.
-        sources: For each channel that it reads now, which it was.
-        order: For each filter that it has now, which it was.
+        scale: The factor of each filter of `original`.
+        sources: The old place of each input channel.
+        order: The old place of each filter.
     """
     kernel = keras.ops.convert_to_numpy(original.kernel)
     if isinstance(original, keras.layers.Conv3DTranspose):
@@ -242,7 +241,7 @@ def _kernels(
 
 
 def _scale_and_offset(normalization: Any) -> tuple[np.ndarray, np.ndarray]:
-    """What a batch normalization does to each channel when it infers."""
+    """Returns the factor and summand of a batch normalization in inference."""
 
     def value(variable, default):
         if variable is None:

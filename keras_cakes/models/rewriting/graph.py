@@ -1,4 +1,4 @@
-"""Reading and rewriting the graph of a functional Keras model."""
+"""Reads and rewrites the graph of a functional Keras model."""
 
 from collections import deque
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from typing import Any
 
 import keras
 
-from keras_cakes.layers.replicas import has_several_replicas
+from keras_cakes.layers.backends import has_several_replicas
 from keras_cakes.layers.upsampling import TrilinearUpSampling3D
 
-# Layers that treat every channel alike, so that a wider tensor may pass.
+# Layers that treat every channel alike and accept a wider tensor.
 CHANNELWISE = (
     keras.layers.Activation,
     keras.layers.AveragePooling3D,
@@ -35,15 +35,15 @@ _DENSE = (keras.layers.Dense, keras.layers.EinsumDense)
 
 
 def as_functional(model: keras.Model) -> keras.Model:
-    """The model as a functional graph.
+    """Returns the model as a functional graph.
 
     Raises:
         ValueError: If the model has no graph to rewrite.
     """
     if isinstance(model, keras.Sequential) and model.built:
         return keras.Model(model.inputs, model.outputs, name=model.name)
-    # A functional model whose class has a constructor of its own does not
-    # describe its layers.
+    # A functional model whose class has its own constructor has no layers in
+    # its configuration.
     if not isinstance(model, keras.Function) or (
         "layers" not in model.get_config()
     ):
@@ -56,9 +56,9 @@ def as_functional(model: keras.Model) -> keras.Model:
 
 
 class Graph:
-    """Which layer of a functional model feeds which.
+    """Holds the consumers and producers of each layer of a functional model.
 
-    Only calls that belong to `model` count: a layer may also serve other
+    Only calls that belong to `model` count: a layer may also be part of other
     models, such as a feature extractor cut out of this one.
 
     Args:
@@ -70,7 +70,7 @@ class Graph:
         self._operations = {item.name: item for item in model.operations}
         self.consumers: dict[str, list[str]] = {}
         self.producers: dict[str, list[str]] = {}
-        # For each layer the shapes that it reads, as `producers` lists them.
+        # For each layer the shapes of its inputs, in the order of `producers`.
         self.input_shapes: dict[str, list[tuple[int | None, ...]]] = {}
         self.calls: dict[str, int] = {}
         for entry in model.get_config()["layers"]:
@@ -86,11 +86,11 @@ class Graph:
         self.outputs = set(_histories(model.get_config()["output_layers"]))
 
     def layer(self, name: str) -> Any:
-        """The layer or operation of that name."""
+        """Returns the layer or operation of that name."""
         return self._operations[name]
 
-    def reaches_features(self, name: str, upstream: bool) -> bool:
-        """Whether another convolution, or a dense layer, lies that way."""
+    def reaches_features(self, name: str, *, upstream: bool) -> bool:
+        """Tells whether a convolution or dense layer is up- or downstream."""
         edges = self.producers if upstream else self.consumers
         queue, seen = deque(edges[name]), set()
         while queue:
@@ -104,7 +104,7 @@ class Graph:
         return False
 
     def follower(self, name: str) -> Any | None:
-        """The one layer that reads this one and nothing else, if any."""
+        """Returns the only consumer if this layer is its only input."""
         consumers = self.consumers[name]
         if len(consumers) != 1 or name in self.outputs:
             return None
@@ -114,7 +114,7 @@ class Graph:
         return self.layer(consumer) if alone and single else None
 
     def normalization_behind(self, name: str) -> Any | None:
-        """The batch or instance normalization that only this layer feeds."""
+        """Returns the normalization of channels that only this layer feeds."""
         layer = self.layer(name)
         follower = self.follower(name)
         if layer.activation is not keras.activations.linear:
@@ -123,10 +123,10 @@ class Graph:
         return follower if normalizes_channels(follower, axis) else None
 
     def can_widen(self, name: str) -> bool:
-        """Whether every consumer may read a wider output of this layer.
+        """Tells whether every consumer may read a wider output of this layer.
 
-        That is so if each way on leads, through layers that treat channels
-        alike, to a convolution, which adds up whatever channels it reads.
+        Each path must lead, through layers that treat channels alike, to a
+        convolution, which sums over any number of channels.
         """
         queue, seen = deque([name]), {name}
         while queue:
@@ -148,7 +148,7 @@ class Graph:
 
 
 def normalizes_channels(layer: Any, axis: int = -1) -> bool:
-    """Whether a layer is a batch or instance normalization of channels."""
+    """Tells whether a layer is a batch or instance normalization."""
     if isinstance(layer, keras.layers.BatchNormalization):
         return layer.axis in (axis, axis % 5)
     if isinstance(layer, keras.layers.GroupNormalization):
@@ -194,19 +194,20 @@ def _histories(value: Any) -> Iterator[str]:
 def rewrite(
     model: keras.Model,
     substitute: Callable[[Any], Any | None],
+    *,
     dropped: frozenset[str] = frozenset(),
 ) -> keras.Model:
-    """Rebuilds a functional model with other layers in some places.
+    """Rebuilds a functional model with substitutes for its layers.
 
-    All weights are new; every layer sees the shape that reaches it, so what
-    follows a wider layer becomes wider itself.
+    All weights are new. Each layer is built for the shape that reaches it: a
+    layer behind a wider one has a wider kernel.
 
     Args:
         model: A functional Keras model; it stays as it is.
         substitute: Called with each layer; returns the layer to put in its
             place, or `None` to keep a fresh copy.
-        dropped: Names of layers that are passed over: their input becomes
-            their output.
+        dropped: Names of layers that are left out; their input becomes their
+            output.
 
     Returns:
         A functional model with the same inputs and outputs, not compiled.
@@ -224,19 +225,19 @@ def rewrite(
     clone_of = keras.models.clone_model(
         model, clone_function=clone, call_function=call
     )
-    # A cloned compiled model is compiled alike; losses and optimizers of the
-    # original are not those of a network with other layers.
+    # A new model, since a clone of a compiled model is compiled alike, with the
+    # original's losses and optimizer.
     return keras.Model(clone_of.input, clone_of.output, name=model.name)
 
 
 def _copy(layer: Any) -> Any:
-    """A layer of the same configuration, with weights of its own."""
+    """Makes a layer of the same configuration, with new weights."""
     config = layer.get_config()
     if (
         isinstance(layer, keras.layers.BatchNormalization)
         and has_several_replicas()
     ):
-        # Otherwise each replica would keep the statistics of its own share
-        # of the batch, and a file those of the first.
+        # Otherwise each replica keeps the statistics of its share of the batch,
+        # and a file holds the statistics of the first replica.
         config["synchronized"] = True
     return type(layer).from_config(config)

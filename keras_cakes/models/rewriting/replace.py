@@ -1,4 +1,4 @@
-"""Rewriting any functional model: to a search network, to a derived one."""
+"""Replaces convolutions of a functional model by `CakesConv3D` layers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from keras_cakes.models.rewriting.graph import Graph
 from keras_cakes.models.rewriting.graph import as_functional
 from keras_cakes.models.rewriting.graph import rewrite
 
-# What a replacement takes over from the convolution it stands for.
+# Arguments that a replacement copies from its convolution.
 SHARED_ARGUMENTS = (
     "filters",
     "kernel_size",
@@ -40,21 +40,20 @@ _BIAS_ARGUMENTS = (
 def replaceable_layers(
     model: keras.Model, layers: Any = None
 ) -> tuple[str, ...]:
-    """Names of the convolutions that a search or a configuration replaces.
+    """Lists the convolutions that a search or a configuration replaces.
 
     Args:
         model: A functional Keras model.
-        layers: Which ones: names, or a function of a layer that says yes or
-            no. By default every `Conv3D` of at least three taps along each
-            axis, except in the stem and the head: a convolution with no
-            other before it stays as it is, and so does one with neither a
-            convolution nor a dense layer after it.
+        layers: Names, or a function of a layer that returns a truth value. By
+            default every `Conv3D` of at least three taps along each axis that
+            has a convolution or dense layer both before and after it, which
+            excludes the stem and the head.
 
     Returns:
         Layer names in network order.
 
     Raises:
-        ValueError: If a name is unknown or not a `Conv3D`, or nothing is
+        ValueError: If a name is unknown or not a `Conv3D`, or no layer is
             left to replace.
     """
     model = as_functional(model)
@@ -135,8 +134,9 @@ def replace(model: keras.Model, configuration: Configuration) -> keras.Model:
 
 
 def layer_arguments(layer: Any, names: Sequence[str]) -> dict[str, Any]:
+    """Returns arguments of a layer, from its configuration, by name."""
     config = layer.get_config()
     arguments = {name: config[name] for name in names if name in config}
-    # A policy of its own, such as float32 in a mixed network, is kept.
+    # The policy itself, which may differ from the global policy.
     arguments["dtype"] = layer.dtype_policy
     return arguments

@@ -1,4 +1,4 @@
-"""Rewriting any functional model: to a search network, to a derived one."""
+"""Replaces convolutions of a functional model by search layers."""
 
 from typing import Any
 
@@ -17,18 +17,19 @@ from keras_cakes.models.rewriting.specification import SearchSpecification
 def to_search_network(
     model: keras.Model,
     specification: SearchSpecification,
+    *,
     layers: Any = None,
 ) -> keras.Model:
     """Replaces convolutions and their normalization by search layers.
 
     A batch or instance normalization right behind a replaced convolution
     becomes part of the search layer, with a scale, an offset and statistics
-    per candidate; where there is none, `specification.normalization` is put
-    there. Everything else is copied, with new weights.
+    per candidate. Without one, the layer uses `specification.normalization`.
+    All other layers are copied, with new weights.
 
     Args:
         model: A functional Keras model; it stays as it is.
-        specification: What is searched.
+        specification: The choices of the search.
         layers: See `replaceable_layers`.
 
     Returns:
@@ -54,16 +55,17 @@ def to_search_network(
             gamma_regularizer=specification.lasso_of(
                 layer.kernel_size, layer.name
             ),
-            weights=specification.candidate_weights,
+            candidate_kernels=specification.chosen_kernels,
         )
 
     dropped = frozenset(n.name for n in behind.values() if n is not None)
-    return rewrite(model, substitute, dropped)
+    return rewrite(model, substitute, dropped=dropped)
 
 
 def _normalization_arguments(
     normalization: Any | None, specification: SearchSpecification
 ) -> dict[str, Any]:
+    """Returns arguments of a search layer for the normalization behind it."""
     if normalization is None:
         return {"normalization": specification.normalization}
     if isinstance(normalization, keras.layers.GroupNormalization):
@@ -82,6 +84,7 @@ def _normalization_arguments(
 def _aggregation(
     graph: Graph, name: str, specification: SearchSpecification
 ) -> str:
+    """Returns the aggregation that the consumers of a layer allow."""
     if specification.aggregation == "sum" or specification.priority != "cost":
         return "sum"
     can_widen = graph.can_widen(name)

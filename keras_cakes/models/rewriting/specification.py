@@ -1,6 +1,7 @@
-"""Describes a search: its choices, and the way its candidates run."""
+"""Defines `SearchSpecification`: the choices of a search."""
 
 import dataclasses
+import warnings
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -14,25 +15,25 @@ from keras_cakes.kernels.sub_kernels import relative_costs
 from keras_cakes.layers.cakes_search_conv3d import AGGREGATIONS
 from keras_cakes.layers.cakes_search_conv3d import DRAWS
 from keras_cakes.layers.cakes_search_conv3d import PRIORITIES
-from keras_cakes.layers.candidate_conv3d import WEIGHTS
+from keras_cakes.layers.candidate_conv3d import CANDIDATE_KERNELS
 from keras_cakes.layers.path_normalization import NORMALIZATIONS
 from keras_cakes.layers.regularizers import CostLasso
 
-# The candidates' weights; "auto" depends on the priority.
-CHOICES_OF_WEIGHTS = ("auto", *WEIGHTS)
+# "auto" depends on the priority, and on the layers that follow.
+CHOICES_OF_KERNELS = ("auto", *CANDIDATE_KERNELS)
 CHOICES_OF_AGGREGATION = ("auto", *AGGREGATIONS)
 _CHOICES: dict[str, tuple[str | None, ...]] = {
     "priority": PRIORITIES,
     "aggregation": CHOICES_OF_AGGREGATION,
     "draw": DRAWS,
     "normalization": NORMALIZATIONS,
-    "weights": CHOICES_OF_WEIGHTS,
+    "candidate_kernels": CHOICES_OF_KERNELS,
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchSpecification:
-    """Describes a search: its choices, and the way its candidates run.
+    """Holds the choices of a search.
 
     Args:
         kernel_set: Name of a kernel set or a sequence of sub-kernels.
@@ -52,23 +53,28 @@ class SearchSpecification:
         draw: `"independent"` or `"balanced"` random paths; see `Supernet`.
         normalization: Normalization to put behind a convolution that has
             none of its own: `"batch"`, `"instance"` or `None`.
-        weights: `"separate"` kernels for the candidates, as in the paper, or
-            crops of one `"shared"` kernel; see `CakesSearchConv3D`. `"auto"`:
-            shared ones for `priority="performance"`, where a draw trains
-            one candidate of a channel, and separate ones for
-            `priority="cost"`, where all are trained.
+        candidate_kernels: `"separate"` kernels, as in the paper, or crops of
+            one `"shared"` kernel; see `CakesSearchConv3D`. `"auto"`: shared
+            for `priority="performance"`, where a draw trains one candidate
+            of a channel, and separate for `priority="cost"`, where all are
+            trained.
+        weights: The old name of `candidate_kernels`, for one release.
     """
 
     kernel_set: Any = "1d2d3d"
     priority: str = "performance"
+    _: dataclasses.KW_ONLY
     lasso: float = 1e-4
     cost: Any = "params"
     aggregation: str = "auto"
     draw: str = "independent"
     normalization: str | None = "batch"
-    weights: str = "auto"
+    candidate_kernels: str = "auto"
+    weights: dataclasses.InitVar[str | None] = None
 
-    def __post_init__(self):
+    def __post_init__(self, weights: str | None):
+        kernels = renamed_weights(self.candidate_kernels, weights, level=4)
+        object.__setattr__(self, "candidate_kernels", kernels)
         check_kernels("kernel_set", self.kernel_set)
         for name, allowed in _CHOICES.items():
             choose(name, getattr(self, name), allowed)
@@ -87,10 +93,10 @@ class SearchSpecification:
             )
 
     @property
-    def candidate_weights(self) -> str:
+    def chosen_kernels(self) -> str:
         """Returns `"separate"` or `"shared"`, with `"auto"` resolved."""
-        if self.weights != "auto":
-            return self.weights
+        if self.candidate_kernels != "auto":
+            return self.candidate_kernels
         return "shared" if self.priority == "performance" else "separate"
 
     def lasso_of(
@@ -116,3 +122,24 @@ class SearchSpecification:
         else:
             costs = [float(count) for count in taps]
         return CostLasso(relative_costs(costs), self.lasso)
+
+
+def renamed_weights(
+    candidate_kernels: str, weights: str | None, *, level: int = 3
+) -> str:
+    """Returns `candidate_kernels`, or the value of its old name `weights`.
+
+    Args:
+        candidate_kernels: The value of the new name.
+        weights: The value of the old name; `None` if it is not used.
+        level: Which caller the warning is about; see `warnings.warn`.
+    """
+    if weights is None:
+        return candidate_kernels
+    warnings.warn(
+        "`weights` is `candidate_kernels` now; the old name goes with the "
+        "next release.",
+        DeprecationWarning,
+        stacklevel=level,
+    )
+    return weights

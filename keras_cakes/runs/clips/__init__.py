@@ -1,1 +1,1 @@
-"""Runs of clip classification networks."""
+"""Runs searches and trainings on clips."""

@@ -1,9 +1,11 @@
-"""The clips of a video run."""
+"""Loads the clips of a run."""
 
 import dataclasses
 from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,9 +23,8 @@ from keras_cakes.data.clips.synthetic.planted_clips import planted_clips
 from keras_cakes.data.clips.video_clips import VideoClips
 from keras_cakes.runs.clips.settings import VideoSettings
 from keras_cakes.runs.records import summarize_cases
-from keras_cakes.runs.settings import SYNTHETIC
 
-# Settings that what a network sees of a new clip depends on.
+# Settings by which a new clip becomes the input of a network.
 _SEEN = (
     "frames",
     "size",
@@ -40,7 +41,7 @@ _VALIDATION_PHANTOMS = 128
 
 @dataclasses.dataclass(frozen=True)
 class VideoData:
-    """Clips to train on and to validate with.
+    """Holds the clips to train on and to validate with.
 
     Args:
         training: Training clips.
@@ -50,13 +51,26 @@ class VideoData:
     training: FrameSource
     validation: FrameSource
 
+    compared: ClassVar[str] = (
+        "classes, names, labels and frames of clips, and manifests"
+    )
+
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
+        """Names the classes."""
         return self.training.classes
 
+    @property
+    def training_names(self) -> tuple[str, ...]:
+        """Names the training clips."""
+        return self.training.names
+
+    def training_data(self, names: Sequence[str] | None = None) -> FrameSource:
+        """Returns the training clips, all or only those named."""
+        return self.training if names is None else self.training.subset(names)
+
     def record(self) -> dict[str, Any]:
-        """Tells these data from others, wherever they lie."""
+        """Describes these data without their place."""
         sides = (self.training, self.validation)
         record: dict[str, Any] = {"classes": list(self.classes)}
         for name, side in zip(("training", "validation"), sides, strict=True):
@@ -74,8 +88,8 @@ class VideoData:
         return record
 
     def prediction_record(self, settings: VideoSettings) -> dict[str, Any]:
-        """Holds what a network of these data needs to classify a clip."""
-        # Packs do not know what the files were called that they hold.
+        """Describes how a new clip becomes the input of a network."""
+        # A pack does not store the names of the files it was made from.
         dataset = (
             self.training.dataset
             if isinstance(self.training, VideoClips)
@@ -91,7 +105,7 @@ class VideoData:
 
 
 def seen_settings(record: Mapping[str, Any]) -> VideoSettings:
-    """Reads the settings in a `prediction_record`; others are defaults."""
+    """Reads settings from a `prediction_record`; the others are defaults."""
     values = {name: record[name] for name in ("channels", *_SEEN)}
     return VideoSettings(**{**values, "size": tuple(values["size"])})
 
@@ -100,13 +114,13 @@ def load_video_data(settings: VideoSettings) -> VideoData:
     """Opens, or makes, the clips that the settings name.
 
     Raises:
-        DataError: If a file is not what it should be, or the two sides have
-            other classes.
+        DataError: If a file is damaged, or training and validation clips
+            have different classes.
         ValueError: If no validation clips are named.
     """
     training: FrameSource
     validation: FrameSource
-    if settings.data in SYNTHETIC:
+    if settings.is_synthetic:
         training, validation = (
             _synthetic(settings, count, settings.seed + side)
             for side, count in enumerate(
@@ -144,12 +158,13 @@ def load_video_data(settings: VideoSettings) -> VideoData:
 
 def _synthetic(settings: VideoSettings, count: int, seed: int) -> FrameSource:
     if settings.data == "phantom":
-        # Room for crops beside the one in the middle.
+        # Larger than `size`, so that crops differ.
         shape = (2 * settings.frames, *(s + s // 4 for s in settings.size))
-        return phantom_clips(count, shape, seed, "both")
+        return phantom_clips(count, shape, seed=seed, events="both")
     kind = settings.data.removeprefix("planted_")
     # Each frame as it is: another sampling would hide what is planted.
-    return planted_clips(count, kind, (settings.frames, *settings.size), seed)
+    shape = (settings.frames, *settings.size)
+    return planted_clips(count, kind, shape=shape, seed=seed)
 
 
 def open_clips(
@@ -158,9 +173,9 @@ def open_clips(
     """Opens a pack, a list, or class folders.
 
     Args:
-        path: Where they are.
-        settings: Channels, and the folder that paths of a list are below.
-        split: Which rows of a CSV list; by default all.
+        path: Folder, or file of the list.
+        settings: Settings; `channels` and `root` are read.
+        split: Split of a CSV list; by default all rows.
     """
     if (path / MANIFEST).is_file():
         return open_packed(path, settings.channels)
@@ -182,7 +197,7 @@ def _part(folder: Path, name: str) -> Path:
 
 
 def _drawn(source: FrameSource, settings: VideoSettings) -> list[str]:
-    """Names of a few clips of each class."""
+    """Draws clips of each class by the seed; returns their names."""
     wanted = settings.clips_per_class
     generator = np.random.default_rng(settings.seed)
     chosen: list[int] = []

@@ -1,4 +1,4 @@
-"""Classes of new clips by a network of a finished run."""
+"""Classifies new clips with a network of a run."""
 
 import os
 from collections.abc import Mapping
@@ -18,23 +18,23 @@ from keras_cakes.runs.clips.run import views_of
 from keras_cakes.runs.clips.settings import VideoSettings
 from keras_cakes.runs.records import read_prediction
 from keras_cakes.runs.resume import load_network
-from keras_cakes.runs.settings import read_settings
 
 
 def predict_clip(
     folder: str | os.PathLike[str],
     variant: str,
+    *,
     clip: str | os.PathLike[str],
 ) -> list[tuple[str, float]]:
     """Classifies a clip.
 
-    The network sees of the clip what it saw of those it was evaluated on;
-    `prediction.json` in the run folder says how. Runs of earlier versions do
-    not hold that file: it is made once, from the data the run was trained on.
+    Frames and crops are taken as in evaluation; `prediction.json` in the run
+    folder says how. Runs of earlier versions have no such file. It is then
+    made once, from the data of the run.
 
     Args:
         folder: The run folder.
-        variant: Which of its networks.
+        variant: Name of one of its networks.
         clip: A video file, or a folder of frames.
 
     Returns:
@@ -49,10 +49,14 @@ def predict_clip(
     folder, clip = Path(folder), Path(clip)
     network = load_network(folder, variant)
     settings, classes, template, first_frame = read_prediction(
-        folder, network, _parse, lambda: _record(folder)
+        folder,
+        network,
+        parse=_parse,
+        kind=VideoSettings,
+        load=load_video_data,
     )
     frames = (
-        count_frames(clip, template, first_frame)
+        count_frames(clip, template, first_frame=first_frame)
         if clip.is_dir()
         else probe_video(clip).frames
     )
@@ -71,8 +75,3 @@ def _parse(record: Mapping[str, Any]) -> tuple[Any, ...]:
         record["template"],
         record["first_frame"],
     )
-
-
-def _record(folder: Path) -> dict[str, Any]:
-    settings = read_settings(VideoSettings, folder / "settings.json")
-    return load_video_data(settings).prediction_record(settings)

@@ -1,10 +1,8 @@
-"""Runs on clips: a network of one prediction a clip, scored by accuracy."""
+"""Runs networks for clips: one prediction a clip, scored by accuracy."""
 
-import dataclasses
+import functools
 import os
-from collections.abc import Sequence
 from typing import Any
-from typing import ClassVar
 
 import keras
 
@@ -15,62 +13,28 @@ from keras_cakes.evaluation.clips.clip_predictions import predict_clips
 from keras_cakes.evaluation.clips.clip_scores import clip_rows
 from keras_cakes.models.backbones.residual_video import residual_video
 from keras_cakes.models.backbones.resnet50_video import resnet50_video
+from keras_cakes.runs.clips.data import VideoData
 from keras_cakes.runs.clips.data import load_video_data
 from keras_cakes.runs.clips.settings import VideoSettings
 from keras_cakes.runs.run import SearchRun
 from keras_cakes.training.recipes import compile_video
 
 
-class VideoRun(SearchRun):
-    """The run of a network for clips.
+class VideoTask:
+    """Trains a network on clips and scores its accuracy on others.
+
+    See `keras_cakes.runs.task.Task` for the methods.
 
     Args:
-        folder: The run folder.
         settings: The settings of the run.
-        verbose: As in `model.fit`.
     """
 
-    convolutions: ClassVar[dict[str, Any]] = {
-        "3d": "3d",
-        "2d": "2d",
-        "p3d": "p3d",
-        "manual_1d2d": "video_1d2d",
-        "manual_2d3d": "video_2d3d",
-        "manual_1d2d3d": "video_1d2d3d",
-    }
-    compared = "classes, names, labels and frames of clips, and manifests"
-    places = ("data", "validation", "root")
-
-    def __init__(
-        self,
-        folder: str | os.PathLike[str],
-        settings: VideoSettings,
-        verbose: int | str = "auto",
-    ):
+    def __init__(self, settings: VideoSettings):
         self.settings = settings
-        super().__init__(folder, settings, verbose)
 
-    def prepare(self) -> None:
-        self.data = load_video_data(self.settings)
-        self.augmentation = augmentation_of(self.settings)
-
-    def data_record(self) -> dict[str, Any]:
-        return self.data.record()
-
-    def prediction_record(self) -> dict[str, Any]:
-        return self.data.prediction_record(self.settings)
-
-    @property
-    def training_names(self) -> tuple[str, ...]:
-        return self.data.training.names
-
-    def keep(self, names: Sequence[str]) -> None:
-        training = self.data.training.subset(names)
-        self.data = dataclasses.replace(self.data, training=training)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return self.data.classes
+    @functools.cached_property
+    def data(self) -> VideoData:
+        return load_video_data(self.settings)
 
     def build(self, convolution: Any) -> keras.Model:
         settings = self.settings
@@ -92,52 +56,64 @@ class VideoRun(SearchRun):
             stem_kernel_size=settings.stem_kernel_size,
         )
 
-    def compile(self, model: keras.Model, steps: int, is_search: bool) -> None:
-        steps_per_epoch = self._steps_per_epoch
-        epochs = steps // steps_per_epoch
+    def compile(
+        self, model: keras.Model, training: Any, priority: str | None
+    ) -> tuple[int, int]:
+        # The rest of an incomplete batch comes first in the next epoch.
+        steps_per_epoch = len(training) // self.settings.batch_size
+        epochs = self.settings.epochs_of(priority)
         compile_video(
             model,
             steps_per_epoch,
-            epochs,
-            is_search=is_search,
+            epochs=epochs,
+            is_search=priority == "performance",
             learning_rate=self.settings.learning_rate,
             decay=self.settings.decay,
         )
+        return steps_per_epoch * epochs, steps_per_epoch
 
-    def batches(self, start_step: int, steps: int) -> Any:
+    def batches(self, training: Any, start_step: int, steps: int) -> Any:
         settings = self.settings
         return clips(
-            self.data.training,
+            training,
             settings.frames,
-            settings.batch_size,
+            batch_size=settings.batch_size,
             seed=settings.seed,
             start_step=start_step,
             steps=steps,
-            augmentation=self.augmentation,
+            augmentation=augmentation_of(settings),
             short=settings.short,
             remainder=settings.remainder,
             on_error=settings.on_error,
         )
 
-    def steps(self, priority: str | None) -> tuple[int, int]:
-        steps = self._steps_per_epoch
-        return steps * self.settings.epochs_of(priority), steps
-
     def score(self, network: keras.Model) -> list[dict[str, Any]]:
         validation = self.data.validation
-        predictions = predict_clips(
-            network, views_of(validation, self.settings)
-        )
-        return clip_rows(predictions, validation.names)
+        views = views_of(validation, self.settings)
+        return clip_rows(predict_clips(network, views), validation.names)
 
-    @property
-    def _steps_per_epoch(self) -> int:
-        # The rest of an incomplete batch comes first in the next epoch.
-        return len(self.data.training) // self.settings.batch_size
+
+class VideoRun(SearchRun):
+    """Runs the search and the training of a network for clips in a folder.
+
+    Args:
+        folder: The run folder.
+        settings: The settings of the run.
+        verbose: As in `model.fit`.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        settings: VideoSettings,
+        *,
+        verbose: int | str = "auto",
+    ):
+        super().__init__(folder, VideoTask(settings), verbose=verbose)
 
 
 def augmentation_of(settings: VideoSettings) -> ClipAugmentation:
-    """How frames become what a network sees."""
+    """Returns the augmentation that turns frames into inputs."""
     height, width = settings.size
     return ClipAugmentation(
         (height, width),
@@ -149,11 +125,11 @@ def augmentation_of(settings: VideoSettings) -> ClipAugmentation:
 
 
 def views_of(source: Any, settings: VideoSettings) -> Any:
-    """What evaluation sees of clips."""
+    """Returns the samplings and crops of clips that evaluation averages."""
     return clip_views(
         source,
         settings.frames,
-        settings.batch_size,
+        batch_size=settings.batch_size,
         clips=settings.views,
         crops=settings.crops,
         augmentation=augmentation_of(settings),

@@ -1,6 +1,7 @@
-"""The settings of a run on clips."""
+"""Defines the settings of a run on clips."""
 
 import dataclasses
+from typing import ClassVar
 
 from keras_cakes._errors import number
 from keras_cakes.data.arguments import ON_ERROR
@@ -8,33 +9,33 @@ from keras_cakes.data.clips.batches.clip_augmentation import CROPS
 from keras_cakes.data.clips.batches.sampling import REMAINDERS
 from keras_cakes.data.clips.batches.sampling import SHORT
 from keras_cakes.data.clips.sources import CHANNELS
-from keras_cakes.runs.settings import PRIORITIES
+from keras_cakes.data.clips.synthetic.planted_clips import PLANTED_KINDS
+from keras_cakes.runs.settings import SEARCHED
 from keras_cakes.runs.settings import RunSettings
 
-VARIANTS = (
-    "3d",
-    "2d",
-    "p3d",
-    "manual_1d2d",
-    "manual_2d3d",
-    "manual_1d2d3d",
-    *PRIORITIES,
-    "random",
-)
+CONVOLUTIONS = {
+    "3d": "3d",
+    "2d": "2d",
+    "p3d": "p3d",
+    "manual_1d2d": "video_1d2d",
+    "manual_2d3d": "video_2d3d",
+    "manual_1d2d3d": "video_1d2d3d",
+}
+VARIANTS = (*CONVOLUTIONS, *SEARCHED)
 NETWORKS = ("residual", "resnet50")
 
 
 @dataclasses.dataclass(frozen=True)
 class VideoSettings(RunSettings):
-    """Everything that the result of a run on clips depends on.
+    """Holds every setting that a run on clips depends on.
 
     The settings of every run, and
 
     Args:
         data: A CSV list with a column `split`, a folder with a pack or class
-            folders for each of the two, or `"phantom"`. Where `validation`
-            names other clips: a pack, a list or class folders.
-        validation: Clips to validate with, where `data` holds none.
+            folders for each of the two splits, or `"phantom"`. With
+            `validation`: a pack, a list or class folders.
+        validation: Clips to validate with, if `data` holds none.
         training_split: Name of the split to train on.
         validation_split: Name of the split to validate with.
         root: Folder that the paths of a list are below; by default its own.
@@ -58,9 +59,9 @@ class VideoSettings(RunSettings):
         remainder: Frames behind the last segment in training: `"dropped"`, as
             published, or `"spread"`; see `segment_frames`.
         views: Samplings of frames in evaluation.
-        crops: Crops of each in evaluation, 1 or 3.
-        on_error: What training does with a clip that cannot be read:
-            `"raise"`, or `"skip"`, which puts another in its place.
+        crops: Crops of each sampling in evaluation, 1 or 3.
+        on_error: Training stops at a clip that it cannot read (`"raise"`),
+            or puts another in its place (`"skip"`).
         clips_per_class: Training clips used of each class, drawn by the seed;
             `None` for all.
         epochs: Epochs of each network.
@@ -105,6 +106,13 @@ class VideoSettings(RunSettings):
     lasso: float = 1e-4
     variants: tuple[str, ...] = VARIANTS
 
+    convolutions: ClassVar = CONVOLUTIONS
+    synthetic: ClassVar = (
+        "phantom",
+        *(f"planted_{kind}" for kind in PLANTED_KINDS),
+    )
+    places: ClassVar = ("data", "validation", "root")
+
     def __post_init__(self):
         super().__post_init__()
         self.choose(
@@ -127,12 +135,8 @@ class VideoSettings(RunSettings):
         number("dropout", self.dropout, least=0, below=1)
         self.resolve_paths(("validation", "root"))
 
-    @classmethod
-    def known_variants(cls) -> tuple[str, ...]:
-        return VARIANTS
-
     def epochs_of(self, priority: str | None) -> int:
-        """Epochs of a search, or of a network."""
+        """Counts the epochs of a search, or without a priority of a network."""
         if priority is None:
             return self.epochs
         if self.search_epochs is not None:

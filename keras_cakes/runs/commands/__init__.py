@@ -1,1 +1,1 @@
-"""The command `keras-cakes`."""
+"""Holds the command `keras-cakes`."""

@@ -1,19 +1,22 @@
-"""The command `keras-cakes demo`."""
+"""Adds the command `keras-cakes demo`."""
 
 import argparse
 import dataclasses
 from typing import Any
 
+from keras_cakes.models.rewriting.specification import PRIORITIES
+from keras_cakes.runs.clips.report import write_video_report
+from keras_cakes.runs.clips.run import VideoRun
 from keras_cakes.runs.clips.settings import VideoSettings
-from keras_cakes.runs.commands.segment import start_segmentation
 from keras_cakes.runs.commands.steps import add_output
-from keras_cakes.runs.commands.video import start_video
+from keras_cakes.runs.commands.steps import take_step
+from keras_cakes.runs.segmentation.report import write_segmentation_report
+from keras_cakes.runs.segmentation.run import SegmentationRun
 from keras_cakes.runs.segmentation.settings import SegmentationSettings
-from keras_cakes.runs.settings import PRIORITIES
 
 _VOLUMES = SegmentationSettings(
-    # What tells the classes apart lies along the depth, and the stem does not
-    # see it: the right kernels are known.
+    # The classes differ along the depth only, and the stem has no extent: the
+    # right kernels are known.
     data="lines_depth",
     patch_shape=(16, 16, 16),
     batch_size=4,
@@ -69,16 +72,20 @@ def add_demo(commands: Any) -> None:
     parser.add_argument(
         "--quick", action="store_true", help="a few steps, to see it work"
     )
-    add_output(parser, output="runs/demo")
+    add_output(parser, default="runs/demo")
     parser.add_argument("--seed", type=int, default=0)
     parser.set_defaults(run=_run, step="compare")
 
 
 def _run(options: argparse.Namespace) -> None:
-    volumes = _QUICK_VOLUMES if options.quick else _VOLUMES
-    clips = _QUICK_CLIPS if options.quick else _CLIPS
-    whole = options.output
-    options.output = whole / "volumes"
-    start_segmentation(options, dataclasses.replace(volumes, seed=options.seed))
-    options.output = whole / "clips"
-    start_video(options, dataclasses.replace(clips, seed=options.seed))
+    volumes = dataclasses.replace(
+        _QUICK_VOLUMES if options.quick else _VOLUMES, seed=options.seed
+    )
+    clips = dataclasses.replace(
+        _QUICK_CLIPS if options.quick else _CLIPS, seed=options.seed
+    )
+    run = SegmentationRun(options.output / "volumes", volumes)
+    take_step(options, run, write_segmentation_report)
+    take_step(
+        options, VideoRun(options.output / "clips", clips), write_video_report
+    )

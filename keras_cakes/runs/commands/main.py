@@ -1,4 +1,4 @@
-"""The command `keras-cakes`."""
+"""Runs the command `keras-cakes`."""
 
 import argparse
 import contextlib
@@ -15,7 +15,7 @@ from keras_cakes.runs.commands.prepare import add_prepare
 from keras_cakes.runs.commands.segment import add_segment
 from keras_cakes.runs.commands.video import add_video
 
-# Errors that the input, the disk, the memory or a missing package causes.
+# Errors of the input, the disk, the memory or a missing package.
 _FORESEEN = (
     ImportError,
     KeyError,
@@ -25,18 +25,18 @@ _FORESEEN = (
     RunError,
     ValueError,
 )
-# TensorFlow tells an error of a Python function as text: its type, its
-# message and the traceback.
+# TensorFlow passes an error of a Python function on as text: type, message
+# and traceback.
 _TOLD = re.compile(r"\b\w*Error: (.+?)(?=\n\s*Traceback |\Z)", re.DOTALL)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code.
 
-    0 for success, 1 if `tables` misses a known count, 2 for an error that was
-    foreseen (one line on standard error; `--debug` shows the traceback), 130
-    when interrupted from the keyboard. What the package logs is shown:
-    progress on standard output, warnings on standard error.
+    The code is 0 for success, 1 if `tables` misses a known count, 2 for a
+    foreseen error (one line on standard error; `--debug` shows the traceback),
+    and 130 after an interrupt from the keyboard. The log of the package is
+    shown: progress on standard output, warnings on standard error.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _shown_log() -> Iterator[None]:
-    """Shows what the library logs: progress as output, warnings as errors."""
+    """Shows the log: progress on standard output, warnings on the other."""
     logger = logging.getLogger("keras_cakes")
     level = logger.level
     progress = logging.StreamHandler(sys.stdout)

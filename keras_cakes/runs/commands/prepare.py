@@ -1,4 +1,4 @@
-"""The command `keras-cakes prepare`."""
+"""Adds the command `keras-cakes prepare`."""
 
 import argparse
 from pathlib import Path
@@ -10,6 +10,7 @@ from keras_cakes.data.volumes.lists.read_dataset import read_dataset
 from keras_cakes.data.volumes.preparing.preparation import NORMALIZATIONS
 from keras_cakes.data.volumes.preparing.preparation import Preparation
 from keras_cakes.data.volumes.preparing.prepare import prepare
+from keras_cakes.runs.commands.steps import add_output
 
 
 def add_prepare(commands: Any) -> argparse.ArgumentParser:
@@ -30,13 +31,7 @@ def add_prepare(commands: Any) -> argparse.ArgumentParser:
         nargs="+",
         help="names of the classes of a .csv list, background first",
     )
-    command.add_argument(
-        "--output",
-        type=Path,
-        required=True,
-        help="folder for the prepared volumes; a second start goes on where "
-        "the first stopped",
-    )
+    add_output(command, "folder for the prepared volumes")
     command.add_argument(
         "--orientation",
         default="RAS",
@@ -77,15 +72,12 @@ def add_prepare(commands: Any) -> argparse.ArgumentParser:
         default="raise",
         help="stop at a damaged case, or list it and go on (default: raise)",
     )
-    command.add_argument(
-        "--debug", action="store_true", help="show the traceback of errors"
-    )
     command.set_defaults(run=run_prepare)
     return command
 
 
 def run_prepare(options: argparse.Namespace) -> None:
-    """Prepares what the options name and prints what became of it."""
+    """Prepares the cases that the options name and prints a summary."""
     prepared = prepare(
         read_dataset(options.data, options.classes),
         options.output,
@@ -101,7 +93,7 @@ def run_prepare(options: argparse.Namespace) -> None:
         workers=options.workers,
         on_error=options.on_error,
     )
-    # Those of a list lie beside it.
+    # The splits of a list lie beside it.
     data = options.data
     splits = (data if data.is_dir() else data.parent) / SPLITS
     if splits.is_file():

@@ -1,24 +1,29 @@
-"""The command `keras-cakes segment`."""
+"""Adds the command `keras-cakes segment`."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
+from keras_cakes.runs.commands.steps import Kind
 from keras_cakes.runs.commands.steps import add_steps
-from keras_cakes.runs.commands.steps import add_variant
 from keras_cakes.runs.commands.steps import make_deterministic
 from keras_cakes.runs.commands.steps import settings_of
-from keras_cakes.runs.commands.steps import take_step
+from keras_cakes.runs.segmentation.folds import cross_validate
+from keras_cakes.runs.segmentation.predict import predict_scan
+from keras_cakes.runs.segmentation.report import write_segmentation_report
+from keras_cakes.runs.segmentation.run import SegmentationRun
 from keras_cakes.runs.segmentation.settings import SegmentationSettings
 
 _STEPS = (
-    "search",
-    "derive",
-    "train",
-    "evaluate",
-    "predict",
-    "compare",
-    "folds",
+    *("search", "derive", "train", "evaluate"),
+    *("predict", "compare", "folds"),
+)
+_KIND = Kind(
+    SegmentationSettings,
+    SegmentationRun,
+    write_segmentation_report,
+    data="a folder in the layout of the Medical Segmentation Decathlon, a "
+    "prepared folder, or phantom",
 )
 
 
@@ -27,7 +32,7 @@ def add_segment(commands: Any) -> None:
     parser = commands.add_parser(
         "segment", help="search and train on a folder of volumes"
     )
-    steps = add_steps(parser, _STEPS, SegmentationSettings, _run)
+    steps = add_steps(parser, _STEPS, _KIND)
     steps["folds"].add_argument(
         "--folds",
         type=int,
@@ -35,8 +40,8 @@ def add_segment(commands: Any) -> None:
         default=range(5),
         help="the folds (default: 0 1 2 3 4)",
     )
+    steps["folds"].set_defaults(run=_folds)
     predict = steps["predict"]
-    add_variant(predict, SegmentationSettings)
     predict.add_argument(
         "--image",
         type=Path,
@@ -52,37 +57,18 @@ def add_segment(commands: Any) -> None:
     predict.set_defaults(run=_predict)
 
 
-def start_segmentation(
-    options: argparse.Namespace, settings: SegmentationSettings
-) -> None:
-    """Takes the step that the options name."""
-    from keras_cakes.runs.segmentation.report import write_segmentation_report
-    from keras_cakes.runs.segmentation.run import SegmentationRun
-
+def _folds(options: argparse.Namespace) -> None:
     make_deterministic()
-    run = SegmentationRun(options.output, settings)
-    take_step(options, run, write_segmentation_report)
-
-
-def _run(options: argparse.Namespace) -> None:
-    settings = settings_of(
-        options,
-        SegmentationSettings,
-        "a folder in the layout of the Medical Segmentation Decathlon, a "
-        "prepared folder, or phantom",
-    )
-    if options.step == "folds":
-        from keras_cakes.runs.segmentation.folds import cross_validate
-
-        make_deterministic()
-        report = cross_validate(options.output, settings, options.folds)
-        print(report.read_text(encoding="utf-8"))
-        return
-    start_segmentation(options, settings)
+    settings = settings_of(options)
+    report = cross_validate(options.output, settings, folds=options.folds)
+    print(report.read_text(encoding="utf-8"))
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from keras_cakes.runs.segmentation.predict import predict_scan
-
-    predict_scan(options.output, options.variant, options.image, options.label)
+    predict_scan(
+        options.output,
+        options.variant,
+        image=options.image,
+        target=options.label,
+    )
     print(options.label)

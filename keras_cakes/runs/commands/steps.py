@@ -1,50 +1,68 @@
-"""What the commands of all kinds of runs share."""
+"""Adds the flags and takes the steps of a run, for every kind of run."""
 
 import argparse
 import dataclasses
+import sys
+import typing
+from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_cakes.runs.settings import PRIORITIES
-from keras_cakes.runs.settings import SYNTHETIC
+from keras_cakes.models.rewriting.specification import PRIORITIES
+from keras_cakes.runs.run import SearchRun
+from keras_cakes.runs.settings import RENAMED
 from keras_cakes.runs.settings import RunSettings
-from keras_cakes.runs.settings import Settings
+from keras_cakes.runs.settings import kinds_of
 from keras_cakes.runs.settings import read_settings
 
 
 def add_output(
     parser: argparse.ArgumentParser,
-    output: str | None,
     content: str = "run folder",
+    *,
+    default: str | None = None,
 ) -> None:
-    """Adds a folder to write, with or without a default, and `--debug`."""
+    """Adds `--output`, required unless it has a default, and `--debug`."""
     parser.add_argument(
         "--output",
         type=Path,
-        default=output,
-        required=output is None,
+        default=default,
+        required=default is None,
         help=f"{content}; a second start goes on where the first stopped"
-        + (f" (default: {output})" if output else ""),
+        + (f" (default: {default})" if default else ""),
     )
     parser.add_argument(
         "--debug", action="store_true", help="show the traceback of errors"
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """Describes a kind of run to its command.
+
+    Args:
+        settings: Class of its settings, with their defaults and descriptions.
+        run: Makes a run of a folder and settings.
+        write_report: Writes the report of a run.
+        data: Values of `--data`, in words.
+    """
+
+    settings: type[RunSettings]
+    run: Callable[[Path, Any], SearchRun]
+    write_report: Callable[[Any], Path]
+    data: str
+
+
 def add_steps(
-    parser: argparse.ArgumentParser,
-    names: Sequence[str],
-    kind: type[RunSettings],
-    run: Any,
+    parser: argparse.ArgumentParser, names: Sequence[str], kind: Kind
 ) -> dict[str, argparse.ArgumentParser]:
     """Adds the steps of a run, each with a flag for every setting.
 
     Args:
         parser: Parser of the kind of run.
         names: Names of the steps.
-        kind: Its settings; the class holds defaults and meanings.
-        run: Function of the parsed options.
+        kind: The kind of run.
 
     Returns:
         The parser of each step.
@@ -55,51 +73,42 @@ def add_steps(
     commands = {}
     for name in names:
         commands[name] = command = steps.add_parser(name)
-        content = "folder of the pack" if name == "pack" else "run folder"
-        add_output(command, None, content)
-        command.set_defaults(run=run)
-        if name in ("pack", "predict"):
-            continue
-        _add_settings(command, kind)
+        add_output(
+            command, "folder of the pack" if name == "pack" else "run folder"
+        )
+        command.set_defaults(run=_run, kind=kind)
+        if name not in ("pack", "predict"):
+            _add_settings(command, kind.settings)
         if name in ("search", "derive"):
             command.add_argument(
                 "--priority", choices=PRIORITIES, default="performance"
             )
-        if name in ("train", "evaluate"):
-            add_variant(command, kind)
+        if name in ("train", "evaluate", "predict"):
+            variants = kind.settings.known_variants()
+            command.add_argument("--variant", choices=variants, required=True)
     return commands
 
 
-def add_variant(
-    parser: argparse.ArgumentParser, kind: type[RunSettings]
-) -> None:
-    """Adds the choice of a network."""
-    parser.add_argument(
-        "--variant", choices=kind.known_variants(), required=True
-    )
+def _run(options: argparse.Namespace) -> None:
+    run = options.kind.run(options.output, settings_of(options))
+    take_step(options, run, options.kind.write_report)
 
 
-def settings_of(
-    options: argparse.Namespace, kind: type[Settings], expected: str
-) -> Settings:
-    """The settings that a run folder knows, and those of the flags.
-
-    Args:
-        options: The parsed flags.
-        kind: The kind of settings.
-        expected: What `--data` is expected to be.
+def settings_of(options: argparse.Namespace) -> Any:
+    """Reads the settings of a run folder, and changes those with a flag.
 
     Raises:
         ValueError: If there is neither a run nor `--data`, or `--data` may
             mean a folder as well as synthetic data.
     """
+    kind = options.kind.settings
     given = {
         field.name: _value(getattr(options, field.name))
         for field in dataclasses.fields(kind)
         if hasattr(options, field.name)
     }
-    data = given.get("data")
-    if data in SYNTHETIC and Path(data).exists():
+    data = given.get("data", "")
+    if data in kind.synthetic and Path(data).exists():
         raise ValueError(
             f"`--data` is expected to be clear: write ./{data} for the folder "
             f"or file of that name, synthetic:{data} for the synthetic data. "
@@ -110,62 +119,93 @@ def settings_of(
         return dataclasses.replace(read_settings(kind, known), **given)
     if "data" not in given:
         raise ValueError(
-            f"`--data` is expected to start a run: {expected}. Received: no "
-            f"--data, and no run in {options.output}"
+            f"`--data` is expected to start a run: {options.kind.data}. "
+            f"Received: no --data, and no run in {options.output}"
         )
     return kind(**given)
 
 
-def take_step(options: argparse.Namespace, run: Any, write_report: Any) -> None:
-    """Takes one step of a run and prints what came of it."""
-    step = options.step
-    with run.open():
-        if step == "search":
-            print(run.search(options.priority))
-        elif step == "derive":
-            print(run.derive(options.priority).to_json(), end="")
-        elif step == "train":
-            print(run.train(options.variant))
-        elif step == "evaluate":
-            print(run.evaluate(options.variant))
-        else:
+def take_step(
+    options: argparse.Namespace,
+    run: SearchRun,
+    write_report: Callable[[Any], Path],
+) -> None:
+    """Takes one step of a run and prints its result."""
+    make_deterministic()
+    if options.step == "search":
+        print(run.search(options.priority))
+    elif options.step == "derive":
+        print(run.derive(options.priority).to_json(), end="")
+    elif options.step == "train":
+        print(run.train(options.variant))
+    elif options.step == "evaluate":
+        print(run.evaluate(options.variant))
+    else:
+        with run.open():
             run.complete()
             report = write_report(run)
-            print(report.read_text(encoding="utf-8").split("\n## ")[1])
-            print(f"Report and figures: {report}")
+        print(report.read_text(encoding="utf-8").split("\n## ")[1])
+        print(f"Report and figures: {report}")
 
 
 def make_deterministic() -> None:
-    """A run that was killed has to end with the bits of one that was not."""
+    """Makes a run that was killed end with the bits of one that was not."""
     import tensorflow as tf
 
     tf.config.experimental.enable_op_determinism()
 
 
+class _Renamed(argparse.Action):
+    """Stores the value of an old flag under its new name."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        print(
+            f"keras-cakes: `{option_string}` is `{_flag(self.dest)}` now; the "
+            "old name goes with the next release.",
+            file=sys.stderr,
+        )
+        setattr(namespace, self.dest, values)
+
+
 def _add_settings(
     parser: argparse.ArgumentParser, kind: type[RunSettings]
 ) -> None:
+    """Adds a flag for each setting; its annotation says how it is read."""
     described = kind.descriptions()
+    annotations = kind.annotations()
     for field in dataclasses.fields(kind):
-        flag = "--" + field.name.replace("_", "-")
-        options: dict[str, Any] = {"default": argparse.SUPPRESS}
-        default = field.default
-        if field.name in ("rotate", "label_swaps"):
-            options.update(type=_pair, nargs="*", metavar="A,B")
-        elif isinstance(default, tuple):
-            text = isinstance(default[0], str)
-            options.update(type=str if text else int, nargs="*")
-        elif isinstance(default, bool):
-            options.update(action=argparse.BooleanOptionalAction)
-        else:
-            options.update(type=int if default is None else type(default))
+        text = f"{described[field.name]} (default: {field.default})"
         parser.add_argument(
-            flag,
-            help=f"{described[field.name]} (default: {default})".replace(
-                "%", "%%"
-            ),
-            **options,
+            _flag(field.name),
+            default=argparse.SUPPRESS,
+            help=text.replace("%", "%%"),
+            **_reading(annotations[field.name]),
         )
+    for old, new in RENAMED.items():
+        parser.add_argument(
+            _flag(old),
+            dest=new,
+            default=argparse.SUPPRESS,
+            help=argparse.SUPPRESS,
+            action=_Renamed,
+        )
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _reading(annotation: Any) -> dict[str, Any]:
+    """Returns the arguments of `add_argument` for a type of settings."""
+    kind = kinds_of(annotation)[0]
+    if kind is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    if kind is not tuple:
+        return {"type": kind}
+    item = typing.get_args(annotation)[0]
+    if kinds_of(item)[0] is tuple:
+        return {"type": _pair, "nargs": "*", "metavar": "A,B"}
+    return {"type": item, "nargs": "*"}
 
 
 def _value(value: Any) -> Any:

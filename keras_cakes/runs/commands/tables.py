@@ -1,4 +1,4 @@
-"""The costs in the paper's tables, printed and counted.
+"""Counts the costs in the paper's tables, beside those it prints.
 
 Figures and rows: Yu et al., 2021 (https://arxiv.org/abs/2003.12798), Tables
 1, 3 and 4. The paper's "FLOPs" are multiply-adds plus an element-wise share,
@@ -48,28 +48,22 @@ _TABLE_3: tuple[tuple[Any, ...], ...] = (
     ("CAKES C 2,3D", "2d3d_cost", 35.7, 41.4, 35695598, 41193332736),
     ("CAKES C 1,2,3D", "1d2d3d_cost", 35.0, 38.7, 35029358, 38499483648),
 )
-# The rows of 16 frames; those of 8 are in Table 3. What is printed is twice
-# the rounded figure of 8 frames.
+# The rows of 16 frames: twice the multiply-adds of 8 frames, in Table 3. The
+# paper prints twice its rounded figure of 8 frames.
 _TABLE_4: tuple[tuple[Any, ...], ...] = (
-    ("CAKES C 1,2D", "1d2d_cost", 20.5, 58.6, 20498030, 2 * 29095698432),
-    (
-        "CAKES P 2,3D",
-        "2d3d_performance",
-        37.5,
-        101.4,
-        37477742,
-        2 * 50452611072,
-    ),
+    ("CAKES C 1,2D", "1d2d_cost", 20.5, 58.6, 20498030, 58191396864),
+    ("CAKES P 2,3D", "2d3d_performance", 37.5, 101.4, 37477742, 100905222144),
     (
         "CAKES P 1,2,3D",
         "1d2d3d_performance",
         33.5,
         87.8,
         33508334,
-        2 * 43616231424,
+        87232462848,
     ),
 )
-# Kernel set, parameters of either search, multiply-adds of the cost one.
+# Kernel set, parameters of the performance-priority and of the
+# cost-priority supernet, multiply-adds of the latter.
 _SUPERNETS = (
     ("video_1d2d", 27644526, 32674414, 44209111040),
     ("video_2d3d", 57823854, 62853742, 83669123072),
@@ -79,17 +73,16 @@ _SUPERNETS = (
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One network: what the paper prints and what the package counts.
+    """Holds the printed and the counted cost of one network.
 
     Args:
-        table: Where the row stands.
+        table: Table of the paper.
         name: Name of the network there.
-        printed_params: Parameters in millions; `None` where the paper has
-            none.
-        printed_flops: "FLOPs" in G; `None` where the paper has none.
+        printed_params: Parameters in millions, or `None`.
+        printed_flops: "FLOPs" in G, or `None`.
         expected_params: Exact parameters.
-        expected_macs: Exact multiply-adds; `None` where a search runs them
-            one draw at a time.
+        expected_macs: Exact multiply-adds; `None` for a performance-priority
+            supernet, which runs one path at a time.
         params: Counted parameters.
         macs: Counted multiply-adds.
         flops: Counted in the paper's convention, in G.
@@ -107,7 +100,7 @@ class Row:
 
     @property
     def is_exact(self) -> bool:
-        """Whether the counts are the known ones, to the last digit."""
+        """Tells whether the counts are exact, to the last digit."""
         return self.params == self.expected_params and (
             self.expected_macs in (None, self.macs)
         )
@@ -133,7 +126,9 @@ def paper_rows() -> Iterator[Row]:
             ("cost", widened, macs),
         ):
             specification = SearchSpecification(
-                kernel_set=kernel_set, priority=priority, weights="separate"
+                kernel_set=kernel_set,
+                priority=priority,
+                candidate_kernels="separate",
             )
             name = f"{kernel_set} {priority}"
             entry = (name, specification, None, None, params, run)
@@ -167,7 +162,7 @@ def _row(
 
 
 def format_rows(rows: list[Row]) -> str:
-    """The rows as a table: printed, counted, difference."""
+    """Formats rows as a table: printed, counted, difference."""
     lines = [
         f"{'table':<13} {'network':<24} {'params (M)':>27} "
         f"{'FLOPs (G)':>30} {'MACs':>18}",

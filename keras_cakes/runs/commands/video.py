@@ -1,24 +1,29 @@
-"""The command `keras-cakes video`."""
+"""Adds the command `keras-cakes video`."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
+from keras_cakes.data.clips.lists.class_folders import read_class_folders
+from keras_cakes.data.clips.lists.clip_lists import read_clip_list
+from keras_cakes.data.clips.packing.pack import pack
+from keras_cakes.runs.clips.predict import predict_clip
+from keras_cakes.runs.clips.report import write_video_report
+from keras_cakes.runs.clips.run import VideoRun
 from keras_cakes.runs.clips.settings import VideoSettings
+from keras_cakes.runs.commands.steps import Kind
 from keras_cakes.runs.commands.steps import add_steps
-from keras_cakes.runs.commands.steps import add_variant
-from keras_cakes.runs.commands.steps import make_deterministic
-from keras_cakes.runs.commands.steps import settings_of
-from keras_cakes.runs.commands.steps import take_step
 
 _STEPS = (
-    "pack",
-    "search",
-    "derive",
-    "train",
-    "evaluate",
-    "predict",
-    "compare",
+    *("pack", "search", "derive", "train", "evaluate"),
+    *("predict", "compare"),
+)
+_KIND = Kind(
+    VideoSettings,
+    VideoRun,
+    write_video_report,
+    data="a CSV list with a column split, a folder of packs or class folders, "
+    "or phantom",
 )
 
 
@@ -27,10 +32,9 @@ def add_video(commands: Any) -> None:
     parser = commands.add_parser(
         "video", help="search and train on clips, from files to a network"
     )
-    steps = add_steps(parser, _STEPS, VideoSettings, _run)
+    steps = add_steps(parser, _STEPS, _KIND)
     _add_pack(steps["pack"])
     predict = steps["predict"]
-    add_variant(predict, VideoSettings)
     predict.add_argument(
         "--clip",
         type=Path,
@@ -38,16 +42,6 @@ def add_video(commands: Any) -> None:
         help="video file, or folder of frames",
     )
     predict.set_defaults(run=_predict)
-
-
-def start_video(options: argparse.Namespace, settings: VideoSettings) -> None:
-    """Takes the step that the options name."""
-    from keras_cakes.runs.clips.report import write_video_report
-    from keras_cakes.runs.clips.run import VideoRun
-
-    make_deterministic()
-    run = VideoRun(options.output, settings)
-    take_step(options, run, write_video_report)
 
 
 def _add_pack(command: argparse.ArgumentParser) -> None:
@@ -115,10 +109,6 @@ def _add_pack(command: argparse.ArgumentParser) -> None:
 
 
 def _pack(options: argparse.Namespace) -> None:
-    from keras_cakes.data.clips.lists.class_folders import read_class_folders
-    from keras_cakes.data.clips.lists.clip_lists import read_clip_list
-    from keras_cakes.data.clips.packing.pack import pack
-
     reading = {
         "classes": options.classes
         and options.classes.read_text(encoding="utf-8").splitlines(),
@@ -131,7 +121,7 @@ def _pack(options: argparse.Namespace) -> None:
     # Every list is read before the first is packed.
     for split in options.splits or [""]:
         if options.data.is_dir():
-            # A split is a folder that holds those of the classes.
+            # A split is a folder with a folder for each class.
             datasets[split] = read_class_folders(
                 options.data / split, **reading
             )
@@ -158,20 +148,8 @@ def _pack(options: argparse.Namespace) -> None:
             print(f"left out: {name}: {reason}")
 
 
-def _run(options: argparse.Namespace) -> None:
-    settings = settings_of(
-        options,
-        VideoSettings,
-        "a CSV list with a column split, a folder of packs or class folders, "
-        "or phantom",
-    )
-    start_video(options, settings)
-
-
 def _predict(options: argparse.Namespace) -> None:
-    from keras_cakes.runs.clips.predict import predict_clip
-
     for name, probability in predict_clip(
-        options.output, options.variant, options.clip
+        options.output, options.variant, clip=options.clip
     ):
         print(f"{probability:7.2%}  {name}")

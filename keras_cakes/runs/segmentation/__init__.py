@@ -1,1 +1,1 @@
-"""Runs of segmentation networks."""
+"""Runs searches and trainings of segmentations."""

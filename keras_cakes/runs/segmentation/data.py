@@ -1,9 +1,11 @@
-"""The volumes of a segmentation run."""
+"""Loads the volumes of a segmentation run."""
 
 import dataclasses
 from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from typing import ClassVar
 
 from keras_cakes._files import checksum
 from keras_cakes.data.volumes.cases import Case
@@ -23,7 +25,6 @@ from keras_cakes.data.volumes.synthetic.planted import PLANTED_CLASSES
 from keras_cakes.data.volumes.synthetic.planted import planted_volumes
 from keras_cakes.runs.records import summarize_cases
 from keras_cakes.runs.segmentation.settings import SegmentationSettings
-from keras_cakes.runs.settings import SYNTHETIC
 
 _TRAINING_PHANTOMS = 24
 _VALIDATION_PHANTOMS = 8
@@ -31,13 +32,13 @@ _VALIDATION_PHANTOMS = 8
 
 @dataclasses.dataclass(frozen=True)
 class SegmentationData:
-    """Volumes to train on and to validate with.
+    """Holds the volumes to train on and to validate with.
 
     Args:
         training: Training volumes, in memory or prepared on disk.
         validation: Validation volumes.
         classes: Names of the classes, background first.
-        preparation: What was done to the volumes before they were normalized.
+        preparation: Preparation of the volumes, before normalization.
         statistics: Mean and deviation of each channel over the foreground of
             all prepared cases.
     """
@@ -50,16 +51,43 @@ class SegmentationData:
         default_factory=dict
     )
 
+    compared: ClassVar[str] = (
+        "classes, names and shapes of cases, and the manifest"
+    )
+
+    @property
+    def channels(self) -> int:
+        """Counts the channels of an image."""
+        return self.validation[0].image.shape[-1]
+
+    @property
+    def training_names(self) -> tuple[str, ...]:
+        """Names the training volumes."""
+        return tuple(name for name, _ in self._training_shapes())
+
+    def training_data(
+        self, names: Sequence[str] | None = None
+    ) -> list[Volume] | PreparedDataset:
+        """Returns the training volumes, all or only those named."""
+        if names is None:
+            return self.training
+        if isinstance(self.training, PreparedDataset):
+            return self.training.subset(tuple(names))
+        known = {volume.name: volume for volume in self.training}
+        return [known[name] for name in names]
+
+    def _training_shapes(self) -> list[tuple[str, tuple[int, ...]]]:
+        if isinstance(self.training, PreparedDataset):
+            return [(case.name, case.shape) for case in self.training.cases]
+        return [(v.name, v.image.shape[:3]) for v in self.training]
+
     def record(self) -> dict[str, Any]:
-        """Tells these data from others, wherever they lie."""
-        training = self.training
+        """Describes these data without their place."""
         record: dict[str, Any] = {"classes": list(self.classes)}
-        if isinstance(training, PreparedDataset):
-            record["manifest_sha256"] = checksum(training.folder / MANIFEST)
-            shapes = [(case.name, case.shape) for case in training.cases]
-        else:
-            shapes = [(v.name, v.image.shape[:3]) for v in training]
-        record["training_cases"] = summarize_cases(shapes)
+        if isinstance(self.training, PreparedDataset):
+            manifest = self.training.folder / MANIFEST
+            record["manifest_sha256"] = checksum(manifest)
+        record["training_cases"] = summarize_cases(self._training_shapes())
         record["validation_cases"] = summarize_cases(
             (v.name, v.image.shape[:3]) for v in self.validation
         )
@@ -68,10 +96,10 @@ class SegmentationData:
     def prediction_record(
         self, settings: SegmentationSettings
     ) -> dict[str, Any]:
-        """Holds what a network of these data needs to label a scan."""
+        """Describes how a new scan becomes the input of a network."""
         return {
             "classes": list(self.classes),
-            "channels": self.validation[0].image.shape[-1],
+            "channels": self.channels,
             "patch_shape": list(settings.patch_shape),
             "overlap": settings.overlap,
             "preparation": self.preparation.settings(),
@@ -80,12 +108,12 @@ class SegmentationData:
 
 
 def check_fold(settings: SegmentationSettings) -> None:
-    """Finds the fold of the settings without reading a volume.
+    """Looks the fold of the settings up, without reading a volume.
 
     Raises:
         DataError: If there is no such fold.
     """
-    if settings.data in SYNTHETIC:
+    if settings.is_synthetic:
         return
     if (Path(settings.data) / MANIFEST).is_file():
         _split_prepared(open_prepared(settings.data), settings.fold)
@@ -100,10 +128,10 @@ def load_segmentation_data(
     """Reads, or makes, the volumes that the settings name.
 
     Raises:
-        DataError: If a file is not what it should be.
+        DataError: If a file is damaged.
     """
     classes: tuple[str, ...]
-    if settings.data in SYNTHETIC:
+    if settings.is_synthetic:
         training, validation = (
             _synthetic(settings, count, settings.seed + side)
             for side, count in enumerate(
@@ -119,7 +147,7 @@ def load_segmentation_data(
         folder, dataset = _listed(settings)
         classes = dataset.classes
         if len(dataset.cases) == 1:
-            # It cannot be split; should it be damaged too, that comes first.
+            # One case cannot be split. If it is damaged, say that instead.
             load_case(dataset.cases[0], classes)
         training, validation = (
             [load_case(case, classes) for case in part[: settings.cases]]
@@ -131,7 +159,7 @@ def load_segmentation_data(
 
 
 def _listed(settings: SegmentationSettings) -> tuple[Path, VolumeDataset]:
-    """Reads the list of cases of a folder in the layout of the MSD."""
+    """Reads the list of cases of an MSD folder; returns folder and list."""
     path = Path(settings.data)
     is_list = path.suffix == ".json"
     folder = path.parent if is_list else path
@@ -144,12 +172,6 @@ def _synthetic(
     if settings.data == "phantom":
         return phantom_volumes(count, settings.patch_shape, seed=seed)
     kind, _, axis = settings.data.partition("_")
-    if axis not in PLANTED_AXES:
-        raise ValueError(
-            "`data` is expected to be 'phantom', or 'planted_' or 'lines_' "
-            f"with one of {PLANTED_AXES} for volumes. "
-            f"Received: data={settings.data!r}"
-        )
     return planted_volumes(
         count,
         PLANTED_AXES.index(axis),
@@ -162,7 +184,7 @@ def _synthetic(
 def _prepared_data(
     prepared: PreparedDataset, settings: SegmentationSettings
 ) -> SegmentationData:
-    """Training cases stay on disk; those of the validation are few."""
+    """Splits prepared cases; only the validation cases are read."""
     training, validation = (
         prepared.subset([case.name for case in part[: settings.cases]])
         for part in _split_prepared(prepared, settings.fold)
@@ -179,7 +201,7 @@ def _prepared_data(
 def _split_prepared(
     prepared: PreparedDataset, fold: int
 ) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
-    # A fold may name cases that could not be prepared.
+    # A fold may name cases whose preparation failed.
     names = [*(case.name for case in prepared.cases), *prepared.skipped]
     listed = VolumeDataset(
         prepared.folder.name,

@@ -1,4 +1,4 @@
-"""A cross-validation: the same networks on every fold, side by side."""
+"""Cross-validates: the same networks on every fold, side by side."""
 
 import dataclasses
 import functools
@@ -24,14 +24,16 @@ from keras_cakes.runs.segmentation.settings import SegmentationSettings
 def cross_validate(
     folder: str | os.PathLike[str],
     settings: SegmentationSettings,
+    *,
     folds: Sequence[int] = range(5),
     verbose: int | str = "auto",
 ) -> Path:
     """Searches, trains and scores the variants on every fold.
 
-    Every fold is a run of its own below `folder`; what is done is not done
-    again. The first variant is compared with each of the others over the
-    cases of all folds, each scored by the network that has not seen it.
+    Every fold is a run of its own below `folder`; a second start goes on
+    where the first stopped. The first variant is compared with each of the
+    others over the cases of all folds. Each case is scored by the network
+    that was not trained on it.
 
     Args:
         folder: Folder of the runs, `folds.csv`, `folds.md` and figures.
@@ -56,17 +58,22 @@ def cross_validate(
             f"Received: folds={list(folds)}"
         )
     folder = Path(folder)
-    scores: dict[str, list[list]] = {name: [] for name in settings.variants}
-    runs = {
-        folder / f"fold{fold}": dataclasses.replace(settings, fold=fold)
+    runs = [
+        SegmentationRun(
+            folder / f"fold{fold}",
+            dataclasses.replace(settings, fold=fold),
+            verbose=verbose,
+        )
         for fold in folds
-    }
+    ]
     # All before the first trains.
-    for place, own in runs.items():
-        check_fold(own)
-        SegmentationRun.folder_of(place, own).check()
-    for place, own in runs.items():
-        run = SegmentationRun(place, own, verbose)
+    for run in runs:
+        check_fold(run.settings)
+        run.folder.check()
+    scores: dict[str, list[list]] = {name: [] for name in settings.variants}
+    while runs:
+        # A run that is dropped gives its data back.
+        run = runs.pop(0)
         run.complete()
         for name, parts in scores.items():
             file = run.folder / "networks" / name / "scores.csv"

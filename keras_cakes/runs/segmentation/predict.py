@@ -1,4 +1,4 @@
-"""Labels for new scans by a network of a finished run."""
+"""Labels new scans with a network of a run."""
 
 import os
 from collections.abc import Mapping
@@ -19,24 +19,24 @@ from keras_cakes.runs.records import read_prediction
 from keras_cakes.runs.resume import load_network
 from keras_cakes.runs.segmentation.data import load_segmentation_data
 from keras_cakes.runs.segmentation.settings import SegmentationSettings
-from keras_cakes.runs.settings import read_settings
 
 
 def predict_scan(
     folder: str | os.PathLike[str],
     variant: str,
+    *,
     image: str | os.PathLike[str],
     target: str | os.PathLike[str],
 ) -> None:
     """Labels a scan and writes the label on the grid of the scan.
 
-    The scan is prepared as the volumes were that the network was trained on;
-    `prediction.json` in the run folder says how. Runs of earlier versions do
-    not hold that file: it is made once, from the data the run was trained on.
+    The scan is prepared as the training volumes were; `prediction.json` in
+    the run folder says how. Runs of earlier versions have no such file. It is
+    then made once, from the data of the run.
 
     Args:
         folder: The run folder.
-        variant: Which of its networks.
+        variant: Name of one of its networks.
         image: A NIfTI file, or a folder with one DICOM series.
         target: NIfTI file to write, `.nii` or `.nii.gz`.
 
@@ -56,7 +56,11 @@ def predict_scan(
         )
     network = load_network(folder, variant)
     patch_shape, overlap, preparation, foreground = read_prediction(
-        folder, network, _parse, lambda: _record(folder)
+        folder,
+        network,
+        parse=_parse,
+        kind=SegmentationSettings,
+        load=load_segmentation_data,
     )
     scan, _ = read_case(Case(image.name, image, None), ())
     values, placement, _ = prepare_image(scan, preparation)
@@ -64,8 +68,8 @@ def predict_scan(
     label = predict_volume(
         network,
         (values.astype(np.float32) - mean) / deviation,
-        patch_shape,
-        overlap,
+        patch_shape=patch_shape,
+        overlap=overlap,
     )
     write_nifti(placement.restore(label), scan.affine, path=target)
 
@@ -77,8 +81,3 @@ def _parse(record: Mapping[str, Any]) -> tuple[Any, ...]:
         Preparation.from_settings(record["preparation"]),
         dict(record["statistics"]),
     )
-
-
-def _record(folder: Path) -> dict[str, Any]:
-    settings = read_settings(SegmentationSettings, folder / "settings.json")
-    return load_segmentation_data(settings).prediction_record(settings)

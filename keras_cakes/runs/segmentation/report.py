@@ -3,15 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from keras_cakes.evaluation import plots
-from keras_cakes.evaluation.comparison import summarize
-from keras_cakes.evaluation.volumes.scores import read_scores
-from keras_cakes.evaluation.volumes.sliding_window import predict_volume
+from keras_cakes import evaluation
 from keras_cakes.runs.report import Contents
 from keras_cakes.runs.report import write_report
 from keras_cakes.runs.segmentation.run import SegmentationRun
 from keras_cakes.runs.settings import PRIORITIES
-from keras_cakes.runs.settings import SYNTHETIC
 
 
 def write_segmentation_report(run: SegmentationRun) -> Path:
@@ -55,7 +51,7 @@ def _objects(run: SegmentationRun) -> tuple[str, ...]:
 
 def _scores(run: SegmentationRun, variant: str) -> dict[str, float]:
     file = run.folder / "networks" / variant / "scores.csv"
-    scores = summarize(read_scores(file))
+    scores = evaluation.summarize(evaluation.read_scores(file))
     objects = _objects(run)
     return {
         "dice": scores["mean"]["mean"],
@@ -72,7 +68,7 @@ def _heading(run: SegmentationRun) -> str:
     settings = run.settings
     source = (
         f"synthetic volumes ({settings.data})"
-        if settings.data in SYNTHETIC
+        if settings.is_synthetic
         else f"{Path(settings.data).name}, fold {settings.fold}"
     )
     shape = " x ".join(str(size) for size in settings.patch_shape)
@@ -90,16 +86,20 @@ def _contours(run: SegmentationRun) -> Any:
     """The case of median score of the first network, by up to three."""
     variants = list(run.variants)
     shown = [v for v in ("3d", *PRIORITIES) if v in variants] or variants[:1]
-    scores = read_scores(run.folder / "networks" / shown[0] / "scores.csv")
+    scores = evaluation.read_scores(
+        run.folder / "networks" / shown[0] / "scores.csv"
+    )
     scores.sort(key=lambda row: row["mean"])
     median = scores[len(scores) // 2]["case"]
     volume = next(v for v in run.data.validation if v.name == median)
     predictions = {}
     for variant in shown:
-        predictions[variant] = predict_volume(
+        predictions[variant] = evaluation.predict_volume(
             run.network(variant),
             volume.image,
-            run.settings.patch_shape,
-            run.settings.overlap,
+            patch_shape=run.settings.patch_shape,
+            overlap=run.settings.overlap,
         )
-    return plots.plot_contours(volume, predictions, run.data.classes)
+    return evaluation.plot_contours(
+        volume, predictions, class_names=run.data.classes
+    )

@@ -1,28 +1,30 @@
-"""The settings of a segmentation run."""
+"""Defines the settings of a segmentation run."""
 
 import dataclasses
+from typing import ClassVar
 
 from keras_cakes._errors import number
 from keras_cakes._errors import whole
+from keras_cakes.data.volumes.synthetic.planted import PLANTED_AXES
 from keras_cakes.models.backbones.parts import NORMALIZATIONS
-from keras_cakes.runs.settings import PRIORITIES
+from keras_cakes.runs.settings import SEARCHED
 from keras_cakes.runs.settings import RunSettings
 
-VARIANTS = (
-    "3d",
-    "2d",
-    "p3d",
-    "manual_1d",
-    "manual_2d",
-    "manual_1d2d3d",
-    *PRIORITIES,
-    "random",
-)
+CONVOLUTIONS = {
+    "3d": "3d",
+    "2d": "2d",
+    "p3d": "p3d",
+    "manual_1d": "1d",
+    # "2d" names one plane in `unet3d`, so the three planes are listed.
+    "manual_2d": ("1x3x3", "3x1x3", "3x3x1"),
+    "manual_1d2d3d": "1d2d3d",
+}
+VARIANTS = (*CONVOLUTIONS, *SEARCHED)
 
 
 @dataclasses.dataclass(frozen=True)
 class SegmentationSettings(RunSettings):
-    """Everything that the result of a segmentation run depends on.
+    """Holds every setting that a segmentation depends on.
 
     The settings of every run, and
 
@@ -30,7 +32,7 @@ class SegmentationSettings(RunSettings):
         data: Folder in the layout of the MSD, or a list of cases in it other
             than its `dataset.json`, a prepared folder, or `"phantom"`.
         fold: Fold whose cases are for validation.
-        cases: Number of cases used of each side; `None` for all.
+        cases: Cases to train with, and to validate with; `None` for all.
         patch_shape: `(depth, height, width)` in voxels.
         depth: Levels of the U-Net.
         normalization: `"batch"` or `"instance"`.
@@ -64,6 +66,13 @@ class SegmentationSettings(RunSettings):
     tolerance: float = 1.0
     variants: tuple[str, ...] = VARIANTS
 
+    convolutions: ClassVar = CONVOLUTIONS
+    synthetic: ClassVar = (
+        "phantom",
+        *(f"planted_{axis}" for axis in PLANTED_AXES),
+        *(f"lines_{axis}" for axis in PLANTED_AXES),
+    )
+
     def __post_init__(self):
         super().__post_init__()
         self.choose(normalization=NORMALIZATIONS)
@@ -83,7 +92,3 @@ class SegmentationSettings(RunSettings):
         number("tolerance", self.tolerance, least=0)
         self.require_sizes(patch_shape=3, stem_kernel_size=3)
         self.expect("flip", {*self.flip} <= {0, 1, 2}, "to name axes 0 to 2")
-
-    @classmethod
-    def known_variants(cls) -> tuple[str, ...]:
-        return VARIANTS

@@ -42,7 +42,7 @@ class PathLoss:
     Examples:
         >>> import keras, keras_cakes as kc
         >>> model = kc.models.unet3d((8, 8, 8, 1), width=4, depth=2)
-        >>> supernet = kc.to_supernet(model, weights="shared")
+        >>> supernet = kc.to_supernet(model, candidate_kernels="shared")
         >>> supernet.compile("sgd", kc.training.DiceCrossEntropy())
         >>> image = np.random.normal(size=(2, 8, 8, 8, 1)).astype("float32")
         >>> loss = PathLoss(supernet, [(image, np.zeros((2, 8, 8, 8), int))])

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from keras_cakes.data import ArrayClips
 from keras_cakes.data import DataError
-from keras_cakes.data.clips.sources import ClipTable
+from keras_cakes.data.clips.sources import FrameSource
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def arrays():
 
 
 def test_frames_are_those_of_the_arrays(arrays):
-    source = ArrayClips(arrays, [1, 0, None], ("a", "b"))
+    source = ArrayClips(arrays, [1, 0, None], classes=("a", "b"))
     assert source.names == ("0", "1", "2")
     assert source.labels.tolist() == [1, 0, -1]
     assert source.frame_counts.tolist() == [3, 1, 8]
@@ -38,7 +38,7 @@ def test_frames_are_those_of_the_arrays(arrays):
 
 @pytest.mark.parametrize("frames", [[0, 3], [-1]])
 def test_frames_beyond_a_clip(arrays, frames):
-    source = ArrayClips(arrays, [0, 0, 0], ("a",))
+    source = ArrayClips(arrays, [0, 0, 0], classes=("a",))
     with pytest.raises(
         tf.errors.InvalidArgumentError, match="Frames of a clip are expected"
     ):
@@ -51,7 +51,9 @@ def test_frames_beyond_a_clip(arrays, frames):
 
 
 def test_subsets_share_the_frames(arrays):
-    source = ArrayClips(arrays, [0, 1, None], ("a", "b"), ("x", "y", "z"))
+    source = ArrayClips(
+        arrays, [0, 1, None], classes=("a", "b"), names=("x", "y", "z")
+    )
     part = source.subset(["z", "x"])
     assert part.names == ("z", "x")
     assert part.labels.tolist() == [-1, 0]
@@ -63,10 +65,10 @@ def test_subsets_share_the_frames(arrays):
 
 
 def test_fingerprints_follow_the_frames(arrays):
-    source = ArrayClips(arrays, [0, 0, 0], ("a",))
+    source = ArrayClips(arrays, [0, 0, 0], classes=("a",))
     changed = [array.copy() for array in arrays]
     changed[1][0, 0, 0, 0] ^= 1
-    other = ArrayClips(changed, [0, 0, 0], ("a",))
+    other = ArrayClips(changed, [0, 0, 0], classes=("a",))
     same = [source.fingerprint(n) == other.fingerprint(n) for n in range(3)]
     assert same == [True, False, True]
 
@@ -95,7 +97,7 @@ def test_fingerprints_follow_the_frames(arrays):
 def test_bad_arrays(arrays, change, message):
     change(arrays)
     with pytest.raises(ValueError, match=message):
-        ArrayClips(arrays, [0, 0, 0], ("a",))
+        ArrayClips(arrays, [0, 0, 0], classes=("a",))
 
 
 @pytest.mark.parametrize(
@@ -110,11 +112,13 @@ def test_bad_arrays(arrays, change, message):
 )
 def test_bad_labels_and_names(arrays, labels, names, message):
     with pytest.raises(ValueError, match=message):
-        ArrayClips(arrays, labels, ("a", "b"), names)
+        ArrayClips(arrays, labels, classes=("a", "b"), names=names)
 
 
 def test_what_all_sources_share_reads_nothing():
-    table = ClipTable(["x"], [0], [3], ("a",), 1)
+    table = FrameSource(
+        ["x"], [0], frame_counts=[3], classes=("a",), channels=1
+    )
     for method in (table.frames_of, table.fingerprint):
         with pytest.raises(NotImplementedError):
             method(0)

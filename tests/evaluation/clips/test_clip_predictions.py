@@ -155,7 +155,7 @@ def test_any_network_of_logits(eagerly):
     )
 
 
-def test_messages_of_batches():
+def test_batches_that_do_not_fit_are_refused():
     model = _network()
     [(clips, labels)] = _batches((2,))
     with pytest.raises(ValueError, match="at least one batch. Received: none"):
@@ -174,7 +174,7 @@ def test_messages_of_batches():
             evaluation.predict_clips(model, [(clips, wrong)])
 
 
-def test_messages_of_networks():
+def test_answers_that_are_no_logits_are_refused():
     [batch] = _batches((2,))
     for bad in (np.nan, np.inf):
         model = _network()
@@ -196,7 +196,7 @@ def test_messages_of_networks():
         )
 
 
-def test_messages_of_predictions():
+def test_arrays_that_are_no_predictions_are_refused():
     labels = np.array([0, 1])
     for shape in ((2,), (0, 2), (2, 1)):
         with pytest.raises(ValueError, match=r"\(clips, classes\).*Received"):

@@ -145,7 +145,7 @@ def test_clips_without_a_label_are_left_out():
     assert [row["case"] for row in rows] == ["x", "z"]
 
 
-def test_messages():
+def test_names_and_clips_that_do_not_fit_are_refused():
     predictions = _predictions([[0.9, 0.1], [0.9, 0.1]], [-1, -1])
     with pytest.raises(ValueError, match="a label. Received: 2 clips, none"):
         evaluation.clip_scores(predictions, ["a", "b"])
@@ -163,3 +163,19 @@ def test_rows_of_more_than_five_classes_have_the_five_best():
     rows = evaluation.clip_rows(predictions, ["x", "y", "z"])
     assert [row["top5"] for row in rows] == [1.0, 1.0, 0.0]
     assert [row["mean"] for row in rows] == [1.0, 0.0, 0.0]
+
+
+def test_rows_rank_all_clips_at_once(monkeypatch):
+    predictions, ranked = _random(0, clips=30), []
+    predicted = evaluation.ClipPredictions.predicted.fget
+
+    def count(self):
+        ranked.append(len(self.labels))
+        return predicted(self)
+
+    monkeypatch.setattr(
+        evaluation.ClipPredictions, "predicted", property(count)
+    )
+    evaluation.clip_rows(predictions, _names(30))
+    # Once for all clips, not once for each of them.
+    assert ranked == [30]

@@ -12,7 +12,7 @@ def _rows(scores):
 
 def test_paired_scores():
     first, second = _rows([0.5, 0.9, 0.7]), _rows([0.6, 0.5, 0.7])
-    figure = evaluation.plot_paired_scores(first, second, ("new", "old"))
+    figure = evaluation.plot_paired_scores(first, second, names=("new", "old"))
     left, right = figure.axes
     # Sorted by the difference: -0.1, 0, +0.4.
     assert [t.get_text() for t in left.get_yticklabels()] == ["c0", "c2", "c1"]
@@ -44,7 +44,10 @@ def test_planes_go_through_the_largest_cross_sections():
     image = np.random.default_rng(0).random((*label.shape, 2))
     volume = SpacedCase("case_4", image, label, affine)
     figure = evaluation.plot_planes(
-        volume, np.roll(label, 1, 0), ["background", "cord", "rib"], "net"
+        volume,
+        np.roll(label, 1, 0),
+        class_names=["background", "cord", "rib"],
+        name="net",
     )
     titles = [axis.get_title() for axis in figure.axes]
     assert titles == ["depth 5 of 8", "height 2 of 9", "width 3 of 10"]
@@ -70,15 +73,19 @@ def test_planes_of_an_empty_label_are_the_middle_ones():
     volume = Case(
         "empty", np.random.default_rng(0).random((8, 9, 10, 1)), label
     )
-    figure = evaluation.plot_planes(volume, label, ["background", "liver"])
+    figure = evaluation.plot_planes(
+        volume, label, class_names=["background", "liver"]
+    )
     titles = [axis.get_title() for axis in figure.axes]
     assert titles == ["depth 4 of 8", "height 4 of 9", "width 5 of 10"]
     assert not any(axis.collections for axis in figure.axes)
     figure.canvas.draw()
 
 
-def test_message_of_another_shape():
+def test_a_prediction_of_another_shape_is_refused():
     label = np.zeros((2, 2, 2), int)
     volume = Case("a", np.zeros((2, 2, 2, 1)), label)
     with pytest.raises(ValueError, match=r"\(2, 2, 2\). Received: .*\(1, 2, 2"):
-        evaluation.plot_planes(volume, label[1:], ["background", "liver"])
+        evaluation.plot_planes(
+            volume, label[1:], class_names=["background", "liver"]
+        )

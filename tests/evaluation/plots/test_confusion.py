@@ -15,7 +15,7 @@ def _texts(axis):
 
 
 def test_cells_hold_counts_and_shares():
-    figure = evaluation.plot_confusion(MATRIX, NAMES, "C3D")
+    figure = evaluation.plot_confusion(MATRIX, NAMES, title="C3D")
     axis = figure.axes[0]
     # By column and row.
     assert _texts(axis) == {
@@ -74,7 +74,7 @@ def test_many_classes_have_numbers_beside_their_names(classes):
     assert boxes[0].x0 >= 0
 
 
-def test_messages():
+def test_what_is_no_confusion_matrix_is_refused():
     for matrix in (
         MATRIX[:2],
         MATRIX.astype(float),

@@ -148,7 +148,7 @@ def test_spans():
         for m in ("path weights", "lasso")
         for n in ("early", "late")
     ]
-    figure = plots.plot_spans(rows, ("time", "height", "width"), 4 / 7)
+    figure = plots.plot_spans(rows, ("time", "height", "width"), chance=4 / 7)
     first, second = figure.axes
     assert (first.get_title(), second.get_title()) == ("path weights", "lasso")
     assert _legend(figure) == ["chance", "time", "height", "width"]
@@ -183,7 +183,9 @@ def test_contours():
     label[2:4, 2:4, 1:7] = 2
     volume = _Volume("case", np.zeros((8, 8, 8, 1)), label)
     figure = evaluation.plot_contours(
-        volume, {"3d": label, "none": 0 * label}, ["background", "a", "b"]
+        volume,
+        {"3d": label, "none": 0 * label},
+        class_names=["background", "a", "b"],
     )
     assert len(figure.axes) == 6
     assert figure.axes[0].get_title() == "3d, slice 2"
@@ -198,7 +200,7 @@ def test_contours_lie_in_the_foreground_of_any_plane(plane):
     np.moveaxis(label, plane, 0)[5:8, 2:4, 2:4] = 1
     volume = _Volume("case", np.zeros((*label.shape, 1)), label)
     figure = evaluation.plot_contours(
-        volume, {"3d": label}, ["background", "a"], plane
+        volume, {"3d": label}, class_names=["background", "a"], plane=plane
     )
     titles = [axis.get_title() for axis in figure.axes]
     assert titles == ["3d, slice 5", "3d, slice 6", "3d, slice 6"]
@@ -210,13 +212,13 @@ def test_contours_without_foreground_span_the_volume():
     label = np.zeros((4, 4, 9), "uint8")
     volume = _Volume("case", np.zeros((4, 4, 9, 1)), label)
     figure = evaluation.plot_contours(
-        volume, {"3d": label}, ["background", "a"]
+        volume, {"3d": label}, class_names=["background", "a"]
     )
     titles = [axis.get_title() for axis in figure.axes]
     assert titles == ["3d, slice 2", "3d, slice 4", "3d, slice 6"]
 
 
-def test_messages():
+def test_arguments_without_a_figure_are_refused():
     label = np.zeros((4, 4, 4), "uint8")
     volume = _Volume("case", np.zeros((4, 4, 4, 1)), label)
     for call, message in (
@@ -228,22 +230,27 @@ def test_messages():
         (lambda: evaluation.plot_path_weights({}), "`path_weights`"),
         (lambda: evaluation.plot_front([]), "`points`"),
         (lambda: plots.plot_budgets([]), "`rows`"),
-        (lambda: plots.plot_spans([], ("a", "b", "c"), 0.5), "`rows`"),
+        (lambda: plots.plot_spans([], ("a", "b", "c"), chance=0.5), "`rows`"),
         (lambda: evaluation.plot_history({}), "`histories`"),
         (
-            lambda: evaluation.plot_contours(volume, {}, ["b", "a"]),
+            lambda: evaluation.plot_contours(
+                volume, {}, class_names=["b", "a"]
+            ),
             "predictions",
         ),
         (
             lambda: evaluation.plot_contours(
-                volume, {"x": label}, ["b", "a"], 3
+                volume, {"x": label}, class_names=["b", "a"], plane=3
             ),
             "`plane` is expected "
             "to be an integer from 0 to 2. Received: plane=3",
         ),
         (
-            lambda: evaluation.plot_contours(volume, {"x": label[1:]}, ["b"]),
-            r"'x' is expected to be of shape \(4, 4, 4\). Received: shape \(3",
+            lambda: evaluation.plot_contours(
+                volume, {"x": label[1:]}, class_names=["b"]
+            ),
+            r"`predictions\['x'\].shape` is expected to be the shape of the "
+            r"label, \(4, 4, 4\). Received: .*=\(3, 4, 4\)",
         ),
     ):
         with pytest.raises(ValueError, match=message):

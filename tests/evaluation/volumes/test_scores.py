@@ -13,16 +13,16 @@ def test_dice_known_answers():
     prediction = np.array([1, 1, 1, 1, 0, 0, 2])
     label = np.array([0, 0, 1, 1, 1, 1, 0])
     np.testing.assert_array_equal(
-        evaluation.dice(prediction, label, 4), [0.5, 0.0, 1.0]
+        evaluation.dice(prediction, label, classes=4), [0.5, 0.0, 1.0]
     )
-    assert evaluation.dice(label, label, 2) == [1.0]
+    assert evaluation.dice(label, label, classes=2) == [1.0]
 
 
 def test_dice_of_empty_masks():
     empty, full = np.zeros((2, 2), int), np.ones((2, 2), int)
-    assert evaluation.dice(empty, empty, 2) == [1.0]
-    assert evaluation.dice(empty, full, 2) == [0.0]
-    assert evaluation.dice(full, empty, 2) == [0.0]
+    assert evaluation.dice(empty, empty, classes=2) == [1.0]
+    assert evaluation.dice(empty, full, classes=2) == [0.0]
+    assert evaluation.dice(full, empty, classes=2) == [0.0]
 
 
 def test_scores_per_case(tmp_path):
@@ -34,7 +34,10 @@ def test_scores_per_case(tmp_path):
         volumes.append(Case(name, image, label))
     volumes[1].label = 1 - volumes[1].label
     rows = evaluation.score_cases(
-        model, volumes, ["background", "liver"], (4, 4, 4)
+        model,
+        volumes,
+        class_names=["background", "liver"],
+        patch_shape=(4, 4, 4),
     )
     assert rows == [
         {"case": "a", "liver": 1.0, "mean": 1.0},
@@ -59,10 +62,19 @@ def test_scores_of_surfaces(tmp_path):
     volume = SpacedCase("a", image, np.roll(prediction, 1, axis=0), affine)
     names = ["background", "liver", "spleen"]
     [row] = evaluation.score_cases(
-        model, [volume], names, (4, 4, 4), surface=True, tolerance=2.0
+        model,
+        [volume],
+        class_names=names,
+        patch_shape=(4, 4, 4),
+        surface=True,
+        tolerance=2.0,
     )
     expected = evaluation.surface_scores(
-        prediction, volume.label, 3, (5.0, 2.0, 1.0), 2.0
+        prediction,
+        volume.label,
+        classes=3,
+        spacing=(5.0, 2.0, 1.0),
+        tolerance=2.0,
     )
     assert list(row) == [
         *("case", "liver", "spleen", "mean"),
@@ -80,22 +92,32 @@ def test_options_reach_the_prediction():
     model = Constant()
     volume = Case("a", np.zeros((8, 4, 4, 1)), np.zeros((8, 4, 4), int))
     options = {"stride": 1, "flip": (0,), "weighting": "gaussian"}
-    evaluation.score_cases(model, [volume], ["b", "a"], (4, 4, 4), **options)
+    evaluation.score_cases(
+        model,
+        [volume],
+        class_names=["b", "a"],
+        patch_shape=(4, 4, 4),
+        **options,
+    )
     assert model.windows == 5 * 2
 
 
-def test_messages():
+def test_classes_and_cases_that_cannot_be_scored_are_refused():
     labels = np.array([0, 1, 2])
     with pytest.raises(ValueError, match="`prediction` is expected.*shape=.2"):
-        evaluation.dice(labels[:2], labels, 3)
+        evaluation.dice(labels[:2], labels, classes=3)
     with pytest.raises(ValueError, match="`label` .* from 0 to 1. Received"):
-        evaluation.dice(labels.clip(0, 1), labels, 2)
+        evaluation.dice(labels.clip(0, 1), labels, classes=2)
     for names in (["background"], ["b", "mean"], ["b", "a", "a"]):
         with pytest.raises(ValueError, match="`class_names` is expected"):
-            evaluation.score_cases(None, [], names, (4, 4, 4))
+            evaluation.score_cases(
+                None, [], class_names=names, patch_shape=(4, 4, 4)
+            )
     names = ["b", "a", "a_nsd"]
     with pytest.raises(ValueError, match="`class_names` is expected.*a_nsd"):
-        evaluation.score_cases(None, [], names, (4, 4, 4), surface=True)
+        evaluation.score_cases(
+            None, [], class_names=names, patch_shape=(4, 4, 4), surface=True
+        )
     with pytest.raises(ValueError, match="`scores` is expected to hold"):
         evaluation.summarize([])
 
@@ -104,11 +126,17 @@ def test_message_names_the_case():
     image = np.zeros((4, 4, 4, 1))
     volume = Case("pancreas_7", image, None)
     with pytest.raises(ValueError, match="'pancreas_7': a label is expected"):
-        evaluation.score_cases(pointwise(), [volume], ["b", "a"], (4, 4, 4))
+        evaluation.score_cases(
+            pointwise(), [volume], class_names=["b", "a"], patch_shape=(4, 4, 4)
+        )
     volume.label = image[..., 0].astype(int)
     with pytest.raises(ValueError, match="'pancreas_7': .*`affine`.*: none"):
         evaluation.score_cases(
-            pointwise(), [volume], ["b", "a"], (4, 4, 4), surface=True
+            pointwise(),
+            [volume],
+            class_names=["b", "a"],
+            patch_shape=(4, 4, 4),
+            surface=True,
         )
 
 

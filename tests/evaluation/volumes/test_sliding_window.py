@@ -21,7 +21,11 @@ def test_pointwise_network_gives_the_direct_pass(shape, overlap, batch_size):
     model = pointwise()
     image = np.random.default_rng(0).normal(size=(*shape, 1))
     labels = evaluation.predict_volume(
-        model, image, (4, 4, 4), overlap, batch_size
+        model,
+        image,
+        patch_shape=(4, 4, 4),
+        overlap=overlap,
+        batch_size=batch_size,
     )
     direct = np.array(model(image[None]))[0].argmax(-1)
     assert labels.dtype == np.uint8
@@ -34,7 +38,7 @@ def test_one_window_is_the_direct_pass():
     model = keras.Model(image, x)
     volume = np.random.default_rng(0).normal(size=(6, 6, 6, 2))
     np.testing.assert_array_equal(
-        evaluation.predict_volume(model, volume, (6, 6, 6)),
+        evaluation.predict_volume(model, volume, patch_shape=(6, 6, 6)),
         np.array(model(volume[None]))[0].argmax(-1),
     )
 
@@ -45,7 +49,9 @@ def test_small_volumes_are_centred_as_in_training():
     place[:4, ..., 1] = 1.0
     place[4:, ..., 0] = 1.0
     image = np.ones((4, 4, 4, 1))
-    labels = evaluation.predict_volume(placed(place), image, (8, 4, 4))
+    labels = evaluation.predict_volume(
+        placed(place), image, patch_shape=(8, 4, 4)
+    )
     np.testing.assert_array_equal(labels[:, 0, 0], [1, 1, 0, 0])
 
 
@@ -54,11 +60,13 @@ def test_probabilities_of_overlapping_windows_are_averaged():
     place = np.zeros((4, 1, 1, 2))
     place[:, 0, 0, 1] = [9.0, -1.0, 0.5, -9.0]
     model, image = placed(place), np.ones((6, 1, 1, 1))
-    labels = evaluation.predict_volume(model, image, (4, 1, 1))
+    labels = evaluation.predict_volume(model, image, patch_shape=(4, 1, 1))
     share = 1.0 / (1.0 + np.exp(-place[:, 0, 0, 1]))
     mean = [*share[:2], *(share[:2] + share[2:]) / 2, *share[2:]]
     np.testing.assert_array_equal(labels[:, 0, 0], np.array(mean) > 0.5)
-    probabilities = evaluation.predict_probabilities(model, image, (4, 1, 1))
+    probabilities = evaluation.predict_probabilities(
+        model, image, patch_shape=(4, 1, 1)
+    )
     np.testing.assert_allclose(probabilities[:, 0, 0, 1], mean, rtol=1e-6)
 
 
@@ -134,13 +142,17 @@ def test_the_definition(
         "online": online,
     }
     model = models if networks > 1 else models[0]
-    found = evaluation.predict_probabilities(model, image, window, **arguments)
+    found = evaluation.predict_probabilities(
+        model, image, patch_shape=window, **arguments
+    )
     expected = _reference(
         models, image, window, stride, weighting == "gaussian", flip
     )
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-6)
-    labels = evaluation.predict_volume(model, image, window, **arguments)
+    labels = evaluation.predict_volume(
+        model, image, patch_shape=window, **arguments
+    )
     assert labels.dtype == np.uint8
     first, second = np.sort(expected, axis=-1)[..., :-3:-1].transpose(
         3, 0, 1, 2
@@ -153,8 +165,12 @@ def test_the_definition(
 def test_stride_replaces_overlap():
     model, image = lopsided((4, 4, 4)), np.ones((9, 9, 9, 1))
     np.testing.assert_array_equal(
-        evaluation.predict_probabilities(model, image, (4, 4, 4), 0.75),
-        evaluation.predict_probabilities(model, image, (4, 4, 4), stride=1),
+        evaluation.predict_probabilities(
+            model, image, patch_shape=(4, 4, 4), overlap=0.75
+        ),
+        evaluation.predict_probabilities(
+            model, image, patch_shape=(4, 4, 4), stride=1
+        ),
     )
 
 
@@ -165,7 +181,7 @@ def test_networks_that_are_not_compiled_answer_the_same(eager):
     image = np.random.default_rng(0).normal(size=(7, 5, 6, 1))
     arguments = {"flip": (0, 2), "weighting": "gaussian", "batch_size": 4}
     compiled = evaluation.predict_probabilities(
-        model, image, window, **arguments
+        model, image, patch_shape=window, **arguments
     )
     if eager:
         model.compile(run_eagerly=True)
@@ -176,10 +192,12 @@ def test_networks_that_are_not_compiled_answer_the_same(eager):
             predict_on_batch = model.predict_on_batch
 
         other = Other()
-    found = evaluation.predict_probabilities(other, image, window, **arguments)
+    found = evaluation.predict_probabilities(
+        other, image, patch_shape=window, **arguments
+    )
     np.testing.assert_allclose(found, compiled, atol=1e-6)
     both = evaluation.predict_probabilities(
-        [model, other], image, window, **arguments
+        [model, other], image, patch_shape=window, **arguments
     )
     np.testing.assert_allclose(both, compiled, atol=1e-6)
 
@@ -189,47 +207,59 @@ def test_half_precision_is_summed_in_full():
     x = keras.layers.Conv3D(3, 3, padding="same", dtype="mixed_bfloat16")(image)
     model = keras.Model(image, x)
     volume = np.random.default_rng(0).normal(size=(4, 4, 4, 1))
-    found = evaluation.predict_probabilities(model, volume, (4, 4, 4))
+    found = evaluation.predict_probabilities(
+        model, volume, patch_shape=(4, 4, 4)
+    )
     logits = np.array(keras.ops.cast(model(volume[None])[0], "float32"))
     np.testing.assert_allclose(found, _softmax(logits), atol=1e-6)
 
 
 def test_progress(capsys):
     image = np.ones((9, 4, 4, 1))
-    evaluation.predict_volume(Constant(), image, (4, 4, 4), progress=True)
+    evaluation.predict_volume(
+        Constant(), image, patch_shape=(4, 4, 4), progress=True
+    )
     assert "4/4" in capsys.readouterr().out
-    evaluation.predict_volume(Constant(), image, (4, 4, 4))
+    evaluation.predict_volume(Constant(), image, patch_shape=(4, 4, 4))
     assert not capsys.readouterr().out
 
 
-def test_messages():
+def test_images_and_windows_that_do_not_fit_are_refused():
     image = np.zeros((4, 4, 4, 1))
     with pytest.raises(ValueError, match="`image` is expected"):
-        evaluation.predict_volume(None, np.zeros((4, 4, 4)), (4, 4, 4))
+        evaluation.predict_volume(
+            None, np.zeros((4, 4, 4)), patch_shape=(4, 4, 4)
+        )
     with pytest.raises(ValueError, match="`overlap` is expected.*1.0"):
-        evaluation.predict_volume(None, image, (4,) * 3, 1.0)
+        evaluation.predict_volume(
+            None, image, patch_shape=(4,) * 3, overlap=1.0
+        )
     for patch in ((4, 4), (4, 4, 0)):
         with pytest.raises(ValueError, match="`patch_shape` is expected"):
-            evaluation.predict_volume(None, image, patch)
+            evaluation.predict_volume(None, image, patch_shape=patch)
     with pytest.raises(ValueError, match="`batch_size` is expected"):
-        evaluation.predict_volume(None, image, (4, 4, 4), batch_size=0)
+        evaluation.predict_volume(
+            None, image, patch_shape=(4, 4, 4), batch_size=0
+        )
     with pytest.raises(ValueError, match="`image` is expected to be finite"):
-        evaluation.predict_volume(None, image * np.nan, (4, 4, 4))
+        evaluation.predict_volume(None, image * np.nan, patch_shape=(4, 4, 4))
     with pytest.raises(ValueError, match="list of at least one. Received: .*"):
-        evaluation.predict_probabilities([], image, (4, 4, 4))
+        evaluation.predict_probabilities([], image, patch_shape=(4, 4, 4))
 
 
 def test_a_network_that_diverged_is_not_background():
     model = pointwise()
     model.layers[-1].bias.assign([np.nan] * 3)
     with pytest.raises(ValueError, match="finite logits. Received: NaN"):
-        evaluation.predict_volume(model, np.zeros((4, 4, 4, 1)), (4, 4, 4))
+        evaluation.predict_volume(
+            model, np.zeros((4, 4, 4, 1)), patch_shape=(4, 4, 4)
+        )
 
 
 def test_memory_is_bounded_by_the_volume_not_by_the_windows():
     image, model = np.zeros((40, 40, 40, 1), np.float32), Constant()
     tracemalloc.start()
-    evaluation.predict_volume(model, image, (8, 8, 8), overlap=0.75)
+    evaluation.predict_volume(model, image, patch_shape=(8, 8, 8), overlap=0.75)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert model.windows == 17**3
@@ -240,7 +270,9 @@ def test_memory_is_bounded_by_the_volume_not_by_the_windows():
 def _peak(depth, classes, online):
     image, model = np.zeros((depth, 16, 16, 1), np.float32), Constant(classes)
     tracemalloc.start()
-    evaluation.predict_volume(model, image, (8, 8, 8), online=online)
+    evaluation.predict_volume(
+        model, image, patch_shape=(8, 8, 8), online=online
+    )
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return peak - image.nbytes

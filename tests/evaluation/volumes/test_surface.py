@@ -50,7 +50,11 @@ _lengths = st.sampled_from([0.5, 0.7, 1.0, 2.5])
 def test_surfaces_by_all_pairs(prediction, label, spacing):
     # No sum of squares of these spacings comes near 1.23.
     found = evaluation.surface_scores(
-        prediction.astype(int), label.astype(int), 2, spacing, 1.23
+        prediction.astype(int),
+        label.astype(int),
+        classes=2,
+        spacing=spacing,
+        tolerance=1.23,
     )
     expected = _reference(prediction, label, spacing, 1.23)
     np.testing.assert_allclose(found.hd95, [expected[0]], rtol=1e-9)
@@ -65,16 +69,22 @@ def test_blobs_of_several_classes(spacing):
     label[5:11, 6:13, 5:12] = 2
     prediction = np.roll(label, (1, -2, 0), (0, 1, 2))
     prediction[generator.random(label.shape) < 0.02] = 0
-    found = evaluation.surface_scores(prediction, label, 3, spacing, 1.3)
+    found = evaluation.surface_scores(
+        prediction, label, classes=3, spacing=spacing, tolerance=1.3
+    )
     for value in (1, 2):
         expected = _reference(prediction == value, label == value, spacing, 1.3)
         assert found.hd95[value - 1] == pytest.approx(expected[0])
         assert found.nsd[value - 1] == pytest.approx(expected[1])
     np.testing.assert_array_equal(
-        evaluation.hd95(prediction, label, 3, spacing), found.hd95
+        evaluation.hd95(prediction, label, classes=3, spacing=spacing),
+        found.hd95,
     )
     np.testing.assert_array_equal(
-        evaluation.nsd(prediction, label, 3, spacing, 1.3), found.nsd
+        evaluation.nsd(
+            prediction, label, classes=3, spacing=spacing, tolerance=1.3
+        ),
+        found.nsd,
     )
 
 
@@ -84,19 +94,22 @@ def test_the_larger_direction_counts():
     label[:2] = 1
     prediction = label.copy()
     prediction[10] = 1
-    there = evaluation.hd95(prediction, label, 2, (1, 1, 1))
+    there = evaluation.hd95(prediction, label, classes=2, spacing=(1, 1, 1))
     assert there == np.percentile([0, 0, 9], 95)
-    assert evaluation.hd95(label, prediction, 2, (1, 1, 1)) == there
+    assert (
+        evaluation.hd95(label, prediction, classes=2, spacing=(1, 1, 1))
+        == there
+    )
 
 
 def test_empty_masks():
     empty, some = np.zeros((3, 4, 12), int), np.zeros((3, 4, 12), int)
     some[1, 1, 1] = 1
     spacing = (1.0, 3.0, 1.0)
-    found = evaluation.surface_scores(empty, empty, 2, spacing)
+    found = evaluation.surface_scores(empty, empty, classes=2, spacing=spacing)
     assert (found.hd95, found.nsd) == ([0.0], [1.0])
     for pair in ((empty, some), (some, empty)):
-        found = evaluation.surface_scores(*pair, 2, spacing)
+        found = evaluation.surface_scores(*pair, classes=2, spacing=spacing)
         assert found.hd95 == pytest.approx(np.sqrt(9 + 144 + 144))
         assert found.nsd == [0.0]
 
@@ -107,20 +120,28 @@ def test_what_lies_at_the_tolerance_is_within():
     prediction = np.roll(label, 1, axis=0)
     # One millimetre as a header in float32 may have it.
     spacing = (1.0000001, 1.0, 1.0)
-    assert evaluation.nsd(prediction, label, 2, spacing, 1.0) == [1.0]
-    assert evaluation.nsd(prediction, label, 2, spacing, 0.99) == [0.0]
-    assert evaluation.nsd(label, label, 2, spacing, 0.0) == [1.0]
+    assert evaluation.nsd(
+        prediction, label, classes=2, spacing=spacing, tolerance=1.0
+    ) == [1.0]
+    assert evaluation.nsd(
+        prediction, label, classes=2, spacing=spacing, tolerance=0.99
+    ) == [0.0]
+    assert evaluation.nsd(
+        label, label, classes=2, spacing=spacing, tolerance=0.0
+    ) == [1.0]
 
 
-def test_messages():
+def test_arrays_and_lengths_that_do_not_fit_are_refused():
     label = np.zeros((3, 3, 3), int)
     with pytest.raises(ValueError, match="`prediction` is expected"):
-        evaluation.hd95(label[1:], label, 2, (1, 1, 1))
+        evaluation.hd95(label[1:], label, classes=2, spacing=(1, 1, 1))
     with pytest.raises(ValueError, match="`label` .* from 0 to 1. Received"):
-        evaluation.hd95(label, label + 2, 2, (1, 1, 1))
+        evaluation.hd95(label, label + 2, classes=2, spacing=(1, 1, 1))
     for spacing in ((1, 1), (1, 1, 0), (1, 1, np.nan)):
         with pytest.raises(ValueError, match="3 lengths in mm above 0. Recei"):
-            evaluation.hd95(label, label, 2, spacing)
+            evaluation.hd95(label, label, classes=2, spacing=spacing)
     for tolerance in (-1.0, np.inf):
         with pytest.raises(ValueError, match="`tolerance` is expected.*Receiv"):
-            evaluation.nsd(label, label, 2, (1, 1, 1), tolerance)
+            evaluation.nsd(
+                label, label, classes=2, spacing=(1, 1, 1), tolerance=tolerance
+            )

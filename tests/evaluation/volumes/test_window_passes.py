@@ -35,7 +35,7 @@ def test_one_trace_for_all_volumes():
     model, layer = _traced()
     for shape in ((9, 5, 4), (3, 3, 3), (4, 7, 6)):
         evaluation.predict_volume(
-            model, np.zeros((*shape, 1)), (4, 4, 4), batch_size=2
+            model, np.zeros((*shape, 1)), patch_shape=(4, 4, 4), batch_size=2
         )
     assert layer.shapes == [(2, 4, 4, 4, 1)]
 
@@ -43,7 +43,7 @@ def test_one_trace_for_all_volumes():
 def test_one_trace_for_all_flips():
     model, layer = _traced()
     evaluation.predict_volume(
-        model, np.zeros((9, 5, 4, 1)), (4, 4, 4), flip=(0, 1, 2)
+        model, np.zeros((9, 5, 4, 1)), patch_shape=(4, 4, 4), flip=(0, 1, 2)
     )
     assert layer.shapes == [(1, 4, 4, 4, 1)]
 
@@ -51,10 +51,14 @@ def test_one_trace_for_all_flips():
 def test_a_model_compiled_anew_is_traced_anew():
     model, layer = _traced()
     image = np.random.default_rng(0).normal(size=(4, 4, 4, 1))
-    before = evaluation.predict_probabilities(model, image, (4, 4, 4))
+    before = evaluation.predict_probabilities(
+        model, image, patch_shape=(4, 4, 4)
+    )
     layer.factor = 5.0
     model.compile()
-    after = evaluation.predict_probabilities(model, image, (4, 4, 4))
+    after = evaluation.predict_probabilities(
+        model, image, patch_shape=(4, 4, 4)
+    )
     assert len(layer.shapes) == 2
     assert np.abs(after - before).max() > 0.01
 
@@ -62,17 +66,21 @@ def test_a_model_compiled_anew_is_traced_anew():
 def test_new_weights_need_no_new_trace():
     model, layer = _traced()
     image = np.ones((4, 4, 4, 1))
-    evaluation.predict_volume(model, image, (4, 4, 4))
+    evaluation.predict_volume(model, image, patch_shape=(4, 4, 4))
     model.layers[-1].kernel.assign(np.zeros((1, 1, 1, 1, 2)))
     model.layers[-1].bias.assign([0.0, np.log(3.0)])
-    found = evaluation.predict_probabilities(model, image, (4, 4, 4))
+    found = evaluation.predict_probabilities(
+        model, image, patch_shape=(4, 4, 4)
+    )
     np.testing.assert_allclose(found[..., 1], 0.75, rtol=1e-6)
     assert len(layer.shapes) == 1
 
 
 def test_what_is_compiled_does_not_keep_the_model():
     model = pointwise()
-    evaluation.predict_volume(model, np.ones((4, 4, 4, 1)), (4, 4, 4))
+    evaluation.predict_volume(
+        model, np.ones((4, 4, 4, 1)), patch_shape=(4, 4, 4)
+    )
     known = weakref.ref(model)
     del model
     gc.collect()
@@ -84,7 +92,7 @@ def test_networks_see_inference():
     x = keras.layers.Dropout(0.5, seed=1)(keras.layers.Conv3D(2, 1)(image))
     model = keras.Model(image, x)
     volume = np.random.default_rng(0).normal(size=(4, 4, 4, 1))
-    found = evaluation.predict_volume(model, volume, (4, 4, 4))
+    found = evaluation.predict_volume(model, volume, patch_shape=(4, 4, 4))
     direct = np.array(model(volume[None], training=False))[0].argmax(-1)
     np.testing.assert_array_equal(found, direct)
 
@@ -96,7 +104,9 @@ def _strided():
 
 def test_message_of_a_network_that_strides():
     with pytest.raises(ValueError, match=r"Received: shape \(1, 2, 2, 2, 3\)"):
-        evaluation.predict_volume(_strided(), np.zeros((4, 4, 4, 1)), (4, 4, 4))
+        evaluation.predict_volume(
+            _strided(), np.zeros((4, 4, 4, 1)), patch_shape=(4, 4, 4)
+        )
 
 
 def test_message_of_another_network_that_strides():
@@ -104,13 +114,15 @@ def test_message_of_another_network_that_strides():
         predict_on_batch = _strided().predict_on_batch
 
     with pytest.raises(ValueError, match=r"Received: shape \(1, 2, 2, 2, 3\)"):
-        evaluation.predict_volume(Other(), np.zeros((4, 4, 4, 1)), (4, 4, 4))
+        evaluation.predict_volume(
+            Other(), np.zeros((4, 4, 4, 1)), patch_shape=(4, 4, 4)
+        )
 
 
 def test_message_of_one_class():
     with pytest.raises(ValueError, match="2 to 256 classes. Received: shape"):
         evaluation.predict_volume(
-            pointwise(classes=1), np.zeros((4, 4, 4, 1)), (4, 4, 4)
+            pointwise(classes=1), np.zeros((4, 4, 4, 1)), patch_shape=(4, 4, 4)
         )
 
 
@@ -119,7 +131,7 @@ def test_message_of_networks_of_different_classes():
         evaluation.predict_volume(
             [pointwise(classes=3), Constant(4)],
             np.zeros((4, 4, 4, 1)),
-            (4, 4, 4),
+            patch_shape=(4, 4, 4),
         )
 
 
@@ -129,7 +141,9 @@ def test_infinity_is_found_without_a_warning():
             return np.full((*batch.shape[:-1], 2), np.inf, np.float32)
 
     with pytest.raises(ValueError, match="finite logits. Received: NaN or inf"):
-        evaluation.predict_volume(Diverged(), np.zeros((4, 4, 4, 1)), (4, 4, 4))
+        evaluation.predict_volume(
+            Diverged(), np.zeros((4, 4, 4, 1)), patch_shape=(4, 4, 4)
+        )
 
 
 def test_a_class_that_is_ruled_out_is_allowed():
@@ -140,6 +154,6 @@ def test_a_class_that_is_ruled_out_is_allowed():
             return logits
 
     found = evaluation.predict_probabilities(
-        RuledOut(), np.zeros((4, 4, 4, 1)), (4, 4, 4)
+        RuledOut(), np.zeros((4, 4, 4, 1)), patch_shape=(4, 4, 4)
     )
     np.testing.assert_array_equal(found[0, 0, 0], [0.0, 0.5, 0.5])

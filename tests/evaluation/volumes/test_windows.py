@@ -76,7 +76,7 @@ def test_filling_copies_only_where_something_is_missing():
     assert inside == (slice(1, 5), slice(0, 5), slice(1, 7))
 
 
-def test_messages():
+def test_windows_that_cannot_cover_a_volume_are_refused():
     with pytest.raises(ValueError, match="`weighting` .*Received: .*'linear'"):
         Windows((4, 4, 4), weighting="linear")
     for flip in ((3,), (0, 0), (-1,)):

@@ -39,7 +39,9 @@ def test_what_fills_no_block_of_its_own_moves_into_a_larger_box():
     channels = _channels(128, "1d2d3d")
     for devices in (AVX2, AVX512):
         device = devices["inference"]
-        plan = default_plan(channels, 128, 4096, "inference", device)
+        plan = default_plan(
+            channels, 128, positions=4096, phase="inference", device=device
+        )
         filters = {str(box.size): box.filters for box in plan.boxes}
         assert filters["3x3x3"] < 64
         assert all(number % 16 == 0 for number in filters.values())
@@ -65,7 +67,11 @@ def test_some_candidate_leaves_one_broken_block_at_most(counts, block):
 def test_wide_layers_run_separately_and_narrow_ones_densely(device, phase):
     def plan(filters, name, positions):
         return default_plan(
-            _channels(filters, name), filters, positions, phase, device[phase]
+            _channels(filters, name),
+            filters,
+            positions=positions,
+            phase=phase,
+            device=device[phase],
         )
 
     assert len(plan(512, "2d", 10**6).boxes) == 3
@@ -94,6 +100,6 @@ def test_too_many_sizes_leave_dense_and_separate():
         [{"size": "3x3x3", "channels": {}}],
     ],
 )
-def test_messages(plan):
+def test_a_plan_that_does_not_fit_names_what_is_expected(plan):
     with pytest.raises(ValueError, match="`plan` is expected to be.*Received"):
         Plan.from_config(plan, {SubKernel(3, 3, 3): 2})

@@ -83,6 +83,6 @@ def test_runs_saves_and_loads(tmp_path):
         ({"convolution": "4d"}, "`convolution` is expected.*'4d'"),
     ],
 )
-def test_messages(arguments, message):
+def test_arguments_that_do_not_fit_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         kc.models.c2fnas(**{"input_shape": (16, 16, 16, 1), **arguments})

@@ -44,6 +44,6 @@ def test_deep_supervision():
         ({"input_shape": (12, 16, 16, 1)}, "multiples of 8.*12"),
     ],
 )
-def test_messages(arguments, message):
+def test_arguments_that_do_not_fit_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         kc.models.resdsn(**{"input_shape": SHAPE, **arguments})

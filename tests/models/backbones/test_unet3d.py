@@ -92,7 +92,7 @@ def test_half_precision_ends_in_float32():
         ),
     ],
 )
-def test_messages(arguments, message):
+def test_arguments_that_do_not_fit_are_named(arguments, message):
     arguments = {"input_shape": SHAPE, "width": 4, **arguments}
     with pytest.raises(ValueError, match=message):
         kc.models.unet3d(**arguments)

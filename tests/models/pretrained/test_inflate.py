@@ -120,7 +120,7 @@ def test_supernets_start_as_the_2d_network(
         kernel_set=kernel_set,
         priority=priority,
         aggregation=aggregation,
-        weights=weights,
+        candidate_kernels=weights,
     )
     network = _network(specification)
     assert kc.inflate(source, network) == ()
@@ -227,7 +227,7 @@ def test_what_stays_is_told(source):
     assert left == (*lines, "frame_logits")
 
 
-def test_messages(source):
+def test_counterparts_that_do_not_fit_are_named(source):
     weights = np.zeros((3, 3, 1, 1))
     with pytest.raises(ValueError, match="`rule`.*rule='max'"):
         inflate_kernel(weights, "3x3x3", rule="max")

@@ -211,7 +211,7 @@ def test_performance_search(tmp_path):
     assert len(kc.derive(supernet)) == 16
 
 
-def test_messages(tmp_path, monkeypatch):
+def test_a_file_that_is_no_such_checkpoint_is_named(tmp_path, monkeypatch):
     net = Net(NETWORKS["c2d"][0])
     path = tmp_path / "net.pth.tar"
     key = "module.base_model.layer1.0.bn1.weight"

@@ -15,6 +15,7 @@ from keras_cakes.data.clips.decoding.video_writing import write_video
 from keras_cakes.kernels.configuration import Configuration
 from keras_cakes.runs.clips.data import load_video_data
 from keras_cakes.runs.clips.run import VideoRun
+from keras_cakes.runs.clips.run import VideoTask
 from keras_cakes.runs.clips.settings import VideoSettings
 from keras_cakes.runs.commands import main as cli
 
@@ -68,8 +69,8 @@ def test_planted_clips_are_data_of_a_run(kind, classes):
     )
     assert first.shape == (4, 16, 16, 1)
     assert (first != other).any()
-    with pytest.raises(ValueError, match="`kind` is expected.*'depth'"):
-        load_video_data(VideoSettings(data="planted_depth"))
+    with pytest.raises(ValueError, match="`data` is expected.*planted_depth"):
+        VideoSettings(data="synthetic:planted_depth")
 
 
 def test_comparison_on_the_phantom(tmp_path, capsys):
@@ -219,7 +220,7 @@ def test_a_few_clips_of_each_class_are_drawn_by_the_seed():
     assert np.bincount(drawn[0].training.labels).tolist() == [3] * 4
 
 
-def test_messages_of_data(tmp_path):
+def test_data_that_do_not_fit_are_named(tmp_path):
     clips = _write_clips(tmp_path, ("train", "val"), 1)
     with pytest.raises(ValueError, match="`batch_size` is.*at most 2.*16"):
         load_video_data(VideoSettings(data=str(clips)))
@@ -281,12 +282,10 @@ def test_resumed_training_ends_with_the_same_weights(tmp_path, monkeypatch):
 
 def test_a_long_resnet_is_built_for_its_data():
     settings = VideoSettings(network="resnet50", frames=2, size=(32, 32))
-    run = object.__new__(VideoRun)
-    run.settings = settings
-    run.prepare()
-    assert run.build("2d").output_shape == (None, 4)
-    assert isinstance(run.data.training, ArrayClips)
-    same = phantom_clips(2, (4, 40, 40), 0, "both")
+    task = VideoTask(settings)
+    assert task.build("2d").output_shape == (None, 4)
+    assert isinstance(task.data.training, ArrayClips)
+    same = phantom_clips(2, (4, 40, 40), seed=0, events="both")
     np.testing.assert_array_equal(
-        run.data.training.read(1, [0, 3]), same.read(1, [0, 3])
+        task.data.training.read(1, [0, 3]), same.read(1, [0, 3])
     )

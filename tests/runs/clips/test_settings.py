@@ -42,7 +42,7 @@ from keras_cakes.runs.clips.settings import VideoSettings
         ({"width": True}, "`width` is expected to be of type int"),
     ],
 )
-def test_messages(settings, message):
+def test_bad_settings_name_the_setting(settings, message):
     with pytest.raises(ValueError, match=message):
         VideoSettings(**settings)
 
@@ -58,8 +58,7 @@ def test_a_performance_search_takes_twice_the_epochs():
 
 def test_every_setting_is_described():
     described = VideoSettings.descriptions()
-    fields = VideoSettings.__dataclass_fields__
-    assert set(fields) == set(described)
+    assert set(VideoSettings.annotations()) == set(described)
     assert described["lasso"].startswith("Strength of the cost-priority")
     assert described["data"].startswith("A CSV list with a column `split`")
     assert VideoSettings().variants == VARIANTS

@@ -5,13 +5,12 @@ import logging
 
 import pytest
 import tensorflow as tf
-from keras_cakes.data.errors import DataError
 
 from keras_cakes import __version__
+from keras_cakes._errors import DataError
 from keras_cakes._errors import RunError
 from keras_cakes.runs.commands import demo as demo_command
 from keras_cakes.runs.commands import main as cli
-from keras_cakes.runs.commands import segment as segment_command
 from keras_cakes.runs.commands import steps as run_command
 from keras_cakes.runs.derivations import searches_behind
 from keras_cakes.runs.segmentation.settings import SegmentationSettings
@@ -41,10 +40,10 @@ def test_command_line_messages(tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().out == f"keras-cakes {__version__}\n"
     assert not (tmp_path / "run").exists()
 
-    def interrupt(options, settings):
+    def interrupt(options, run, write_report):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(segment_command, "start_segmentation", interrupt)
+    monkeypatch.setattr(run_command, "take_step", interrupt)
     assert cli.main(["segment", "compare", *flags]) == 130
     assert "the same command goes on" in capsys.readouterr().err
 
@@ -178,7 +177,7 @@ def test_what_the_package_logs_is_shown_by_the_command_only(fails, capsys):
     before = logging.getLogger("keras_cakes").handlers[:]
     assert fails(lambda: logger.info("2 cases to prepare")) == 0
     captured = capsys.readouterr()
-    assert (captured.out, captured.err) == ("", "2 cases to prepare\n")
+    assert (captured.out, captured.err) == ("2 cases to prepare\n", "")
     logger.info("2 cases to prepare")
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr() == ("", "")
     assert logging.getLogger("keras_cakes").handlers == before

@@ -42,7 +42,7 @@ def test_every_case_is_scored_once(tmp_path, capsys):
 @pytest.mark.parametrize("folds", [[], [1, 1]])
 def test_folds_that_are_none(tmp_path, folds):
     with pytest.raises(ValueError, match=f"`folds` .*folds=\\{folds}"):
-        cross_validate(tmp_path, SegmentationSettings(), folds)
+        cross_validate(tmp_path, SegmentationSettings(), folds=folds)
     assert not list(tmp_path.iterdir())
 
 
@@ -74,5 +74,5 @@ def test_the_folder_of_every_fold_is_checked_before_the_first_trains(tmp_path):
         data=str(raw), patch_shape=(8, 8, 8), depth=1, variants=("3d",)
     )
     with pytest.raises(RunError, match="fold1: an empty folder.*thesis.txt"):
-        cross_validate(out, settings, (0, 1))
+        cross_validate(out, settings, folds=(0, 1))
     assert not (out / "fold0").exists()

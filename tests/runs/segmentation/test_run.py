@@ -107,13 +107,15 @@ def test_steps_one_by_one_on_an_msd_folder(tmp_path, capsys):
 def test_sampled_paths_within_a_budget(tmp_path, capsys, caplog):
     folder = tmp_path / "run"
     command = ["segment", "search", "--output", str(folder)]
-    settings = ["--data", "phantom", "--weights", "shared", *FLAGS]
+    settings = ["--data", "phantom", "--candidate-kernels", "shared", *FLAGS]
     choice = ["--score", "sampled", "--budget", "0.4"]
     assert cli.main([*command, *settings, *choice]) == 0
     run = SegmentationRun(
-        folder, read_settings(SegmentationSettings, folder / "settings.json"), 0
+        folder,
+        read_settings(SegmentationSettings, folder / "settings.json"),
+        verbose=0,
     )
-    plain = run.build("3d")
+    plain = run.task.build("3d")
     capsys.readouterr()
     with caplog.at_level("INFO", "keras_cakes"):
         found = kc.replace(plain, run.derive("performance"))
@@ -196,7 +198,7 @@ def test_unknown_names(tmp_path):
 def test_settings_that_do_not_fit_leave_no_run(tmp_path):
     settings = SegmentationSettings(**{**TINY, "depth": 6})
     with pytest.raises(ValueError, match="multiples of 32"):
-        SegmentationRun(tmp_path / "run", settings)
+        SegmentationRun(tmp_path / "run", settings).check()
     assert not (tmp_path / "run").exists()
 
 

@@ -31,7 +31,9 @@ def model():
 
 @pytest.fixture(scope="module")
 def supernet(model):
-    supernet = kc.to_supernet(model, weights="shared", draw="balanced", seed=0)
+    supernet = kc.to_supernet(
+        model, candidate_kernels="shared", draw="balanced", seed=0
+    )
     supernet.compile(keras.optimizers.SGD(0.1, momentum=0.9), LOSS)
     supernet.fit(*_data(), batch_size=4, epochs=200, verbose=0)
     return supernet
@@ -107,7 +109,7 @@ def test_path_loss_leaves_the_supernet_as_it_was(supernet):
 
 
 def test_path_loss_is_that_of_the_path(model):
-    supernet = kc.to_supernet(model, weights="shared")
+    supernet = kc.to_supernet(model, candidate_kernels="shared")
     supernet.compile("sgd", LOSS)
     image, label = _data()
     loss = search.PathLoss(supernet, [(image, label)])

@@ -1,4 +1,4 @@
-"""What a network sees of the frames of a clip: crop, flip, colours."""
+"""Crops, flips and recolours the frames of clips."""
 
 import dataclasses
 import math
@@ -19,21 +19,21 @@ from keras_cakes.data.clips.batches.clip_crops import short_side_box
 
 CROPS = ("multi_scale", "random", "centre", "none")
 
-# Classes of Something-Something V1 and V2 that a mirror turns into each
-# other, such as pulling from left to right and from right to left.
+# Classes of Something-Something V1 and V2 that swap in a mirror, such as
+# pulling from left to right and from right to left.
 SOMETHING_SOMETHING_PAIRS = ((86, 87), (93, 94), (166, 167))
 
 
 @dataclasses.dataclass(frozen=True)
 class ClipAugmentation:
-    """How frames become what a network sees; the same for a whole clip.
+    """Crops, flips, recolours and normalizes all frames of a clip alike.
 
-    Every draw follows from the seed of the clip alone. By default crops are
-    those of the published protocol, and clips are not flipped.
+    Every draw follows from the seed of the clip alone. By default crops
+    follow the published protocol, and clips are not flipped.
 
     A crop is a box of whole pixels of the stored frames, resized by linear
-    interpolation to `size`. Of frames brought to a shorter side of 256, a
-    crop of 224 thus shows what lies in 7/8 of their shorter side, rounded.
+    interpolation to `size`. With `short_side=256`, a crop of 224 shows 7/8 of
+    the shorter side, rounded.
 
     Args:
         size: `(height, width)` of the result, in pixels.
@@ -41,27 +41,26 @@ class ClipAugmentation:
             shorter side, at most one step apart, in one of 13 places;
             `"random"`: a crop of `size` of frames whose shorter side is
             `short_side`, anywhere; `"centre"`: the same in the middle;
-            `"none"`: the whole frame, whatever its shape.
-        short_side: Shorter side of frames, in pixels, that crops of `size`
-            are taken from, in evaluation those of `"multi_scale"` too; by
-            default 8/7 of the larger size, such as 256 for 224.
+            `"none"`: the whole frame, stretched to `size`.
+        short_side: Shorter side, in pixels, that frames are scaled to for
+            `"random"` and `"centre"` crops, and in evaluation also for
+            `"multi_scale"`; by default 8/7 of the larger size.
         scales: Sides of `"multi_scale"`, as shares of the shorter side.
-        flip: Whether clips are mirrored, left to right, with probability 1/2.
+        flip: Mirrors half of the clips, left to right.
         flip_pairs: Pairs of labels that are swapped in mirrored clips, such
             as `SOMETHING_SOMETHING_PAIRS`.
         brightness: Change of brightness; 0.4 draws factors from 0.6 to 1.4.
         contrast: Change of contrast around the mean of the clip, likewise.
         saturation: Change of the distance of colours from grey, likewise.
         mean: Subtracted from values between 0 and 1, one for each channel or
-            for all; by default that of ImageNet, 0.449 for grey.
-        std: What they are then divided by; by default that of ImageNet, 0.226
-            for grey.
-        standardize: Whether each clip is brought to zero mean and unit
-            deviation instead, such as where sensors drift from one day to
-            the next.
-        antialias: Whether to average over the pixels that one of the result
-            covers, where a crop is made smaller, as Pillow does; otherwise
-            the nearest four count, as in OpenCV, in a sixth of the time.
+            for all; by default ImageNet's, 0.449 for grey.
+        std: Divides the values after that; by default ImageNet's, 0.226 for
+            grey.
+        standardize: Brings each clip to zero mean and unit deviation instead,
+            which helps if sensors drift from day to day.
+        antialias: Averages over all covered pixels where a crop is made
+            smaller, as Pillow does; by default the nearest four count, as in
+            OpenCV, in a sixth of the time.
 
     Raises:
         ValueError: If an argument is not as stated.
@@ -69,6 +68,7 @@ class ClipAugmentation:
 
     size: tuple[int, int] = (224, 224)
     crop: str = "multi_scale"
+    _: dataclasses.KW_ONLY
     short_side: int | None = None
     scales: tuple[float, ...] = (1.0, 0.875, 0.75, 0.66)
     flip: bool = False
@@ -93,33 +93,20 @@ class ClipAugmentation:
 
     @property
     def shorter(self) -> int:
-        """Shorter side of frames that crops of `size` are taken from."""
+        """Returns `short_side`, or its default."""
         if self.short_side is None:
             return math.ceil(max(self.size) * 8 / 7)
         return self.short_side
 
     def check(self, channels: int, classes: int) -> None:
-        """Checks that this fits some clips.
-
-        Args:
-            channels: Their number of channels.
-            classes: Their number of classes.
-
-        Raises:
-            ValueError: If it does not.
-        """
+        """Refuses clips that do not fit, by their channels and classes."""
         for name in ("mean", "std"):
             values = getattr(self, name)
-            if values is not None and len(values) not in (1, channels):
-                raise ValueError(
-                    f"`{name}` is expected to hold one number, or one for "
-                    f"each of {channels} channels. Received: {name}={values}"
-                )
-        if self.saturation and channels == 1:
-            raise ValueError(
-                "`saturation` is expected to be 0 for grey clips. "
-                f"Received: saturation={self.saturation}"
-            )
+            fits = values is None or len(values) in (1, channels)
+            expected = f"to hold one number, or one for each of {channels}"
+            expect(name, values, fits, f"{expected} channels")
+        fits = channels == 3 or not self.saturation
+        expect("saturation", self.saturation, fits, "to be 0 for grey clips")
         outside = [pair for pair in self.flip_pairs if max(pair) >= classes]
         if outside:
             raise ValueError(
@@ -128,11 +115,7 @@ class ClipAugmentation:
             )
 
     def check_crops(self, crops: int) -> None:
-        """Checks that evaluation can see so many crops.
-
-        Raises:
-            ValueError: If it cannot.
-        """
+        """Refuses a number of crops that `views` cannot give."""
         allowed = (1,) if self.crop == "none" else (1, 3)
         fits = whole("crops", crops) in allowed
         expected = f"to be one of {allowed} where crop={self.crop!r}"
@@ -148,24 +131,26 @@ class ClipAugmentation:
 
         Returns:
             Float32 tensor `(frames, *size, channels)`, normalized, and the
-            label, of the mirrored class where the clip was mirrored.
+            label, swapped by `flip_pairs` if the clip was mirrored.
         """
         import tensorflow as tf
 
-        # One draw for all: each operation costs more than its numbers.
+        # One operation draws all six: it costs more than its numbers.
         draws = tf.random.stateless_uniform([6], key)
         label = tf.cast(label, tf.int32)
         extent = tf.shape(frames)[1:3]
         if self.crop == "multi_scale":
             start, side = multi_scale_box(
-                extent, self.size, self.scales, draws[:2]
+                extent, self.size, scales=self.scales, draws=draws[:2]
             )
         elif self.crop == "random":
-            free, side = short_side_box(extent, self.size, self.shorter)
+            free, side = short_side_box(
+                extent, self.size, short_side=self.shorter
+            )
             start = random_place(free, draws[:2])
         else:
             start, side = self._centre(extent, 1)
-        clip = cut(frames, start, side, self.size, self.antialias)
+        clip = self._cut(frames, start, side)
         if self.flip:
             mirrored = draws[2] < 0.5
             clip = _mirror(clip, mirrored)
@@ -180,18 +165,16 @@ class ClipAugmentation:
         return self._normalized(clip), label
 
     def views(self, frames: Any, crops: int = 1) -> Any:
-        """What evaluation sees of a clip: nothing is drawn.
+        """Crops a clip for evaluation, without random numbers.
 
         Args:
             frames: Uint8 tensor `(frames, height, width, channels)`.
             crops: 1 for the centre; 3 for left, centre and right, or top,
-                centre and bottom of upright frames.
+                centre and bottom of upright frames; 1 only if `crop` is
+                `"none"`.
 
         Returns:
             Float32 tensor `(crops, frames, *size, channels)`, normalized.
-
-        Raises:
-            ValueError: If `crops` is something else, or 3 without a crop.
         """
         import tensorflow as tf
 
@@ -200,26 +183,35 @@ class ClipAugmentation:
         views = []
         for third in (1,) if crops == 1 else (0, 1, 2):
             start, side = self._centre(extent, third)
-            clip = cut(frames, start, side, self.size, self.antialias)
+            clip = self._cut(frames, start, side)
             views.append(self._normalized(clip))
         return tf.stack(views)
+
+    def _cut(self, frames: Any, start: Any, side: Any) -> Any:
+        return cut(
+            frames,
+            self.size,
+            start=start,
+            side=side,
+            antialias=self.antialias,
+        )
 
     def _normalized(self, clip: Any) -> Any:
         if self.standardize:
             return standardize(clip)
-        return normalize(clip, self.mean, self.std)
+        return normalize(clip, mean=self.mean, std=self.std)
 
     def _centre(self, extent: Any, third: int) -> tuple[Any, Any]:
-        """Place and size of a box that is not drawn."""
+        """Returns place and size of a box that is not drawn."""
         import tensorflow as tf
 
         if self.crop == "none":
             return tf.zeros_like(extent), extent
-        free, side = short_side_box(extent, self.size, self.shorter)
-        return along_longer_side(extent, free, third), side
+        free, side = short_side_box(extent, self.size, short_side=self.shorter)
+        return along_longer_side(extent, free, third=third), side
 
     def _swapped(self, label: Any) -> Any:
-        """The label of the mirrored clip."""
+        """Returns the label of the mirrored clip."""
         import tensorflow as tf
 
         if not self.flip_pairs:
@@ -231,10 +223,10 @@ class ClipAugmentation:
 
 
 def _mirror(clip: Any, mirrored: Any) -> Any:
-    """Frames from left to right where a flag says so."""
+    """Mirrors frames, left to right, if a flag says so."""
     import tensorflow as tf
 
-    # `tf.reverse` takes numbers of axes; here only their flags are known.
+    # `tf.reverse` takes numbers of axes; a flag is a tensor.
     columns = tf.reshape(clip, [-1, *clip.shape[2:]])
     dims = tf.stack([False, mirrored, False])
     columns = tf.raw_ops.Reverse(tensor=columns, dims=dims)
@@ -269,17 +261,17 @@ def _check_crops(chosen: ClipAugmentation) -> None:
 def _check_flips(chosen: ClipAugmentation) -> None:
     pairs = chosen.flip_pairs
     labels = [label for pair in pairs for label in pair]
-    if (
-        any(len(pair) != 2 for pair in pairs)
-        or any(label != int(label) or label < 0 for label in labels)
-        or len(set(labels)) < len(labels)
-    ):
-        raise ValueError(
-            "`flip_pairs` is expected to hold pairs of labels, each label "
-            f"once. Received: flip_pairs={pairs}"
-        )
-    if pairs and not chosen.flip:
-        raise ValueError(
-            "`flip` is expected to be True where `flip_pairs` are given. "
-            f"Received: flip={chosen.flip}, flip_pairs={pairs}"
-        )
+    expect(
+        "flip_pairs",
+        pairs,
+        all(len(pair) == 2 for pair in pairs)
+        and all(label == int(label) and label >= 0 for label in labels)
+        and len(set(labels)) == len(labels),
+        "to hold pairs of labels, each label once",
+    )
+    expect(
+        "flip",
+        chosen.flip,
+        chosen.flip or not pairs,
+        "to be True where `flip_pairs` are given",
+    )

@@ -1,4 +1,4 @@
-"""Colours of clips: random changes, and the values that networks see."""
+"""Changes the colours of clips and normalizes their values."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any
 from keras_cakes._errors import expect
 from keras_cakes._errors import number
 
-# Of ImageNet, red, green and blue; grey gets their mean.
+# ImageNet's values for red, green and blue; grey gets their mean.
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 _GREY = (0.299, 0.587, 0.114)
@@ -21,15 +21,15 @@ def recolour(
     contrast: float = 0.0,
     saturation: float = 0.0,
 ) -> Any:
-    """Changes the colours of a clip, of all its frames alike.
+    """Changes the colours of all frames of a clip alike.
 
     Args:
         clip: Float32 tensor `(frames, height, width, channels)`, values from
-            0 to 255. Those that leave this range are kept.
+            0 to 255. Results outside this range are kept.
         draws: Three numbers in [-1, 1).
         brightness: How far a draw moves the factor of all values from 1.
-        contrast: The same for distances from the mean brightness of the clip.
-        saturation: The same for distances from grey.
+        contrast: Likewise for distances from the mean brightness of the clip.
+        saturation: Likewise for distances from grey.
     """
     import tensorflow as tf
 
@@ -40,8 +40,8 @@ def recolour(
     bright, far, coloured = tf.unstack(
         1 + draws * tf.constant([brightness, contrast, saturation], tf.float32)
     )
-    # All three are linear: a product of each pixel with one matrix is less
-    # than half of the work of one change after the other.
+    # All three are linear: one matrix for all is less than half of the work
+    # of three changes.
     to_grey = tf.tile(weights[:, None], [1, channels])
     matrix = coloured * tf.eye(channels) + (1 - coloured) * to_grey
     pixels = tf.reshape(clip, [-1, channels])
@@ -53,6 +53,7 @@ def recolour(
 
 def normalize(
     clip: Any,
+    *,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
 ) -> Any:
@@ -61,8 +62,8 @@ def normalize(
     Args:
         clip: Float32 tensor `(frames, height, width, channels)` of known
             width, values from 0 to 255.
-        mean: For each channel or for all; by default that of ImageNet.
-        std: For each channel or for all; by default that of ImageNet.
+        mean: For each channel or for all; by default ImageNet's.
+        std: For each channel or for all; by default ImageNet's.
     """
     import tensorflow as tf
 
@@ -71,24 +72,21 @@ def normalize(
     deviations = _of_channels(std, _STD, channels)
     factor = [1 / (255 * deviation) for deviation in deviations]
     shift = [-m / d for m, d in zip(means, deviations, strict=True)]
-    # Rows against rows: factors of three numbers take four times as long.
+    # Whole rows: factors of three numbers take four times as long.
     rows = tf.reshape(clip, [-1, width * channels])
     rows = rows * tf.constant(factor * width) + tf.constant(shift * width)
     return tf.reshape(rows, [-1, *clip.shape[1:]])
 
 
 def standardize(clip: Any) -> Any:
-    """Zero mean and unit deviation over all values of a clip.
+    """Brings all values of a clip to zero mean and unit deviation.
 
     A clip of one value becomes zeros.
-
-    Args:
-        clip: Float32 tensor `(frames, height, width, channels)`.
     """
     import tensorflow as tf
 
     centred = clip - tf.reduce_mean(clip)
-    # A twentieth of a step of 8-bit values, below which there is nothing.
+    # A twentieth of a step of 8-bit values; smaller deviations are noise.
     return centred / tf.maximum(tf.math.reduce_std(centred), 0.05)
 
 
@@ -101,11 +99,7 @@ def _of_channels(
 
 
 def check_colours(chosen: Any) -> None:
-    """Checks what a `ClipAugmentation` says of colours.
-
-    Raises:
-        ValueError: If it is not as stated there.
-    """
+    """Refuses wrong colours of a `ClipAugmentation`."""
     if chosen.standardize and (chosen.mean or chosen.std):
         raise ValueError(
             "`mean` and `std` are expected to be unset where clips are "

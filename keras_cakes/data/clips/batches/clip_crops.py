@@ -1,15 +1,15 @@
-"""Which part of its frames a crop shows: a box of whole pixels.
+"""Chooses and cuts the boxes of whole pixels that crops show.
 
-Sizes and places are pairs `(height, width)`, int32 tensors of shape `(2,)`. A
-box is cut out of the frames as they were stored, and only then brought to the
-size that a network sees: much less is resized than if frames came first.
+Sizes and places are pairs `(height, width)`, int32 tensors of shape `(2,)`;
+`extent` is the size of the frames. A box is cut out of the stored frames and
+then resized, which resizes fewer pixels than the other order.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-# Corners, centre, middles of the edges, and points half way to the corners,
-# in quarters of the way that a box can be moved: rows, columns.
+# Rows and columns of the corners, the centre, the middles of the edges, and
+# points half way to the corners, in quarters of the way that a box can move.
 CORNERS = (
     *((0, 0), (0, 4), (4, 0), (4, 4), (2, 2)),
     *((2, 0), (2, 4), (4, 2), (0, 2)),
@@ -18,7 +18,7 @@ CORNERS = (
 
 
 def scale_pairs(scales: int) -> list[tuple[int, int]]:
-    """Scales of height and width, by number, at most one step apart."""
+    """Lists pairs of numbers of scales, at most one step apart."""
     return [
         (height, width)
         for height in range(scales)
@@ -28,14 +28,16 @@ def scale_pairs(scales: int) -> list[tuple[int, int]]:
 
 
 def multi_scale_sides(
-    extent: Any, size: Sequence[int], scales: Sequence[float]
+    extent: Any, size: Sequence[int], *, scales: Sequence[float]
 ) -> Any:
-    """Sides of the boxes that a multi-scale corner crop may have.
+    """Returns the sides that a multi-scale corner crop may have.
+
+    A side within two pixels of `size`, to which crops are resized, becomes
+    `size` if the frames are large enough: then no pixel is resized.
 
     Args:
         extent: Size of the frames.
-        size: Size that a network sees. A side within two pixels of it becomes
-            it, as far as the frames reach: nothing is resized then.
+        size: Size of the result.
         scales: Sides, as shares of the shorter side of the frames.
 
     Returns:
@@ -51,42 +53,29 @@ def multi_scale_sides(
 
 
 def multi_scale_box(
-    extent: Any, size: Sequence[int], scales: Sequence[float], draws: Any
+    extent: Any, size: Sequence[int], *, scales: Sequence[float], draws: Any
 ) -> tuple[Any, Any]:
-    """A box of one of ten shapes in one of thirteen places.
+    """Draws place and size of a box: one of its shapes in one of 13 places.
 
-    Args:
-        extent: Size of the frames.
-        size: Size that a network sees.
-        scales: Sides, as shares of the shorter side of the frames.
-        draws: Two numbers in [0, 1), which choose shape and place.
-
-    Returns:
-        Place and size of the box.
+    Two `draws` in [0, 1) choose shape and place; see `multi_scale_sides`.
     """
     import tensorflow as tf
 
     pairs = scale_pairs(len(scales))
     pair = tf.gather(pairs, _number(draws[0], len(pairs)))
-    sides = multi_scale_sides(extent, size, scales)
+    sides = multi_scale_sides(extent, size, scales=scales)
     side = tf.linalg.diag_part(tf.gather(sides, pair))
     corner = tf.gather(CORNERS, _number(draws[1], len(CORNERS)))
     return (extent - side) // 4 * corner, side
 
 
 def short_side_box(
-    extent: Any, size: Sequence[int], short_side: int
+    extent: Any, size: Sequence[int], *, short_side: int
 ) -> tuple[Any, Any]:
-    """Size of a box in frames whose shorter side would be `short_side`.
+    """Returns how far a box can move, and its size, to the nearest pixel.
 
-    Args:
-        extent: Size of the frames.
-        size: Size of the box in frames that were brought to that side, none
-            larger than it.
-        short_side: Their shorter side, in pixels.
-
-    Returns:
-        How far the box can be moved, and its size, to the nearest pixel.
+    The box would have `size` pixels, at most `short_side`, in frames that
+    were scaled to a shorter side of `short_side`.
     """
     import tensorflow as tf
 
@@ -96,14 +85,14 @@ def short_side_box(
     return extent - side, side
 
 
-def along_longer_side(extent: Any, free: Any, third: int) -> Any:
-    """Place of a box in the middle of the shorter side of frames.
+def along_longer_side(extent: Any, free: Any, *, third: int) -> Any:
+    """Places a box in the middle of the shorter side of frames.
 
     Args:
         extent: Size of the frames.
-        free: How far the box can be moved.
-        third: Along the longer side 0 for its beginning (left or top), 1 for
-            its middle, 2 for its end.
+        free: How far the box can move.
+        third: Place along the longer side: 0 for left or top, 1 for the
+            middle, 2 for right or bottom.
     """
     import tensorflow as tf
 
@@ -113,29 +102,29 @@ def along_longer_side(extent: Any, free: Any, third: int) -> Any:
 
 
 def random_place(free: Any, draws: Any) -> Any:
-    """Place of a box, all equally likely.
-
-    Args:
-        free: How far the box can be moved.
-        draws: Two numbers in [0, 1).
-    """
+    """Places a box by two draws in [0, 1), all places equally likely."""
     return _number(draws, free + 1)
 
 
 def cut(
-    frames: Any, start: Any, side: Any, size: Sequence[int], antialias: bool
+    frames: Any,
+    size: Sequence[int],
+    *,
+    start: Any,
+    side: Any,
+    antialias: bool,
 ) -> Any:
     """Cuts a box out of frames and resizes it, by linear interpolation.
 
     Args:
         frames: Uint8 tensor `(frames, height, width, channels)`.
-        start, side: Place and size of the box.
         size: `(height, width)` of the result.
-        antialias: Whether to average over what a pixel covers where the box
-            is larger than `size`.
+        start: Place of the box.
+        side: Size of the box.
+        antialias: Averages over all covered pixels where the box shrinks.
 
     Returns:
-        Float32 tensor of the same values, 0 to 255.
+        Float32 tensor of values from 0 to 255.
     """
     import tensorflow as tf
 
@@ -149,7 +138,7 @@ def cut(
 
 
 def _number(draw: Any, count: Any) -> Any:
-    """A number below `count` from one in [0, 1)."""
+    """Turns a draw in [0, 1) into a whole number below `count`."""
     import tensorflow as tf
 
     return tf.cast(draw * tf.cast(count, tf.float32), tf.int32)

@@ -1,4 +1,4 @@
-"""Every clip once, in one or several views, for evaluation."""
+"""Builds the pipeline that evaluation reads: each clip once, in views."""
 
 from typing import Any
 
@@ -12,19 +12,18 @@ from keras_cakes.data.clips.sources import FrameSource
 def clip_views(
     source: FrameSource,
     frames: int,
-    batch_size: int,
     *,
+    batch_size: int,
     clips: int = 1,
     crops: int = 1,
     augmentation: ClipAugmentation | None = None,
     short: str = "spread",
 ) -> Any:
-    """Shows each clip once, in the order of the source; nothing is drawn.
+    """Shows each clip once, in the order of the source, without draws.
 
-    A view is one sampling of frames and one crop: `clips` evenly shifted
-    samplings (one is the middle of each segment; see `shifted_frames`), and
-    of each `crops` places along the longer side. View `i * crops + j` is
-    sampling `i` in place `j`.
+    A view is one sampling of frames and one crop. `shifted_frames` gives the
+    `clips` samplings, each is cropped in `crops` places along the longer
+    side. View `i * crops + j` is sampling `i` in place `j`.
 
     Args:
         source: Clips, with or without labels.
@@ -33,11 +32,9 @@ def clip_views(
         clips: Samplings of frames.
         crops: 1 for the centre; 3 for left, centre and right, or top, centre
             and bottom of upright frames.
-        augmentation: That of training: its crop, which evaluation takes from
-            frames whose shorter side is `short_side`, and how values are
-            normalized. By default crops of 224 of 256 pixels.
-        short: What is done with clips that are not longer than `frames`; see
-            `segment_frames`.
+        augmentation: The one of training, for crops and normalization; by
+            default crops of 224 of 256 pixels.
+        short: See `segment_frames`, for clips not longer than `frames`.
 
     Returns:
         A finite `tf.data.Dataset` of views `(batch, clips * crops, frames,
@@ -48,10 +45,15 @@ def clip_views(
         ValueError: If an argument is out of range or does not fit the source.
 
     Examples:
-        >>> from keras_cakes.data.clip_phantom import phantom_clips
+        >>> from keras_cakes.data import phantom_clips
         >>> small = ClipAugmentation(size=(24, 24))
         >>> data = clip_views(
-        ...     phantom_clips(3), 4, 2, clips=2, crops=3, augmentation=small
+        ...     phantom_clips(3),
+        ...     4,
+        ...     batch_size=2,
+        ...     clips=2,
+        ...     crops=3,
+        ...     augmentation=small,
         ... )
         >>> [(views.shape, label.shape) for views, label in data][-1]
         (TensorShape([1, 6, 4, 24, 24, 1]), TensorShape([1]))
@@ -61,7 +63,7 @@ def clip_views(
     augmentation = augmentation or ClipAugmentation()
     whole("batch_size", batch_size, least=1)
     whole("clips", clips, least=1)
-    check_sampling("frames", frames, short, "dropped")
+    check_sampling("frames", frames, short=short)
     augmentation.check(source.channels, len(source.classes))
     augmentation.check_crops(crops)
     seen = (frames, *augmentation.size, source.channels)
@@ -72,8 +74,8 @@ def clip_views(
 
     @tf.autograph.experimental.do_not_convert
     def show(clip):
-        chosen = shifted_frames(lengths[clip], frames, clips, short=short)
-        # All samplings at once: a video file is opened and gone through once.
+        chosen = shifted_frames(lengths[clip], frames, clips=clips, short=short)
+        # All samplings at once: a video file is opened and decoded once.
         images = source.read(clip, tf.reshape(chosen, [-1]))
         images.set_shape((clips * frames, None, None, source.channels))
         views = augmentation.views(images, crops)

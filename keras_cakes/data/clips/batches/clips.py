@@ -1,4 +1,4 @@
-"""Augmented training clips as a `tf.data` pipeline."""
+"""Builds the pipeline that training reads: random, augmented clips."""
 
 from typing import Any
 
@@ -10,17 +10,17 @@ from keras_cakes.data.clips.batches.sampling import check_sampling
 from keras_cakes.data.clips.batches.sampling import segment_frames
 from keras_cakes.data.clips.sources import FrameSource
 
-# Other clips that are tried for one that cannot be read.
+# Other clips tried for one that cannot be read.
 _TRIES = 100
-# More epochs than anybody trains.
+# No training has so many epochs.
 _EPOCHS = 1 << 20
 
 
 def clips(
     source: FrameSource,
     frames: int,
-    batch_size: int,
     *,
+    batch_size: int,
     seed: int,
     start_step: int = 0,
     steps: int | None = None,
@@ -33,30 +33,27 @@ def clips(
     """Draws training clips.
 
     Clip `b` of step `s` depends on `seed` and `s * batch_size + b` alone: a
-    run that is resumed at `start_step` sees the batches that it would have
-    seen. Every `len(source)` clips are all clips of the source, in a random
-    order. Frames are read when they are needed, and only those; memory does
-    not grow with the number of clips.
+    run resumed at `start_step` sees the batches that it would have seen.
+    Every `len(source)` clips are all clips of the source, in a random order.
+    Only chosen frames are read; memory does not grow with the number of
+    clips.
 
     Args:
         source: Labelled clips.
         frames: Frames per clip, one of each segment; see `segment_frames`.
         batch_size: Clips per batch.
-        seed: Integer that all random choices follow from.
+        seed: Integer that determines all random choices.
         start_step: First step.
         steps: Number of batches; `None` for an endless data set.
         augmentation: Crops, flips and colours; by default multi-scale corner
             crops of 224 x 224 pixels, not flipped.
-        short: What is done with clips that are shorter than `frames`; see
-            `segment_frames`.
-        remainder: What is done with frames behind the last segment; see
-            `segment_frames`.
+        short: See `segment_frames`.
+        remainder: See `segment_frames`.
         shard: Index of this replica and number of replicas. Together they
-            see the clips that one would have seen alone.
-        on_error: What happens to a clip that cannot be read: `"raise"`, or
-            `"skip"`. A skipped one is listed in `source.failures`, and
-            another takes its place in the batch, which follows from the seed
-            as well.
+            see the clips that one alone would see.
+        on_error: `"raise"` stops at a clip that cannot be read; `"skip"`
+            lists it in `source.failures` and takes another clip, which the
+            seed determines, too.
 
     Returns:
         A `tf.data.Dataset` of clips `(batch, frames, height, width,
@@ -67,10 +64,15 @@ def clips(
             does not fit the source.
 
     Examples:
-        >>> from keras_cakes.data.clip_phantom import phantom_clips
+        >>> from keras_cakes.data import phantom_clips
         >>> small = ClipAugmentation(size=(24, 24), crop="random")
         >>> data = clips(
-        ...     phantom_clips(4), 8, 2, seed=0, steps=1, augmentation=small
+        ...     phantom_clips(4),
+        ...     8,
+        ...     batch_size=2,
+        ...     seed=0,
+        ...     steps=1,
+        ...     augmentation=small,
         ... )
         >>> [(clip.shape, label.shape) for clip, label in data]
         [(TensorShape([2, 8, 24, 24, 1]), TensorShape([2]))]
@@ -80,7 +82,7 @@ def clips(
     augmentation = augmentation or ClipAugmentation()
     check_batches(batch_size, seed, start_step, steps, shard)
     choose("on_error", on_error, ON_ERROR)
-    check_sampling("frames", frames, short, remainder)
+    check_sampling("frames", frames, short=short, remainder=remainder)
     augmentation.check(source.channels, len(source.classes))
     _check_labels(source)
     count = len(source)
@@ -90,11 +92,9 @@ def clips(
         lengths = tf.constant(source.frame_counts, tf.int32)
 
     def drawn(index, number):
-        # Epochs before the first are those of clips that take the place of
-        # others.
+        # Negative epochs choose the clips that replace unreadable ones.
         epoch = index // count - tf.cast(number, tf.int64) * _EPOCHS
-        # A shuffle sees no more than the lowest bits of its seed, 8 for few
-        # clips.
+        # A shuffle uses only the lowest bits of its seed, 8 for few clips.
         mixed = tf.random.stateless_uniform(
             [2], _pair(seed, epoch), None, None, tf.int32
         )
@@ -104,7 +104,7 @@ def clips(
 
     def sample(clip, key):
         return segment_frames(
-            lengths[clip], frames, key, short=short, remainder=remainder
+            lengths[clip], frames, key=key, short=short, remainder=remainder
         )
 
     @tf.autograph.experimental.do_not_convert
@@ -136,14 +136,14 @@ def clips(
 
 
 def _pair(seed: int, number: Any) -> Any:
-    """A seed of two integers."""
+    """Returns a seed of two integers."""
     import tensorflow as tf
 
     return tf.cast(tf.stack([tf.cast(seed, tf.int64), number]), tf.int32)
 
 
 def _first_readable(source: FrameSource, choose: Any, sample: Any) -> Any:
-    """The first clip of those chosen in turn that can be read."""
+    """Chooses clips in turn and reads the first readable one."""
     import tensorflow as tf
 
     def attempt(number, clip, images, readable):

@@ -1,8 +1,9 @@
-"""Which frames of a clip a network sees: one of each of its segments."""
+"""Chooses the frames of a clip: one of each of its segments."""
 
 from typing import Any
 
 from keras_cakes._errors import choose
+from keras_cakes._errors import expect
 from keras_cakes._errors import whole
 
 SAMPLING_RULES = ("training", "validation", "test")
@@ -13,8 +14,8 @@ REMAINDERS = ("dropped", "spread")
 def segment_frames(
     count: Any,
     segments: int,
-    key: Any = None,
     *,
+    key: Any = None,
     short: str = "spread",
     rule: str = "training",
     remainder: str = "dropped",
@@ -22,28 +23,25 @@ def segment_frames(
     """Chooses one frame of each segment of a clip.
 
     A clip of `n` frames falls into `segments` segments of equal length.
-    Training takes a random frame of each, validation the one in the middle,
-    which is frame `floor(n / segments * (x + 1/2))` of segment `x`. In
-    training the published rule makes segments of `n // segments` frames; the
-    `n % segments` frames behind them are never seen.
+    Training takes a random frame of each, validation the middle one, which
+    is frame `floor(n / segments * (x + 1/2))` for segment `x`. In training
+    the published rule makes segments of `n // segments` frames and drops the
+    `n % segments` frames behind them.
 
-    A shorter clip has no frame for each segment. The published rules then
-    give the first frame throughout, in validation also where `n` equals
-    `segments`; here the clip is spread over the segments by default, and
-    frames repeat.
+    If `n < segments`, `"published"` returns frame 0 for every segment (in
+    validation also if `n == segments`); `"spread"` repeats frames instead.
 
     Args:
         count: Number of frames of the clip, at least 1, as an integer or a
             scalar integer tensor.
         segments: Number of frames to choose.
         key: Seed of two integers, for the training rule.
-        short: `"spread"`, or `"published"` for the first frame only, where
-            the clip is shorter than the segments.
+        short: `"spread"` or `"published"`, for short clips.
         rule: `"training"`, `"validation"`, or `"test"`, which is validation
-            without the exception for short clips.
-        remainder: `"dropped"`, or `"spread"` for segments whose length is no
-            integer and which cover the whole clip; a frame that two of them
-            share may be drawn for both. For training alone.
+            with `short="spread"`.
+        remainder: `"dropped"`, or `"spread"` for segments that cover the
+            whole clip; a frame that two of them share may be drawn for both.
+            Only training uses it.
 
     Returns:
         Int32 tensor `(segments,)` of frames in order, counted from 0.
@@ -59,45 +57,39 @@ def segment_frames(
     """
     import tensorflow as tf
 
-    check_sampling("segments", segments, short, remainder)
+    check_sampling("segments", segments, short=short, remainder=remainder)
     choose("rule", rule, SAMPLING_RULES)
     if rule != "training":
         short = "spread" if rule == "test" else short
         return shifted_frames(count, segments, short=short)[0]
-    if key is None:
-        raise ValueError(
-            "`key` is expected to be a seed of two integers where "
-            "rule='training'. Received: key=None"
-        )
+    expected = "to be a seed of two integers where rule='training'"
+    expect("key", key, key is not None, expected)
     count = tf.cast(count, tf.int64)
     whole = count
     if remainder == "dropped":
         whole = count // segments * segments
     used = tf.where(count >= segments, whole, _of_short(count, short))
     offset = tf.random.stateless_uniform([segments], key, 0, used, tf.int64)
-    # Segment x is [x, x + 1) * used / segments; whole numbers throughout, so
-    # that no rounding moves a frame into the next one.
+    # Segment x is [x, x + 1) * used / segments. Whole numbers cannot round a
+    # frame into the next segment.
     frames = (tf.range(segments, dtype=tf.int64) * used + offset) // segments
     return tf.cast(frames, tf.int32)
 
 
 def shifted_frames(
-    count: Any, segments: int, clips: int = 1, *, short: str = "spread"
+    count: Any, segments: int, *, clips: int = 1, short: str = "spread"
 ) -> Any:
     """Chooses the frames of several evenly shifted samplings of a clip.
 
-    Each segment is cut into `clips` parts, and sampling `i` takes the middle
-    of the part `i` of each. For one it is the validation rule; together they
-    are the validation rule for `segments * clips` segments, dealt out in
-    turn.
+    Each segment is cut into `clips` parts; sampling `i` takes the middle of
+    part `i` of each. One sampling is the validation rule of `segment_frames`.
 
     Args:
         count: Number of frames of the clip, at least 1, as an integer or a
             scalar integer tensor.
         segments: Number of frames of a sampling.
         clips: Number of samplings.
-        short: `"spread"`, or `"published"` for the first frame only, where
-            the clip is not longer than `segments`.
+        short: See `segment_frames`.
 
     Returns:
         Int32 tensor `(clips, segments)` of frames, counted from 0.
@@ -111,7 +103,7 @@ def shifted_frames(
     """
     import tensorflow as tf
 
-    check_sampling("segments", segments, short, "dropped")
+    check_sampling("segments", segments, short=short)
     whole("clips", clips, least=1)
     count = tf.cast(count, tf.int64)
     used = tf.where(count > segments, count, _of_short(count, short))
@@ -122,26 +114,16 @@ def shifted_frames(
 
 
 def check_sampling(
-    name: str, segments: int, short: str, remainder: str
+    name: str, segments: int, *, short: str, remainder: str = "dropped"
 ) -> None:
-    """Checks the arguments that all rules share.
-
-    Args:
-        name: Name of the argument that holds the number of segments.
-        segments: That number.
-        short: See `segment_frames`.
-        remainder: See `segment_frames`.
-
-    Raises:
-        ValueError: If an argument is out of range.
-    """
+    """Refuses wrong segments (an argument called `name`) and rules."""
     whole(name, segments, least=1)
     choose("short", short, SHORT)
     choose("remainder", remainder, REMAINDERS)
 
 
 def _of_short(count: Any, short: str) -> Any:
-    """How many frames of a short clip are used, the first ones."""
+    """Returns the number of frames used of a short clip, the first ones."""
     import tensorflow as tf
 
     return count if short == "spread" else tf.ones_like(count)

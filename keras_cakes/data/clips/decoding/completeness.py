@@ -1,4 +1,4 @@
-"""Whether a video file is all there, from the sizes that it states."""
+"""Finds truncated video files by the sizes that they state."""
 
 import os
 from pathlib import Path
@@ -6,25 +6,22 @@ from typing import IO
 
 from keras_cakes._errors import DataError
 
-# A file of more boxes is no short clip; the decoder will see to it.
+# A file of more boxes is no short clip; the decoder then finds the damage.
 _MOST_BOXES = 10_000
 _SEGMENT = b"\x18\x53\x80\x67"
 _CLUSTER = b"\x1f\x43\xb6\x75"
-# Some programs count the header of an AVI file in, or a byte of padding.
+# Bytes: some programs count the header of an AVI file, or padding.
 _AVI_SLACK = 16
 
 
 def check_complete(path: Path) -> None:
-    """Compares the size of a file with what its content says.
+    """Compares the size of a file with the size that its content states.
 
     A decoder takes the end of a truncated file for the end of the video.
     Files of other formats than mp4, webm, avi and gif pass.
 
-    Args:
-        path: A file.
-
     Raises:
-        DataError: If it is empty or truncated, or cannot be read.
+        DataError: If the file is empty or truncated, or cannot be read.
     """
     try:
         with open(path, "rb") as file:
@@ -53,7 +50,7 @@ def check_complete(path: Path) -> None:
 
 
 def _end_of_boxes(file: IO[bytes], size: int) -> int:
-    """Where the last box of an mp4 file ends."""
+    """Returns the end of the last box of an mp4 file."""
     place = 0
     for _ in range(_MOST_BOXES):
         file.seek(place)
@@ -64,7 +61,7 @@ def _end_of_boxes(file: IO[bytes], size: int) -> int:
         if length == 1:
             length = int.from_bytes(header[8:16], "big")
         if length < 8:
-            # To the end of the file, or no box.
+            # The box ends with the file, or is none.
             break
         place += length
         if place >= size:
@@ -73,10 +70,10 @@ def _end_of_boxes(file: IO[bytes], size: int) -> int:
 
 
 def _end_of_segment(file: IO[bytes]) -> int:
-    """Where the segment of a Matroska or WebM file ends.
+    """Returns the end of the segment of a Matroska or WebM file.
 
-    Elements that do not fill what they are in are damaged; a decoder would
-    look for the next one that is not, and leave out the frames between.
+    An element that reaches beyond the one around it is damaged; a decoder
+    would go on behind it and leave out the frames between.
     """
     file.seek(4)
     file.seek(_variable_size(file) or 0, os.SEEK_CUR)
@@ -91,7 +88,7 @@ def _end_of_segment(file: IO[bytes]) -> int:
         kind = _identifier(file)
         length = _variable_size(file)
         if length is None:
-            # A live stream, whose parts only end where others begin.
+            # In a live stream an element ends where the next begins.
             break
         stop = file.tell() + length
         if stop > ends[-1]:
@@ -108,13 +105,13 @@ def _end_of_segment(file: IO[bytes]) -> int:
 
 
 def _identifier(file: IO[bytes]) -> bytes:
-    """The kind of an EBML element."""
+    """Reads the kind of an EBML element."""
     first = file.read(1)
     return first + file.read(8 - first[0].bit_length())
 
 
 def _variable_size(file: IO[bytes]) -> int | None:
-    """The size of an EBML element; `None` where it is left open."""
+    """Reads the size of an EBML element; returns `None` if it is open."""
     first = file.read(1)[0]
     more = 8 - first.bit_length()
     value = first & (0x7F >> more)
@@ -127,7 +124,7 @@ def _variable_size(file: IO[bytes]) -> int | None:
 
 
 def _end_of_gif(file: IO[bytes]) -> int:
-    """Where the last block of a GIF file ends; beyond it if one is missing."""
+    """Returns the end of a GIF file; a missing block puts it past the file."""
     file.seek(0)
     content = file.read()
     beyond = len(content) + 1
@@ -147,5 +144,5 @@ def _end_of_gif(file: IO[bytes]) -> int:
 
 
 def _colours(flags: int) -> int:
-    """Bytes of a table of colours."""
+    """Returns the bytes of a table of colours."""
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0

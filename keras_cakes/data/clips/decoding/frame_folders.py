@@ -1,4 +1,4 @@
-"""Folders of frames: one JPEG or PNG file for each."""
+"""Reads folders of frames: one JPEG or PNG file for each."""
 
 import os
 import re
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_cakes._errors import DataError
+from keras_cakes._errors import expect
 from keras_cakes._errors import whole
 from keras_cakes.data.clips.decoding.packets import MOST_PIXELS
 
@@ -19,35 +20,25 @@ _JPEG = b"\xff\xd8\xff"
 
 
 def check_template(template: str, first_frame: int) -> None:
-    """Sees to it that a template names files by their number.
-
-    Raises:
-        ValueError: If it does not, or the first number is negative.
-    """
+    """Refuses a template that does not name files by their number."""
     try:
         names = {template.format(number) for number in (1, 2)}
     except (IndexError, KeyError, ValueError):
         names = set()
-    if (
-        len(names) < 2
-        or _pattern(template) is None
-        or any(Path(name).name != name for name in names)
-    ):
-        raise ValueError(
-            "`template` is expected to name a file by its number, such as "
-            f"'{{:05d}}.jpg'. Received: template={template!r}"
-        )
+    fits = (
+        len(names) == 2
+        and _pattern(template) is not None
+        and all(Path(name).name == name for name in names)
+    )
+    expected = "to name a file by its number, such as '{:05d}.jpg'"
+    expect("template", template, fits, expected)
     whole("first_frame", first_frame, least=0)
 
 
 def check_frames(
-    folder: Path, frames: int, template: str, first_frame: int
+    folder: Path, frames: int, *, template: str, first_frame: int
 ) -> None:
-    """Sees to it that the first and the last of the frames are there.
-
-    Raises:
-        DataError: If they are not; the message names the file.
-    """
+    """Refuses a folder without the first or the last of the frames."""
     for number in (0, frames - 1):
         path = folder / template.format(first_frame + number)
         if not path.is_file():
@@ -58,12 +49,12 @@ def check_frames(
             )
 
 
-def count_frames(folder: Path, template: str, first_frame: int) -> int:
-    """Counts the frames of a folder; other files are left alone.
+def count_frames(folder: Path, template: str, *, first_frame: int) -> int:
+    """Counts the frames of a folder; ignores other files.
 
     Raises:
-        DataError: If there is none, or one is missing between others, or one
-            comes before the first.
+        DataError: If there is no frame, one is missing between others, or
+            one comes before the first.
     """
     try:
         names = set(os.listdir(folder))
@@ -91,25 +82,19 @@ def count_frames(folder: Path, template: str, first_frame: int) -> int:
 def read_frame_files(
     folder: Path,
     frames: "Sequence[int] | np.ndarray",
+    *,
     channels: int,
     template: str,
     first_frame: int,
 ) -> np.ndarray:
-    """Reads frames of a folder.
-
-    Args:
-        folder: The folder.
-        frames: Numbers of frames, from 0 for the first file.
-        channels: 1 or 3.
-        template: What the files are called.
-        first_frame: Number of the first file.
+    """Reads frames of a folder; the number of the first file is frame 0.
 
     Returns:
         Uint8 array `(n, height, width, channels)`.
 
     Raises:
-        DataError: If a file is missing, damaged, neither JPEG nor PNG, or of
-            another size than the first; the message names it.
+        DataError: If a file is missing, damaged, neither JPEG nor PNG, or
+            differs in size from the first.
     """
     wanted, inverse = np.unique(np.asarray(frames), return_inverse=True)
     found: list[np.ndarray] = []
@@ -121,13 +106,14 @@ def read_frame_files(
 
 
 def iterate_frame_files(
-    folder: Path, frames: int, channels: int, template: str, first_frame: int
+    folder: Path,
+    frames: int,
+    *,
+    channels: int,
+    template: str,
+    first_frame: int,
 ) -> Iterator[np.ndarray]:
-    """All frames of a folder in order, one in memory at a time.
-
-    Raises:
-        DataError: See `read_frame_files`.
-    """
+    """Yields all frames of a folder in order; reads one at a time."""
     shape = None
     for number in range(first_frame, first_frame + frames):
         frame = _read(folder / template.format(number), channels, shape)
@@ -136,11 +122,7 @@ def iterate_frame_files(
 
 
 def image_shape(content: bytes) -> tuple[int, int]:
-    """Height and width that the header of a JPEG or PNG file states.
-
-    Raises:
-        ValueError: If it is neither.
-    """
+    """Reads height and width from the header of a JPEG or PNG file."""
     import tensorflow as tf
 
     if content.startswith(_PNG) and len(content) > 24:
@@ -156,11 +138,7 @@ def image_shape(content: bytes) -> tuple[int, int]:
 
 
 def decode_image(content: bytes, channels: int) -> np.ndarray:
-    """Decodes a JPEG or PNG file of bounded size.
-
-    Raises:
-        ValueError: If it is neither, or damaged, or too large.
-    """
+    """Decodes a JPEG or PNG file; refuses others and too large ones."""
     import tensorflow as tf
 
     height, width = image_shape(content)
@@ -195,7 +173,7 @@ def _read(
 
 
 def _pattern(template: str) -> "re.Pattern[str] | None":
-    """Matches the names that a template may give."""
+    """Returns a pattern of the names that a template gives."""
     parts = re.fullmatch(r"([^{}]*)\{[^{}]*\}([^{}]*)", template)
     if parts is None:
         return None

@@ -1,4 +1,4 @@
-"""The compressed frames of a video file, and which depend on which."""
+"""Opens video files and decodes their packets."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,32 +8,40 @@ from typing import Any
 from keras_cakes._errors import DataError
 from keras_cakes.data.clips.decoding.completeness import check_complete
 
-# Of a frame: a little more than 8K. A decoder holds some twenty of them.
+# A little more than 8K; a decoder holds about twenty frames.
 MOST_PIXELS = 8192 * 4352
-# Formats that hold their video themselves; lists of other files are none.
-_FORMATS = "mov,matroska,avi,gif"
 _OPTIONS = {
-    "format_whitelist": _FORMATS,
+    # Formats that contain their video and name no other files.
+    "format_whitelist": "mov,matroska,avi,gif",
     "protocol_whitelist": "file",
     "max_pixels": str(MOST_PIXELS),
 }
+# Packets of larger files are read one by one, and always in order.
+_MOST_BYTES = 64 << 20
+# Codecs whose packets each hold one frame that is shown. Others differ: VP8
+# has frames that are never shown, MPEG-4 has packets without a frame.
+_ONE_EACH = {"h264", "hevc", "av1", "mjpeg", "vp9", "gif"}
+# Codecs whose key frames need no frame before them.
+_CLEAN_KEYS = {"av1", "mjpeg", "vp9"}
+# NAL units after which no earlier frame is used. Frames behind a key frame
+# without such a unit may still refer to frames before it.
+_CLEAN_UNITS = {"h264": {5}, "hevc": {19, 20}}
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[tuple[Any, Any]]:
+def opened(path: Path) -> Iterator["Packets"]:
     """Opens a video file.
 
     Args:
         path: A file of mp4, webm, avi or gif, whatever its ending says.
 
     Yields:
-        The container and its first video stream, with a decoder of one
-        thread that stops at damage instead of guessing what was there.
+        The packets of its first video stream. Their decoder has one thread,
+        and stops at damage instead of guessing the lost pixels.
 
     Raises:
         DataError: If the file is missing, damaged or truncated, has no video
-            or frames beyond the bound; also for damage that is found while
-            it is open. The message names the file.
+            or too large frames; also for damage found while it is open.
         ImportError: If PyAV is not installed.
     """
     av = import_av()
@@ -45,11 +53,11 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
         raise _no_video(path, "no such file")
     check_complete(path)
     try:
-        # Names such as `concat:` mean something to the library.
+        # Without `file:` the library would obey names such as `concat:`.
         with av.open(
             f"file:{path}", options=_OPTIONS, metadata_errors="replace"
         ) as container:
-            yield container, _stream(path, container, av)
+            yield Packets(path, container, _stream(path, container, av))
     except (av.FFmpegError, EOFError, UnicodeError) as error:
         raise _no_video(
             path, f"{type(error).__name__}: {str(error)[:300]}"
@@ -57,7 +65,7 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
 
 
 def import_av() -> Any:
-    """PyAV, or an ImportError that says what to install."""
+    """Imports PyAV, or raises an error that tells what to install."""
     try:
         import av
     except ImportError:
@@ -72,7 +80,7 @@ def _stream(path: Path, container: Any, av: Any) -> Any:
     streams = [
         stream
         for stream in container.streams.video
-        # The cover of a sound file.
+        # A picture of this kind is the cover of a sound file.
         if not stream.disposition & av.stream.Disposition.attached_pic
     ]
     if not streams:
@@ -87,7 +95,7 @@ def _stream(path: Path, container: Any, av: Any) -> Any:
             f"{path}: frames of 1 to {MOST_PIXELS} pixels are expected. "
             f"Received: width={context.width}, height={context.height}"
         )
-    # Clips are decoded side by side; threads within each only wait.
+    # Clips are decoded in parallel; more threads in each would only wait.
     context.thread_count = 1
     context.options = {
         "max_pixels": str(MOST_PIXELS),
@@ -103,20 +111,8 @@ def _no_video(path: Path, received: str) -> DataError:
     )
 
 
-# Larger files are read piece by piece, and always in order.
-_MOST_BYTES = 64 << 20
-# Every packet of these is one frame that is shown. Not so in others: VP8 has
-# frames that are never shown, MPEG-4 packets without a frame.
-_ONE_EACH = {"h264", "hevc", "av1", "mjpeg", "vp9", "gif"}
-# Key frames of these need nothing that comes before.
-_CLEAN_KEYS = {"av1", "mjpeg", "vp9"}
-# Types of NAL units after which nothing before them is used any more; there
-# are key frames without, which later frames may look past.
-_CLEAN_UNITS = {"h264": {5}, "hevc": {19, 20}}
-
-
 class Packets:
-    """The packets of one stream.
+    """Decodes the packets of one stream, all or chosen ones.
 
     Args:
         path: The file, for messages.
@@ -124,17 +120,17 @@ class Packets:
         stream: Its video stream.
 
     Attributes:
-        count: Number of frames, `None` where packets do not tell.
+        count: Number of frames; `None` if the packets do not tell.
         times: Time stamps of all frames in the order they are shown in.
-        decoded: Number of frames that have been decoded in order.
-
-    Raises:
-        DataError: If the file is truncated.
+        decoded: Number of frames that were decoded in order.
     """
 
     def __init__(self, path: Path, container: Any, stream: Any):
-        self._codec = stream.codec_context.codec.canonical_name
-        self._length = _length_bytes(stream.codec_context, self._codec)
+        self.stream = stream
+        self._path = path
+        self._context = stream.codec_context
+        self._codec = self._context.codec.canonical_name
+        self._length = _length_bytes(self._context, self._codec)
         self._all = _whole(path, container.demux(stream))
         self._held: list[Any] | None = None
         self.count: int | None = None
@@ -155,24 +151,35 @@ class Packets:
 
     @property
     def is_proven(self) -> bool:
-        """Whether all frames came, in order, each with its time stamp."""
+        """True once all frames came, in order, each with its time stamp."""
         return self._matches and self.decoded == self.count
 
-    def decode_all(self, context: Any) -> Iterator[Any]:
-        """All frames, in the order in which they are shown."""
-        held = self._held
-        for packet in self._all if held is None else [*held, None]:
-            for frame in context.decode(packet):
-                if self.decoded < len(self.times):
-                    time = self.times[self.decoded]
-                    self._matches &= frame.pts == time
-                else:
-                    self._matches = False
-                self.decoded += 1
-                yield frame
+    def frames(self) -> Iterator[Any]:
+        """Yields all frames, in the order in which they are shown.
 
-    def decode(self, context: Any, times: "set[int]") -> Iterator[Any]:
-        """Frames of these times among others, and what they depend on."""
+        Raises:
+            DataError: If a frame is damaged.
+        """
+        av = import_av()
+        held = self._held
+        try:
+            for packet in self._all if held is None else [*held, None]:
+                for frame in self._context.decode(packet):
+                    if frame.is_corrupt:
+                        raise av.error.InvalidDataError(0, "a damaged frame")
+                    here = slice(self.decoded, self.decoded + 1)
+                    self._matches &= self.times[here] == [frame.pts]
+                    self.decoded += 1
+                    yield frame
+        except av.FFmpegError as error:
+            raise DataError(
+                f"{self._path}: a video without damage is expected. Received: "
+                f"{type(error).__name__} behind {self.decoded} frames"
+            ) from None
+
+    def frames_at(self, times: "set[int]") -> Iterator[Any]:
+        """Yields the frames of these times, and others that they depend on."""
+        context = self._context
         wanted = frozenset(times)
         held = self._held or []
         starts = [n for n, packet in enumerate(held) if self._is_clean(packet)]
@@ -183,7 +190,7 @@ class Packets:
                 continue
             for packet in held[start : here[-1] + 1]:
                 if self._codec == "h264":
-                    # No frame is predicted from those that are left out.
+                    # No frame is predicted from the frames left out.
                     context.skip_frame = (
                         "DEFAULT" if packet.pts in wanted else "NONREF"
                     )
@@ -192,7 +199,7 @@ class Packets:
             context.flush_buffers()
 
     def _is_clean(self, packet: Any) -> bool:
-        """Whether a decoder may start here and lack nothing."""
+        """Tells if a decoder may start at this packet and lack no frame."""
         if not packet.is_keyframe:
             return False
         units = _CLEAN_UNITS.get(self._codec)
@@ -211,7 +218,7 @@ class Packets:
 
 
 def _whole(path: Path, packets: Iterator[Any]) -> Iterator[Any]:
-    """Packets, unless one is cut off."""
+    """Yields packets; refuses one that is cut off."""
     for packet in packets:
         if packet.is_corrupt:
             raise DataError(
@@ -222,7 +229,7 @@ def _whole(path: Path, packets: Iterator[Any]) -> Iterator[Any]:
 
 
 def _length_bytes(context: Any, codec: str) -> int:
-    """Bytes of the size in front of each NAL unit."""
+    """Returns the bytes of the size in front of each NAL unit."""
     extradata = context.extradata or b""
     place = {"h264": 4, "hevc": 21}.get(codec, 0)
     if len(extradata) > place and extradata[0] == 1:

@@ -1,4 +1,4 @@
-"""Decoded frames as arrays."""
+"""Turns decoded frames into arrays."""
 
 import contextlib
 from pathlib import Path
@@ -11,7 +11,7 @@ from keras_cakes.data.clips.decoding.packets import import_av
 
 
 class Pictures:
-    """Turns decoded frames into arrays of one size.
+    """Converts the frames of one video, all of one size.
 
     Args:
         path: The file, for messages.
@@ -27,7 +27,7 @@ class Pictures:
         self._path = path
         self._size = frame.width, frame.height
         self._format = "rgb24" if channels == 3 else "gray"
-        # One for each frame would be set up anew each time.
+        # Setting one up for each frame would take longer.
         self._reformatter = av.video.reformatter.VideoReformatter()
         self._matrix = _display_matrix(frame, av)
         height, width = frame.height, frame.width
@@ -36,7 +36,7 @@ class Pictures:
         self.shape = height, width, channels
 
     def array(self, frame: Any) -> np.ndarray:
-        """Uint8 array `(height, width, channels)`."""
+        """Converts a frame to a uint8 array `(height, width, channels)`."""
         if (frame.width, frame.height) != self._size:
             raise DataError(
                 f"{self._path}: frames of one size are expected, "
@@ -55,11 +55,11 @@ class Pictures:
 
 
 def _display_matrix(frame: Any, av: Any) -> tuple[int, int, int, int]:
-    """How a frame is shown: the signs of `x' = ax + cy`, `y' = bx + dy`."""
+    """Reads the turn of a frame: signs in `x' = ax + cy`, `y' = bx + dy`."""
     with contextlib.suppress(KeyError):
         data = frame.side_data[av.sidedata.sidedata.Type.DISPLAYMATRIX]
         a, b, _, c, d = np.sign(np.frombuffer(data, np.int32)[:5]).tolist()
-        # Other angles are left to whoever shows the video.
+        # Other angles are ignored.
         if (a and d and not b and not c) or (b and c and not a and not d):
             return a, b, c, d
     return 1, 0, 0, 1

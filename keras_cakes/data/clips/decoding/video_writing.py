@@ -1,4 +1,4 @@
-"""Clips written as video files."""
+"""Writes clips as video files."""
 
 import os
 from pathlib import Path
@@ -10,12 +10,12 @@ from keras_cakes.data.clips.decoding.packets import import_av
 
 
 def write_video(
-    frames: np.ndarray, path: str | os.PathLike[str], rate: int = 10
+    frames: np.ndarray, path: str | os.PathLike[str], *, rate: int = 10
 ) -> None:
     """Writes frames as H.264 in an mp4 file, whole or not at all.
 
-    Values come back a little different: colours are stored at half the
-    resolution, and what can hardly be seen is left out.
+    Values change a little: colours are stored at half the resolution, and
+    details that can hardly be seen are left out.
 
     Args:
         frames: Uint8 array `(time, height, width, channels)`, 1 channel or 3,
@@ -54,9 +54,8 @@ def write_video(
         stream = container.add_stream("libx264", rate=rate)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
-        # One thread and one quantizer, so that the same frames give the
-        # same bytes: the trees of macroblocks that adapt it were seen to
-        # differ from run to run.
+        # With one thread and one quantizer, the same frames give the same
+        # bytes; an adaptive quantizer was seen to differ from run to run.
         stream.options = {"qp": "14"}
         stream.codec_context.thread_count = 1
         for frame in frames:

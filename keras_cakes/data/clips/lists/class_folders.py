@@ -1,4 +1,4 @@
-"""Folders of clips, one for each class."""
+"""Reads folders of clips, one for each class."""
 
 import os
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from pathlib import Path
 from keras_cakes._errors import DataError
 from keras_cakes.data.clips.clip import ClipDataset
 from keras_cakes.data.clips.decoding.frame_folders import check_template
-from keras_cakes.data.clips.lists.listed import Candidate
+from keras_cakes.data.clips.lists.listed import ListedClip
 from keras_cakes.data.clips.lists.listed import check_options
 from keras_cakes.data.clips.lists.listed import checked_classes
 from keras_cakes.data.clips.lists.listed import collect
 
-# What video files are known by.
+# Endings of video files.
 _ENDINGS = {".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".webm"}
 
 
@@ -29,21 +29,18 @@ def read_class_folders(
     """Reads a folder that holds a folder of clips for each class.
 
     A clip is a video file, known by its ending, or a folder of frames. All
-    frames are counted. Hidden files, and files of other endings, are left
-    alone.
+    frames are counted. Hidden files and files of other endings are ignored.
 
     Args:
         root: The folder.
         classes: Names of the folders, in the order of the classes; by
-            default all of them, sorted.
-        template: What the files of a folder of frames are called, as a
-            format of their number.
-        first_frame: Number of the first of these files, 0 or 1.
-        min_frames: Clips of fewer frames are left out, and are in `skipped`.
-        name: Name of the data set; by default that of the folder.
-        on_error: `"raise"` stops at the first clip that is not what it
-            should be; `"skip"` goes on without it, logs it and lists it in
-            `skipped`.
+            default all folders, sorted.
+        template: See `read_clip_list`.
+        first_frame: See `read_clip_list`.
+        min_frames: See `read_clip_list`.
+        name: Name of the data set; by default the name of the folder.
+        on_error: `"raise"` stops at the first damaged clip; `"skip"` goes on
+            without it, logs it and lists it in `skipped`.
 
     Returns:
         The clips, class by class, sorted by name, which is the path below
@@ -72,17 +69,17 @@ def read_class_folders(
     check_options(on_error, min_frames)
     names: Sequence[str]
     if classes is None:
-        names = [path.name for path in _listed(root) if path.is_dir()]
+        names = [path.name for path in _visible(root) if path.is_dir()]
         if not names:
             raise DataError(
                 f"{root}: a folder for each class is expected. Received: none"
             )
     else:
         names = checked_classes(classes)
-    candidates = [
-        Candidate(f"{folder}/{path.name}", "", path, None, label)
+    listed = [
+        ListedClip(f"{folder}/{path.name}", "", path, None, label)
         for label, folder in enumerate(names)
-        for path in _listed(root / folder)
+        for path in _visible(root / folder)
         if path.suffix.lower() in _ENDINGS or path.is_dir()
     ]
     return collect(
@@ -93,15 +90,15 @@ def read_class_folders(
             template,
             first_frame,
         ),
-        candidates,
-        min_frames,
-        on_error,
-        str(root),
+        listed,
+        min_frames=min_frames,
+        on_error=on_error,
+        where=str(root),
     )
 
 
-def _listed(folder: Path) -> list[Path]:
-    """What is in a folder, sorted, but hidden files."""
+def _visible(folder: Path) -> list[Path]:
+    """Lists a folder, sorted, without hidden files."""
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:

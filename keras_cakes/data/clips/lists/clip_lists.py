@@ -1,4 +1,4 @@
-"""Lists of clips, as text or CSV."""
+"""Reads lists of clips, as text or CSV."""
 
 import dataclasses
 import os
@@ -11,22 +11,22 @@ from keras_cakes.data.clips.decoding.frame_folders import check_template
 from keras_cakes.data.clips.lists.list_files import Entry
 from keras_cakes.data.clips.lists.list_files import read_csv_list
 from keras_cakes.data.clips.lists.list_files import read_text_list
-from keras_cakes.data.clips.lists.listed import Candidate
+from keras_cakes.data.clips.lists.listed import ListedClip
 from keras_cakes.data.clips.lists.listed import check_options
 from keras_cakes.data.clips.lists.listed import checked_classes
 from keras_cakes.data.clips.lists.listed import collect
 from keras_cakes.data.clips.lists.listed import inside
 
-# Of classes that are made up from numbers. No published set of clips has near
-# as many; one damaged number would make millions.
+# Limits classes that are made up from numbers: no published data set has
+# nearly as many, and one damaged number would make millions.
 _MOST_CLASSES = 10_000
 
 
 def read_clip_list(
     path: str | os.PathLike[str],
     root: str | os.PathLike[str] | None = None,
-    classes: Sequence[str] | None = None,
     *,
+    classes: Sequence[str] | None = None,
     split: str | None = None,
     template: str = "{:05d}.jpg",
     first_frame: int = 1,
@@ -37,41 +37,38 @@ def read_clip_list(
     """Reads a list of clips: video files or folders of frames.
 
     A `.csv` file has names of columns in its first line: `path`, `label`,
-    and perhaps `num_frames` and `split`; others are left alone. Any other
-    file is text, a line `folder frames label` for each clip, as lists of
-    Something-Something are; blanks in the name of a folder do no harm. A
-    label is the name of a class, or a number from 0.
+    and perhaps `num_frames` and `split`; others are ignored. Any other file
+    is text, a line `folder frames label` for each clip, as in the lists of
+    Something-Something; names of folders may hold blanks. A label is the
+    name of a class, or a number from 0.
 
     Args:
         path: The list, UTF-8.
-        root: Folder that paths are relative to; by default that of the list.
-        classes: Names of the classes. By default the names in the whole
-            list, sorted; where all labels are numbers, as many numbers as
-            they need, at most 10000.
-        split: Only rows whose column `split` says so.
-        template: What the files of a folder of frames are called, as a
-            format of their number.
-        first_frame: Number of the first of these files, 0 or 1.
-        min_frames: Clips of fewer frames are left out, and are in `skipped`;
-            the published reader wants 3.
-        name: Name of the data set; by default that of the list, without
-            ending.
-        on_error: `"raise"` stops at the first line that is not what it
-            should be; `"skip"` goes on without it, logs it and lists it in
-            `skipped`.
+        root: Folder that paths are relative to; by default the list's.
+        classes: Names of the classes. By default all names in the list,
+            sorted; if all labels are numbers, the numbers up to the largest,
+            which may be 9999.
+        split: Reads only rows with this value in the column `split`.
+        template: Names of frame files in a folder, as a format of their
+            number.
+        first_frame: Number of the first frame file, 0 or 1.
+        min_frames: Clips of fewer frames are left out and listed in
+            `skipped`; the published reader wants 3.
+        name: Name of the data set; by default the list's, without ending.
+        on_error: `"raise"` stops at the first damaged line; `"skip"` goes on
+            without it, logs it and lists it in `skipped`.
 
     Returns:
-        The clips in the order of the list, named after their paths. Files
-        have been seen to exist, of a folder the first and the last frame;
-        where the list does not tell the number of frames, they have been
-        counted.
+        The clips in the order of the list, named after their paths. Each
+        file exists, in a folder the first and the last frame. Frames are
+        counted if the list does not state their number.
 
     Raises:
         DataError: If the list or a file is missing or damaged, a path leads
             out of `root`, a label is none of the classes, a number of frames
-            is below 1 or more than there are, a clip is there twice, or none
-            is left. The message names the list and the line.
-        ImportError: If frames of a video file are to be counted, and PyAV is
+            is below 1 or too large, a clip is listed twice, or none is left.
+            The message names the list and the line.
+        ImportError: If frames of a video file must be counted, and PyAV is
             not installed.
         ValueError: If an argument is not as stated.
 
@@ -117,17 +114,17 @@ def read_clip_list(
         names = checked_classes(classes)
     return collect(
         ClipDataset(name or path.stem, (), names, template, first_frame),
-        _candidates(path, folder, entries, names),
-        min_frames,
-        on_error,
-        str(path),
+        _listed_clips(path, folder, entries, names),
+        min_frames=min_frames,
+        on_error=on_error,
+        where=str(path),
     )
 
 
 def _chosen(
     path: Path, rows: Sequence[tuple[Entry, str]], split: str | None
 ) -> list[Entry]:
-    """The rows of a split."""
+    """Returns the rows of a split."""
     chosen = [entry for entry, part in rows if split in (None, part)]
     if rows and not chosen:
         parts = sorted({part for _, part in rows})
@@ -138,15 +135,15 @@ def _chosen(
     return chosen
 
 
-def _candidates(
+def _listed_clips(
     path: Path,
     folder: Path,
     entries: Sequence[Entry],
     classes: tuple[str, ...],
-) -> list[Candidate]:
+) -> list[ListedClip]:
     indices = {name: number for number, name in enumerate(classes)}
     lines: dict[str, int] = {}
-    candidates = []
+    listed = []
     for entry in entries:
         name = os.path.normpath(entry.path) if entry.path else ""
         problem, source, label = entry.problem, folder, None
@@ -164,10 +161,10 @@ def _candidates(
         if problem is None:
             lines[name] = entry.line
         else:
-            # The name may be that of a clip with which all is well.
+            # A clip without a problem may have the same name.
             name = f"{name} (line {entry.line})"
-        candidates.append(
-            Candidate(
+        listed.append(
+            ListedClip(
                 name,
                 f"{path}, line {entry.line}",
                 source,
@@ -176,11 +173,11 @@ def _candidates(
                 problem,
             )
         )
-    return candidates
+    return listed
 
 
 def _names(labels: Sequence[str]) -> tuple[str, ...]:
-    """Classes that a list speaks of."""
+    """Returns the classes that the labels of a list name."""
     known = set(labels) - {""}
     if known and all(label.isdecimal() for label in known):
         numbers = [int(label) for label in known if not _is_high(label)]
@@ -189,13 +186,13 @@ def _names(labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def _is_high(label: str) -> bool:
-    """Tells numbers that no list without names of classes may hold."""
-    # A number of thousands of digits cannot even be converted.
+    """Tells a number that is too large for a list without class names."""
+    # Python refuses to convert numbers of thousands of digits.
     return len(label.lstrip("0")) > 9 or int(label) >= _MOST_CLASSES
 
 
 def _without_high_number(entry: Entry, names: tuple[str, ...]) -> Entry:
-    """An entry, with a problem if its number asks for too many classes."""
+    """Adds a problem to an entry whose number asks for too many classes."""
     label = entry.label
     if entry.problem or label in names or not label.isdecimal():
         return entry

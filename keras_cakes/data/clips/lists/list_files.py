@@ -1,4 +1,4 @@
-"""Lines of list files: as text and as CSV, not yet looked into."""
+"""Reads the lines of list files, as text and as CSV."""
 
 import csv
 import dataclasses
@@ -9,21 +9,21 @@ from keras_cakes._errors import DataError
 from keras_cakes._files import read_text
 
 _MOST_BYTES = 256 << 20
-# Four days at 30 frames a second; more is damage.
+# Four days at 30 frames a second; larger numbers are damage.
 _MOST_FRAMES = 10_000_000
 _COLUMNS = ("path", "label", "num_frames", "split")
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """What a line of a list says.
+    """Holds one line of a list.
 
     Args:
-        line: Its number, from 1.
+        line: Number of the line, from 1.
         path: Path of the clip.
-        label: Number or name of its class; empty where none is known.
+        label: Number or name of its class; empty if unknown.
         frames: Number of frames, or `None`.
-        problem: What is wrong with the line, or `None`.
+        problem: An error in the line, or `None`.
     """
 
     line: int
@@ -34,13 +34,10 @@ class Entry:
 
 
 def read_text_list(path: Path) -> list[Entry]:
-    """Reads lines `folder frames label`.
-
-    Raises:
-        DataError: If there is no such file, or it is no UTF-8.
-    """
+    """Reads lines `folder frames label`."""
     entries = []
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    lines = list_text(path, "a list in UTF-8 is").splitlines()
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         # Blanks may be part of the name; the two numbers have none.
@@ -60,13 +57,14 @@ def read_csv_list(path: Path) -> list[tuple[Entry, str]]:
     """Reads CSV with names of columns in the first line.
 
     Returns:
-        The entries, and for each what its column `split` says.
+        The entries, each with the value of its column `split`.
 
     Raises:
-        DataError: If there is no such file, it is no CSV in UTF-8, or a
-            column is missing or there twice.
+        DataError: If the file is no CSV in UTF-8, or a column is missing or
+            there twice.
     """
-    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    text = list_text(path, "a list in UTF-8 is")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     entries = []
     try:
         columns = [column.strip() for column in next(reader, [])]
@@ -104,6 +102,22 @@ def read_csv_list(path: Path) -> list[tuple[Entry, str]]:
     return entries
 
 
+def list_text(path: Path, expected: str) -> str:
+    """Reads a file of at most 256 MiB, without a byte-order mark.
+
+    Raises:
+        DataError: If it cannot be read; `expected` begins the sentence.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: a list is expected. Received: no file")
+    try:
+        return read_text(path, _MOST_BYTES).removeprefix("\ufeff")
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path}: {expected} expected. Received: {error}"
+        ) from None
+
+
 def _entry(line: int, path: str, label: str, frames: str | None) -> Entry:
     problem = None
     count = None
@@ -124,14 +138,3 @@ def _entry(line: int, path: str, label: str, frames: str | None) -> Entry:
     if not path:
         problem = "the path of a clip is expected. Received: nothing"
     return Entry(line, path, label, count, problem)
-
-
-def _text(path: Path) -> str:
-    if not path.is_file():
-        raise DataError(f"{path}: a list is expected. Received: no file")
-    try:
-        return read_text(path, _MOST_BYTES).removeprefix("\ufeff")
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path}: a list in UTF-8 is expected. Received: {error}"
-        ) from None

@@ -1,4 +1,4 @@
-"""Clips that are to be looked at before they belong to a data set."""
+"""Checks listed clips and makes a data set of them."""
 
 import concurrent.futures
 import dataclasses
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from keras_cakes._errors import DataError
 from keras_cakes._errors import choose
+from keras_cakes._errors import expect
 from keras_cakes._errors import whole
 from keras_cakes.data.arguments import ON_ERROR
 from keras_cakes.data.clips.clip import Clip
@@ -23,16 +24,16 @@ logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class Candidate:
-    """What is said of a clip.
+class ListedClip:
+    """Describes a clip as a list does, before its file is opened.
 
     Args:
-        name: Its name.
-        where: Where that is said, such as a list and a line; may be empty.
+        name: Name of the clip.
+        where: The list and the line, for messages; may be empty.
         source: A video file, or a folder of frames.
-        frames: Number of frames; `None` if they are to be counted.
+        frames: Number of frames; `None` if they must be counted.
         label: Index of its class, or `None`.
-        problem: What is known to be wrong with it, or `None`.
+        problem: An error in the list, or `None`.
     """
 
     name: str
@@ -45,47 +46,45 @@ class Candidate:
 
 def collect(
     dataset: ClipDataset,
-    candidates: Sequence[Candidate],
+    listed: Sequence[ListedClip],
+    *,
     min_frames: int,
     on_error: str,
     where: str,
 ) -> ClipDataset:
-    """Looks at clips, some at a time.
+    """Checks listed clips, four at a time, and adds them to a data set.
 
     Args:
         dataset: A data set without clips.
-        candidates: The clips.
+        listed: The clips.
         min_frames: Clips of fewer frames are left out.
         on_error: `"raise"` or `"skip"`.
-        where: Where the candidates come from, for messages.
+        where: The list or folder, for messages.
 
     Returns:
-        The data set with its clips, and in `skipped` the others.
+        The data set with its clips, and with the others in `skipped`.
 
     Raises:
-        DataError: If something is wrong with a clip, and errors are raised;
-            if no clip is left.
+        DataError: If a clip is damaged, and errors are raised; if no clip is
+            left.
     """
     clips = []
     skipped = {}
     with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
-        running = [pool.submit(_clip, one, dataset) for one in candidates]
-        for candidate, future in zip(candidates, running, strict=True):
+        running = [pool.submit(_clip, one, dataset) for one in listed]
+        for one, future in zip(listed, running, strict=True):
             try:
                 clip = future.result()
             except BaseException as error:
                 if isinstance(error, DataError) and on_error == "skip":
-                    skipped[candidate.name] = str(error)
+                    skipped[one.name] = str(error)
                     continue
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
             if clip.frames >= min_frames:
                 clips.append(clip)
             else:
-                skipped[clip.name] = (
-                    f"{clip.source}: {min_frames} frames or more are "
-                    f"expected. Received: {clip.frames}"
-                )
+                skipped[clip.name] = too_short(clip, min_frames)
     for name, problem in skipped.items():
         logger.warning("Clip %s is left out: %s", name, problem)
     if not clips:
@@ -96,12 +95,16 @@ def collect(
     return dataclasses.replace(dataset, clips=tuple(clips), skipped=skipped)
 
 
-def inside(root: Path, path: str) -> Path:
-    """A path below a folder.
+def too_short(clip: Clip, min_frames: int) -> str:
+    """Says that a clip has too few frames."""
+    return (
+        f"{clip.source}: {min_frames} frames or more are expected. "
+        f"Received: {clip.frames}"
+    )
 
-    Raises:
-        ValueError: If it leads out of the folder.
-    """
+
+def inside(root: Path, path: str) -> Path:
+    """Joins a folder and a path; refuses one that leads out of the folder."""
     folder = os.path.abspath(root)
     full = os.path.normpath(os.path.join(folder, path))
     if "\0" in path or not Path(full).is_relative_to(folder):
@@ -112,45 +115,36 @@ def inside(root: Path, path: str) -> Path:
 
 
 def check_options(on_error: str, min_frames: int) -> None:
-    """Checks what lists and folders alike are read with.
-
-    Raises:
-        ValueError: If an argument is not as stated.
-    """
+    """Refuses wrong options, which lists and folders share."""
     choose("on_error", on_error, ON_ERROR)
     whole("min_frames", min_frames, least=1)
 
 
 def checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    """Names of classes, each its own.
-
-    Raises:
-        ValueError: If they are not.
-    """
+    """Returns names of classes; refuses empty names and repeated ones."""
     names = (classes,) if isinstance(classes, str) else tuple(classes)
-    if (
-        not names
-        or len(set(names)) < len(names)
-        or not all(isinstance(name, str) and name for name in names)
-    ):
-        raise ValueError(
-            "`classes` is expected to be names, each its own. "
-            f"Received: classes={classes!r}"
-        )
+    fits = (
+        names
+        and len(set(names)) == len(names)
+        and all(isinstance(name, str) and name for name in names)
+    )
+    expect("classes", classes, fits, "to be names, each its own")
     return names
 
 
-def _clip(candidate: Candidate, dataset: ClipDataset) -> Clip:
-    source, frames = candidate.source, candidate.frames
+def _clip(listed: ListedClip, dataset: ClipDataset) -> Clip:
+    source, frames = listed.source, listed.frames
     template, first = dataset.template, dataset.first_frame
     try:
-        if candidate.problem is not None:
-            raise ValueError(candidate.problem)
+        if listed.problem is not None:
+            raise ValueError(listed.problem)
         if source.is_dir():
             if frames is None:
-                frames = count_frames(source, template, first)
+                frames = count_frames(source, template, first_frame=first)
             else:
-                check_frames(source, frames, template, first)
+                check_frames(
+                    source, frames, template=template, first_frame=first
+                )
         elif not source.is_file():
             raise ValueError(
                 f"{source}: a video file or a folder of frames is expected. "
@@ -159,6 +153,6 @@ def _clip(candidate: Candidate, dataset: ClipDataset) -> Clip:
         elif frames is None:
             frames = probe_video(source).frames
     except (OSError, ValueError) as error:
-        where = f"{candidate.where}: " if candidate.where else ""
+        where = f"{listed.where}: " if listed.where else ""
         raise DataError(f"{where}{error}") from None
-    return Clip(candidate.name, source, frames, candidate.label)
+    return Clip(listed.name, source, frames, listed.label)

@@ -1,4 +1,4 @@
-"""Something-Something, versions 1 and 2, as they are given out."""
+"""Reads Something-Something, versions 1 and 2, as published."""
 
 import json
 import os
@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from keras_cakes._errors import DataError
-from keras_cakes._files import read_text
 from keras_cakes.data.clips.clip import ClipDataset
-from keras_cakes.data.clips.lists.listed import Candidate
+from keras_cakes.data.clips.lists.list_files import list_text
+from keras_cakes.data.clips.lists.listed import ListedClip
 from keras_cakes.data.clips.lists.listed import check_options
 from keras_cakes.data.clips.lists.listed import collect
 
@@ -21,14 +21,12 @@ SOMETHING_SOMETHING_SIZES = {
 }
 SOMETHING_SOMETHING_CLASSES = 174
 
-_MOST_BYTES = 256 << 20
-
 
 def read_something_something(
     folder: str | os.PathLike[str],
     version: int,
-    split: str,
     *,
+    split: str,
     min_frames: int = 1,
     partial: bool = False,
     on_error: str = "raise",
@@ -41,18 +39,16 @@ def read_something_something(
     files, called `something-something-v2-train.json` or `train.json`, ...
     These annotations may lie in `folder` or in a folder below it.
 
-    Classes are sorted by name. This is the order of the labels of version 2,
-    and for both versions that of the lists of other programs, to which the
-    pairs of `SOMETHING_SOMETHING_PAIRS` belong. The file of labels of
-    version 1 has another one.
+    Classes are sorted by name. Version 2 numbers its labels in this order, so
+    do the lists of other programs for both versions, and so does
+    `SOMETHING_SOMETHING_PAIRS`. The label file of version 1 has another order.
 
     Args:
         folder: Folder of the data set.
         version: 1 or 2.
         split: `"train"` or `"validation"`; the test split has no labels.
         min_frames: Clips of fewer frames are left out, and are in `skipped`.
-        partial: Whether other numbers of clips and classes than the
-            published ones will do.
+        partial: Accepts other numbers of clips and classes than published.
         on_error: `"raise"` stops at the first clip that is missing or
             damaged; `"skip"` goes on without it, logs it and lists it in
             `skipped`.
@@ -87,7 +83,7 @@ def read_something_something(
         _check_number(labels, "classes", SOMETHING_SOMETHING_CLASSES, classes)
         _check_number(path, "clips", sizes[split], clips)
     numbers = {name: number for number, name in enumerate(classes)}
-    candidates = []
+    listed = []
     for clip, label in clips.items():
         if label not in numbers:
             raise DataError(
@@ -95,30 +91,28 @@ def read_something_something(
                 f"{clip}. Received: {label[:80]!r}"
             )
         name = f"{source}/{clip}{ending}"
-        candidates.append(
-            Candidate(
-                name, str(path), folder / name, None, numbers[label], None
-            )
+        listed.append(
+            ListedClip(name, str(path), folder / name, None, numbers[label])
         )
     return collect(
         ClipDataset(f"something_something_v{version}", (), classes),
-        candidates,
-        min_frames,
-        on_error,
-        str(path),
+        listed,
+        min_frames=min_frames,
+        on_error=on_error,
+        where=str(path),
     )
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
-    """Names of the classes, sorted.
+    """Reads the names of the classes and sorts them.
 
     Args:
         path: A file with a name in each line, or a JSON object whose keys
             are the names.
 
     Raises:
-        DataError: If it is something else, or an index of version 2 is not
-            the place of its name.
+        DataError: If the file is something else, or an index of version 2
+            is not the place of its name.
     """
     if path.suffix == ".json":
         known = _json(path, dict)
@@ -145,7 +139,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
 
 def _read_csv(path: Path) -> dict[str, str]:
-    """Lines `number;label` of version 1."""
+    """Reads lines `number;label` of version 1."""
     clips: dict[str, str] = {}
     for number, line in enumerate(_text(path).splitlines(), start=1):
         if line.strip():
@@ -155,7 +149,7 @@ def _read_csv(path: Path) -> dict[str, str]:
 
 
 def _read_json(path: Path) -> dict[str, str]:
-    """Records of version 2, whose label is a template without brackets."""
+    """Reads records of version 2; a template without brackets is the label."""
     clips: dict[str, str] = {}
     for number, record in enumerate(_json(path, list)):
         where = f"{path}, record {number}"
@@ -171,7 +165,7 @@ def _read_json(path: Path) -> dict[str, str]:
 
 
 def _add(clips: dict[str, str], where: str, clip: str, label: str) -> None:
-    # It becomes part of a path.
+    # The number becomes part of a path.
     if not clip.isdecimal() or not label or clip in clips:
         raise DataError(
             f"{where}: the number of a clip, each once, and its label are "
@@ -187,7 +181,7 @@ _LAYOUTS: dict[int, tuple[str, Callable[[Path], dict[str, str]], str]] = {
 
 
 def _annotation(folder: Path, version: int, part: str) -> Path:
-    """Finds a file of annotations."""
+    """Finds a file of annotations in the folder, or in one below."""
     if not folder.is_dir():
         raise DataError(
             f"{folder}: the folder of the data set is expected. "
@@ -199,7 +193,7 @@ def _annotation(folder: Path, version: int, part: str) -> Path:
         names.append(f"{part}.{ending}")
     for pattern in ("", "*/"):
         for name in names:
-            # A star looks into no folder: it only asks for this name.
+            # The name has no pattern: only this file can match.
             for path in sorted(folder.glob(f"{pattern}{name}")):
                 return path
     raise DataError(
@@ -232,9 +226,4 @@ def _json(path: Path, kind: type) -> Any:
 
 
 def _text(path: Path) -> str:
-    try:
-        return read_text(path, _MOST_BYTES).removeprefix("\ufeff")
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path}: annotations in UTF-8 are expected. Received: {error}"
-        ) from None
+    return list_text(path, "annotations in UTF-8 are")

@@ -1,4 +1,4 @@
-"""Lists of clips, written so that they can be read again."""
+"""Writes lists of clips, also those of Something-Something."""
 
 import csv
 import dataclasses
@@ -10,6 +10,7 @@ from keras_cakes._errors import DataError
 from keras_cakes._files import write_text
 from keras_cakes.data.clips.clip import Clip
 from keras_cakes.data.clips.clip import ClipDataset
+from keras_cakes.data.clips.lists.listed import too_short
 from keras_cakes.data.clips.lists.something_something import (
     read_something_something,
 )
@@ -24,27 +25,26 @@ def write_something_something_lists(
     min_frames: int = 3,
     partial: bool = False,
 ) -> dict[str, ClipDataset]:
-    """Counts the frames of all clips with a label and writes their lists.
+    """Counts the frames of all labelled clips and writes their lists.
 
-    `train` and `validation` are lists as `read_clip_list` reads them, `.txt`
-    for version 1 and `.csv` for version 2, `classes.txt` has the name of a
-    class in each line, and `left_out.csv` the columns `split`, `clip` and
-    `problem`.
+    `read_clip_list` reads the lists `train` and `validation`, `.txt` for
+    version 1 and `.csv` for version 2. `classes.txt` has the name of a class
+    in each line, `left_out.csv` the columns `split`, `clip` and `problem`.
 
     Args:
         folder: Folder of the data set; the lists are written there.
         version: 1 or 2.
         min_frames: Clips of fewer frames are left out, as the published
             reader does.
-        partial: Whether a part of the data set will do.
+        partial: Accepts a part of the data set.
 
     Returns:
-        For each split its clips, and in `skipped` those left out.
+        For each split its clips; `skipped` has the clips left out.
 
     Raises:
         DataError: See `read_something_something`; and, unless `partial`, if
-            a clip is missing or damaged. The lists of the others are written
-            nevertheless, so that nothing has to be counted again.
+            a clip is missing or damaged. Lists of the other clips are still
+            written, and need not be counted again.
         ImportError: If there are video files, and PyAV is not installed.
         ValueError: If `version` is neither 1 nor 2.
     """
@@ -53,7 +53,7 @@ def write_something_something_lists(
     missing = []
     for split in ("train", "validation"):
         found = read_something_something(
-            folder, version, split, partial=partial, on_error="skip"
+            folder, version, split=split, partial=partial, on_error="skip"
         )
         missing += list(found.skipped)
         datasets[split] = _without_short(found, min_frames)
@@ -79,10 +79,7 @@ def write_something_something_lists(
 
 def _without_short(dataset: ClipDataset, min_frames: int) -> ClipDataset:
     short = {
-        clip.name: (
-            f"{clip.source}: {min_frames} frames or more are expected. "
-            f"Received: {clip.frames}"
-        )
+        clip.name: too_short(clip, min_frames)
         for clip in dataset.clips
         if clip.frames < min_frames
     }
@@ -95,17 +92,18 @@ def _without_short(dataset: ClipDataset, min_frames: int) -> ClipDataset:
 def write_clip_list(
     dataset: ClipDataset,
     path: str | os.PathLike[str],
+    *,
     root: str | os.PathLike[str] | None = None,
 ) -> None:
     """Writes a list that `read_clip_list` reads, whole or not at all.
 
     Args:
         dataset: Clips with labels.
-        path: File to write. Ending in `.csv`, it has the columns `path`,
-            `label`, which is the name of the class, and `num_frames`; any
-            other is text, a line `folder frames label` for each clip, with
-            numbers of classes.
-        root: Folder that paths are relative to; by default that of the list.
+        path: File to write. A `.csv` file has the columns `path`, `label`
+            (the name of the class) and `num_frames`; any other file is text,
+            a line `folder frames label` for each clip, with numbers of
+            classes.
+        root: Folder that paths are relative to; by default the list's.
 
     Raises:
         ValueError: If a clip has no label, does not lie below `root`, or has

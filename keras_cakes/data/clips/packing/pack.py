@@ -1,4 +1,4 @@
-"""A data set of clips packed, in parallel, once and for all."""
+"""Packs a data set of clips, several shards at a time."""
 
 import dataclasses
 import hashlib
@@ -29,7 +29,7 @@ from keras_cakes.data.clips.packing.packed import open_packed
 from keras_cakes.data.clips.packing.shards import INDEX
 from keras_cakes.data.clips.packing.shards import Encoding
 from keras_cakes.data.clips.packing.shards import Shard
-from keras_cakes.data.clips.sources import ClipTable
+from keras_cakes.data.clips.sources import FrameSource
 from keras_cakes.data.clips.video_clips import VideoClips
 from keras_cakes.data.volumes.preparing.prepared import read_json
 from keras_cakes.data.workers import count_workers
@@ -37,7 +37,7 @@ from keras_cakes.data.workers import for_each
 
 
 def pack(
-    source: ClipDataset | ClipTable,
+    source: ClipDataset | FrameSource,
     folder: str | os.PathLike[str],
     *,
     short_side: int | None = None,
@@ -50,8 +50,8 @@ def pack(
 ) -> PackedClips:
     """Stores the frames of all clips as JPEG or PNG in TFRecord shards.
 
-    A frame is then decoded by itself: reading some of a clip is several times
-    as fast as decoding a video. A shard is there whole or not at all. A
+    A frame is then decoded by itself: reading a part of a clip is several
+    times as fast as decoding a video. A shard is there whole or not at all. A
     packing that was killed goes on where it stopped and ends with the same
     bytes; a shard of clips whose files have changed since is made anew.
 
@@ -69,9 +69,9 @@ def pack(
         quality: Of JPEG, 1 to 100.
         clips_per_shard: Clips in a file.
         workers: Shards at a time; by default one for each core, four at most.
-        on_error: `"raise"` stops at the first clip that is not what it should
-            be; `"skip"` goes on without it, logs it and lists it in
-            `skipped`, with those that a list was read without.
+        on_error: `"raise"` stops at the first damaged clip; `"skip"` goes on
+            without it, logs it and lists it in `skipped`, with the clips that
+            a list was read without.
         verbose: Whether to show the progress.
 
     Returns:
@@ -148,8 +148,8 @@ def pack(
     return open_packed(folder, source.channels)
 
 
-def _digest(source: ClipTable) -> str:
-    """Hash of what clips there are."""
+def _digest(source: FrameSource) -> str:
+    """Hashes names, labels and frame counts of the clips."""
     clips = [
         list(source.names),
         source.labels.tolist(),
@@ -164,7 +164,7 @@ def _finish(
     settings: dict[str, Any],
     skipped: Mapping[str, str],
 ) -> None:
-    """Writes the manifest of a pack that is complete."""
+    """Writes index and manifest of a complete pack."""
     if all((folder / name).is_file() for name in (MANIFEST, INDEX_FILE)):
         return
     notes = [read_json(shard.note) for shard in shards]

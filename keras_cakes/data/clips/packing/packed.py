@@ -1,4 +1,4 @@
-"""Packed clips: frames at random places of TFRecord shards."""
+"""Opens packs and reads their frames at any place of a shard."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ from keras_cakes.data.clips.decoding.frame_folders import decode_image
 from keras_cakes.data.clips.packing.shards import INDEX
 from keras_cakes.data.clips.packing.shards import Shard
 from keras_cakes.data.clips.sources import CHANNELS
-from keras_cakes.data.clips.sources import ClipTable
+from keras_cakes.data.clips.sources import FrameSource
 from keras_cakes.data.host_calls import host_call
 from keras_cakes.data.volumes.preparing.prepared import read_json
 
@@ -28,14 +28,14 @@ INDEX_FILE = "index.npy"
 SHARDS = "shards"
 
 
-class PackedClips(ClipTable):
-    """Clips that `pack` has stored; only frames that are read are decoded.
+class PackedClips(FrameSource):
+    """Reads clips that `pack` has stored; decodes only frames that are read.
 
     Args:
-        folder: Their folder.
-        document: What the manifest says.
-        index: Where frames lie, an array of `INDEX` for all clips.
-        clips: Numbers of the clips that are meant, in this order.
+        folder: The folder of the pack.
+        document: The content of its manifest.
+        index: An array of `INDEX` with the places of all frames.
+        clips: Numbers of the clips of this source, in this order.
         channels: 3 for red, green and blue, 1 for grey.
 
     Raises:
@@ -46,6 +46,7 @@ class PackedClips(ClipTable):
         self,
         folder: Path,
         document: Mapping[str, Any],
+        *,
         index: np.ndarray,
         clips: Sequence[int],
         channels: int = 3,
@@ -54,9 +55,9 @@ class PackedClips(ClipTable):
         super().__init__(
             [table["name"][clip] for clip in clips],
             [table["label"][clip] for clip in clips],
-            [table["frames"][clip] for clip in clips],
-            document["classes"],
-            channels,
+            frame_counts=[table["frames"][clip] for clip in clips],
+            classes=document["classes"],
+            channels=channels,
         )
         self.folder = folder
         self.skipped = document["skipped"]
@@ -66,12 +67,6 @@ class PackedClips(ClipTable):
         self._size = sizes.pop() if len(sizes) == 1 else (None, None)
 
     def read(self, clip: Any, frames: Any) -> Any:
-        """Frames of a clip; see `FrameSource`.
-
-        A frame that is not what was packed stops the graph with
-        `tf.errors.InvalidArgumentError`, whose text is that of the
-        `DataError`.
-        """
         import tensorflow as tf
 
         frames = tf.convert_to_tensor(frames)
@@ -85,7 +80,6 @@ class PackedClips(ClipTable):
         return images
 
     def try_read(self, clip: Any, frames: Any) -> tuple[Any, Any]:
-        """As `read`, and whether the clip could be read."""
         import tensorflow as tf
 
         frames = tf.convert_to_tensor(frames)
@@ -100,37 +94,34 @@ class PackedClips(ClipTable):
         return self._decoded(encoded, frames), is_read
 
     def frames_of(self, clip: int) -> Iterator[np.ndarray]:
-        """All frames of a clip in order, `(height, width, channels)`."""
         for number in range(self.frame_counts[clip]):
             [content] = self._encoded(clip, np.array([number]))
             yield decode_image(content, self.channels)
 
     def fingerprint(self, clip: int) -> str:
-        """Text that changes when the frames of a clip do."""
         start = self._starts[self._clips[clip]]
         count = self.frame_counts[clip]
         part = self._index[start : start + count]
         return hashlib.sha256(part.tobytes()).hexdigest()
 
     def subset(self, names: Sequence[str]) -> "PackedClips":
-        """The clips of these names, in this order.
-
-        Raises:
-            DataError: If there is no clip of a name, unless it was skipped.
-        """
         names = [name for name in names if name not in self.skipped]
         clips = [self._clips[number] for number in self.numbers(names)]
         return PackedClips(
-            self.folder, self._document, self._index, clips, self.channels
+            self.folder,
+            self._document,
+            index=self._index,
+            clips=clips,
+            channels=self.channels,
         )
 
     def verify(self) -> None:
-        """Compares all shards, of a subset as well, with their checksums.
+        """Compares all shards, also of a subset, with their checksums.
 
-        Files that are damaged may be deleted; `pack` then makes them anew.
+        Damaged files may be deleted; `pack` then makes them anew.
 
         Raises:
-            DataError: If a file is not what was written.
+            DataError: If a file differs from the one that was written.
         """
         known = {self.folder / INDEX_FILE: self._document["index_sha256"]}
         for number, shard in enumerate(self._document["shards"]):
@@ -147,7 +138,7 @@ class PackedClips(ClipTable):
         return Shard(self.folder / SHARDS, number).records
 
     def _encoded(self, clip: Any, frames: np.ndarray) -> np.ndarray:
-        """The bytes of frames, each as it was packed."""
+        """Reads the bytes of frames as they were packed."""
         number = int(clip)
         name, count = self.names[number], self.frame_counts[number]
         if frames.size and not 0 <= frames.min() <= frames.max() < count:
@@ -212,7 +203,7 @@ class PackedClips(ClipTable):
 
 
 def open_packed(
-    folder: "str | os.PathLike[str]", channels: int = 3
+    folder: str | os.PathLike[str], channels: int = 3
 ) -> PackedClips:
     """Opens a folder that `pack` has finished.
 
@@ -221,8 +212,8 @@ def open_packed(
         channels: 3 for red, green and blue, 1 for grey, whatever was packed.
 
     Raises:
-        DataError: If it is no such folder, or something in it is missing or
-            damaged. Frames themselves are checked when they are read.
+        DataError: If the folder is no such folder, or a file in it is missing
+            or damaged. Frames are checked when they are read.
         ValueError: If `channels` is neither 1 nor 3.
     """
     choose("channels", channels, CHANNELS)
@@ -248,7 +239,13 @@ def open_packed(
         index = np.load(folder / INDEX_FILE, mmap_mode="r", allow_pickle=False)
         _check_index(document, index)
         clips = range(len(document["clips"]["name"]))
-        packed = PackedClips(folder, document, np.asarray(index), clips)
+        return PackedClips(
+            folder,
+            document,
+            index=np.asarray(index),
+            clips=clips,
+            channels=channels,
+        )
     except (
         *(AttributeError, EOFError, IndexError, KeyError, OSError),
         *(OverflowError, TypeError, ValueError),
@@ -258,13 +255,10 @@ def open_packed(
             f"all its shards are expected. Received: {type(error).__name__}: "
             f"{error}"
         ) from None
-    if channels == packed.channels:
-        return packed
-    return PackedClips(folder, document, np.asarray(index), clips, channels)
 
 
 def _check_keys(document: Mapping[str, Any]) -> None:
-    """Sees to it that nothing is missing that is looked up later."""
+    """Refuses a manifest without the keys that are looked up later."""
     for names, part in (
         (("classes", "channels", "index_sha256", "skipped"), document),
         (("shard", "height", "width"), document["clips"]),
@@ -276,7 +270,7 @@ def _check_keys(document: Mapping[str, Any]) -> None:
 
 
 def _check_index(document: Mapping[str, Any], index: np.ndarray) -> None:
-    """Sees to it that all frames lie in their shards."""
+    """Refuses an index with frames outside their shards."""
     table = document["clips"]
     counts = np.array(table["frames"], np.int64)
     if len({len(values) for values in table.values()}) != 1:
@@ -290,7 +284,7 @@ def _check_index(document: Mapping[str, Any], index: np.ndarray) -> None:
     ends = index["offset"] + index["bytes"]
     if (
         counts.min() < 1
-        # The sum of large numbers starts again from zero.
+        # The sum of unsigned numbers may overflow.
         or (ends < index["offset"]).any()
         or (ends > np.repeat(held[table["shard"]], counts)).any()
     ):

@@ -1,4 +1,4 @@
-"""Shards of encoded frames: TFRecord files and where frames lie in them."""
+"""Writes shards of encoded frames, TFRecord files, with an index of frames."""
 
 import dataclasses
 import json
@@ -16,7 +16,7 @@ from keras_cakes._errors import whole
 from keras_cakes._files import atomic
 from keras_cakes._files import checksum
 from keras_cakes._files import write_text
-from keras_cakes.data.clips.sources import ClipTable
+from keras_cakes.data.clips.sources import FrameSource
 from keras_cakes.data.volumes.preparing.prepared import read_json
 
 _ENCODINGS = ("jpeg", "png")
@@ -24,7 +24,7 @@ _ENCODINGS = ("jpeg", "png")
 
 @dataclasses.dataclass(frozen=True)
 class Encoding:
-    """How frames are stored.
+    """Encodes frames as JPEG or PNG.
 
     Args:
         short_side: Pixels of the shorter side of larger frames; `None` keeps
@@ -47,7 +47,7 @@ class Encoding:
             whole("short_side", self.short_side, least=1)
 
     def size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of a frame when it is stored."""
+        """Returns height and width of a stored frame."""
         short = min(height, width)
         if self.short_side is None or short <= self.short_side:
             return height, width
@@ -72,9 +72,9 @@ class Encoding:
             return tf.io.encode_jpeg(frame, quality=self.quality).numpy()
 
 
-# Of a frame in a shard: where it begins, its bytes, and their CRC-32.
+# Holds for each frame of a shard its begin, its bytes and their CRC-32.
 INDEX = np.dtype([("offset", "<u8"), ("bytes", "<u4"), ("crc", "<u4")])
-# What a note says of a shard, and of each of its clips.
+# Keys of a shard's note, and of its entry for the clips.
 _NOTE = ("bytes", "sha256", "clips", "skipped", "fingerprints")
 _CLIPS = ("name", "label", "frames", "height", "width")
 # Bytes of TFRecord before and behind each record.
@@ -83,11 +83,11 @@ _BEFORE, _BEHIND = 12, 4
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """One shard, in work or done.
+    """Represents one shard, in work or done.
 
     Args:
         folder: Folder of all shards.
-        number: Its number.
+        number: Number of the shard.
     """
 
     folder: Path
@@ -95,23 +95,23 @@ class Shard:
 
     @property
     def records(self) -> Path:
-        """The TFRecord file."""
+        """Names the TFRecord file."""
         return self.folder / f"{self.number:05}.tfrecord"
 
     @property
     def index(self) -> Path:
-        """Where the frames lie: an array of `INDEX`, clip by clip."""
+        """Names the file of the index: an array of `INDEX`, clip by clip."""
         return self.folder / f"{self.number:05}.npy"
 
     @property
     def note(self) -> Path:
-        """What the shard holds; it is there once the rest is."""
+        """Names the note about the clips; it is written last."""
         return self.folder / f"{self.number:05}.json"
 
     def is_done(
-        self, source: ClipTable, clips: Iterable[int], on_error: str
+        self, source: FrameSource, clips: Iterable[int], on_error: str
     ) -> bool:
-        """Whether it holds these clips, from files that are still the same."""
+        """Tells whether it holds these clips, from unchanged files."""
         if not self.note.is_file():
             return False
         note = read_json(self.note)
@@ -128,7 +128,7 @@ class Shard:
 
     def write(
         self,
-        source: ClipTable,
+        source: FrameSource,
         clips: Iterable[int],
         encoding: Encoding,
         on_error: str,
@@ -136,9 +136,9 @@ class Shard:
         """Writes the shard; it is there whole or not at all.
 
         Args:
-            source: Where frames come from.
-            clips: Numbers of the clips that it shall hold.
-            encoding: How frames are stored.
+            source: Source of the frames.
+            clips: Numbers of the clips in the shard.
+            encoding: Encodes the frames.
             on_error: `"raise"`, or `"skip"` to go on without a clip that
                 cannot be read.
 
@@ -159,7 +159,7 @@ class Shard:
         ):
             for clip in clips:
                 name = source.names[clip]
-                # Before it is read: a change while it is read shows later.
+                # Taken before reading: a later change then shows.
                 fingerprints[name] = source.fingerprint(clip)
                 try:
                     frames, size = _encoded(source.frames_of(clip), encoding)
@@ -192,7 +192,7 @@ class Shard:
 def _encoded(
     frames: Iterator[np.ndarray], encoding: Encoding
 ) -> tuple[list[bytes], tuple[int, int]]:
-    """Frames as files, and their height and width."""
+    """Encodes frames; returns them with their height and width."""
     encoded = []
     size = 0, 0
     for frame in frames:
@@ -204,7 +204,7 @@ def _encoded(
 def _record(
     name: str, label: int, frames: list[bytes], size: tuple[int, int]
 ) -> tuple[bytes, int]:
-    """A clip as a record, and where its list of frames begins."""
+    """Makes the record of a clip; returns also the begin of its frames."""
     import tensorflow as tf
 
     def numbers(*values: int) -> Any:
@@ -227,11 +227,10 @@ def _record(
 
 
 def _places(frames: list[bytes], place: int) -> np.ndarray:
-    """Where frames of a list lie that begins at a place."""
+    """Computes the index of a list of frames that begins at `place`."""
     index = np.empty(len(frames), INDEX)
     for number, frame in enumerate(frames):
-        # Each comes behind the number of its field and its size, of which a
-        # byte holds seven bits.
+        # A field number and the size, seven bits a byte, precede each frame.
         place += 1 + -(-len(frame).bit_length() // 7)
         index[number] = place, len(frame), zlib.crc32(frame)
         place += len(frame)

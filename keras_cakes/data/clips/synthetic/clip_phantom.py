@@ -1,16 +1,12 @@
-"""Synthetic clips of known answer: their class is the order of events.
+"""Makes synthetic clips whose class is the order of events.
 
-A bright or dark disc or square in front of an unevenly bright, still
-background, with noise: it moves from left to right in one class
-(`rightward`) and from right to left in the other (`leftward`), or it appears
-(`appearing`) or vanishes (`vanishing`).
+A bright or dark disc or square, in front of a still background with noise,
+moves from left to right (`rightward`) or from right to left (`leftward`), or
+it appears (`appearing`) or vanishes (`vanishing`).
 
-Every clip of the second class of a pair is the one before it, of the first
-class, played backwards. Whatever sees frames without their order, as a
-network without time kernels does that takes the mean over all frames, gives
-both the same answer and is right in one of the two: half of all clips,
-exactly. With four classes it is at most half, since that a shape moves can be
-seen without order, but not where to.
+Every second clip is the one before it, played backwards. A network that
+ignores the order of frames answers both alike and is right in one of the two:
+in exactly half of all clips, with four classes in at most half.
 """
 
 from collections.abc import Sequence
@@ -29,13 +25,14 @@ _EVENTS = {
     "appearance": PHANTOM_CLIP_CLASSES[2:],
     "both": PHANTOM_CLIP_CLASSES,
 }
-# In values from 0 to 255.
+# Deviation of the noise, in values from 0 to 255.
 _NOISE = 12.0
 
 
 def phantom_clips(
     clips: int,
     shape: Sequence[int] = (8, 32, 32),
+    *,
     seed: int = 0,
     events: str = "motion",
 ) -> ArrayClips:
@@ -43,20 +40,18 @@ def phantom_clips(
 
     Args:
         clips: Number of clips; classes take turns. Clips `2 n` and `2 n + 1`
-            show the same in both orders: training and validation should not
-            share a pair, which different seeds ensure.
+            show the same in both orders; use different seeds for training
+            and validation, so that they share no pair.
         shape: `(frames, height, width)`, at least 4 frames of 16 x 16 pixels.
         seed: Integer; the same seed gives the same bytes.
         events: `"motion"` for the classes `rightward` and `leftward`,
-            `"appearance"` for `appearing` and `vanishing`, or `"both"`. A
-            network that cannot see the order of frames is right in half of
-            an even number of clips, or, of `"both"`, in at most half.
+            `"appearance"` for `appearing` and `vanishing`, or `"both"`.
 
     Returns:
         Grey clips named `phantom_000`, ..., and their labels.
 
     Raises:
-        ValueError: If an argument is too small, or no kind of events.
+        ValueError: If an argument is not as stated.
 
     Examples:
         >>> source = phantom_clips(3)
@@ -78,28 +73,22 @@ def phantom_clips(
     labels = [number % len(classes) for number in range(clips)]
     return ArrayClips(
         [
-            phantom_clip(classes[label], shape, (seed, number // 2))
+            phantom_clip(classes[label], shape, seed=(seed, number // 2))
             for number, label in enumerate(labels)
         ],
         labels,
-        classes,
-        [f"phantom_{number:03d}" for number in range(clips)],
+        classes=classes,
+        names=[f"phantom_{number:03d}" for number in range(clips)],
     )
 
 
 def phantom_clip(
-    event: str, shape: Sequence[int], seed: Sequence[int]
+    event: str, shape: Sequence[int], *, seed: Sequence[int]
 ) -> np.ndarray:
-    """One phantom clip.
+    """Makes one phantom clip, uint8 `(frames, height, width, 1)`.
 
-    Args:
-        event: One of `PHANTOM_CLIP_CLASSES`. With the same seed the two of a
-            pair give the same frames in reversed order.
-        shape: `(frames, height, width)`.
-        seed: Integers that everything else follows from.
-
-    Returns:
-        Uint8 array `(frames, height, width, 1)`.
+    With the same seed, the two classes of a pair give the same frames in
+    reversed order.
     """
     generator = np.random.default_rng(seed)
     frames, height, width = shape
@@ -117,7 +106,7 @@ def phantom_clip(
         for axis, places in enumerate((rows, columns))
     ]
     distance = np.maximum(*away) if square else np.hypot(*away)
-    # An edge of one pixel, so that places between pixels can be told apart.
+    # An edge one pixel wide shows places between pixels.
     inside = np.clip(radius - distance + 0.5, 0, 1)
     clip = still + contrast * strength[:, None, None] * inside
     clip = clip + generator.normal(0, _NOISE, shape)
@@ -126,20 +115,20 @@ def phantom_clip(
 
 
 def _moving(generator, radius, shape):
-    """Places and strength of a shape that moves to the right."""
+    """Draws places and strength of a shape that moves to the right."""
     frames, height, width = shape
     free = width - 1 - 2 * radius
     way = generator.uniform(0.5, 0.9) * free
     first = radius + generator.uniform(0, free - way)
     columns = first + way * np.linspace(0, 1, frames)
     start, end = generator.uniform(radius, height - 1 - radius, 2)
-    # It may rise or fall a little, the same in both directions.
+    # The shape may rise or fall a little, alike in both directions.
     rows = start + 0.25 * (end - start) * np.linspace(0, 1, frames)
     return rows, columns, np.ones(frames)
 
 
 def _appearing(generator, radius, shape):
-    """Places and strength of a shape that appears where it stays."""
+    """Draws place and strength of a shape that appears and stays."""
     frames, height, width = shape
     row, column = (
         generator.uniform(radius, size - 1 - radius) for size in (height, width)

@@ -1,4 +1,4 @@
-"""Phantom clips as video files, in the layout of a data set on disk."""
+"""Writes phantom clips as video files, with a list of them."""
 
 import csv
 import io
@@ -17,20 +17,21 @@ def write_phantom_clips(
     folder: str | os.PathLike[str],
     clips: int,
     shape: Sequence[int] = (8, 32, 32),
+    *,
     seed: int = 0,
     events: str = "motion",
 ) -> None:
     """Writes phantom clips as mp4 files, and a list of them.
 
-    The list, `videos.csv`, has the columns `path`, `label`, `num_frames` and
-    `split`: of every four clips of a class the last one is in `val`, the
-    others are in `train`. It is written last.
+    The list, `videos.csv`, is written last. It has the columns `path`,
+    `label`, `num_frames` and `split`: the last of every four clips of a class
+    is in `val`, the others are in `train`.
 
     Args:
         folder: Folder to fill: `videos/<class>/<name>.mp4`, `videos.csv`.
         clips: Number of clips.
         shape: `(frames, height, width)`; height and width even.
-        seed: Integer; the same seed gives the same clips.
+        seed: See `phantom_clips`.
         events: See `phantom_clips`.
 
     Raises:
@@ -38,7 +39,7 @@ def write_phantom_clips(
         ValueError: If an argument is not as stated.
     """
     folder = Path(folder)
-    source = phantom_clips(clips, shape, seed, events)
+    source = phantom_clips(clips, shape, seed=seed, events=events)
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("path", "label", "num_frames", "split"))

@@ -1,13 +1,12 @@
-"""Clips whose right kernels are known.
+"""Makes clips for which the right sub-kernels are known.
 
-The two classes are the textures of `keras_cakes.data.planted`, *smooth* and
-*rough* along one axis and white along the others. In the mixed kind each frame
-is smooth or rough along its height and independent of the others, and the
-classes are the order of the two halves of a clip: what is needed is height
-first, to know the texture of a frame, and time after that.
+The two classes differ in texture, *smooth* or *rough* along one axis and white
+noise along the others. In the mixed kind, each frame is smooth or rough along
+its height, and the classes are the order of the two halves of a clip: a
+network needs height to tell the texture of a frame, and then time.
 
-Neighbours are related so weakly that a network has to look at many; strong
-textures any few channels would tell apart, and a search had nothing to find.
+Neighbours correlate so weakly that a network must see many of them. A few
+channels could tell strong textures, and a search would find no difference.
 """
 
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ PLANTED_KINDS = (*PLANTED_AXES, "mixed")
 
 # Grey values from 0 to 255.
 _MEAN, _DEVIATION = 128.0, 40.0
-# Of neighbours; the texture of half a frame has fewer of them.
+# Correlation of neighbours; half a clip has fewer of them.
 _CORRELATION = 0.1
 _MIXED_CORRELATION = 0.5
 
@@ -33,6 +32,7 @@ _MIXED_CORRELATION = 0.5
 def planted_clips(
     clips: int,
     kind: str,
+    *,
     shape: Sequence[int] = (8, 16, 16),
     seed: int = 0,
 ) -> ArrayClips:
@@ -53,7 +53,7 @@ def planted_clips(
         ValueError: If an argument is not as stated.
 
     Examples:
-        >>> source = planted_clips(2, "mixed", (4, 8, 8))
+        >>> source = planted_clips(2, "mixed", shape=(4, 8, 8))
         >>> source.classes, source.labels.tolist()
         (('smooth_rough', 'rough_smooth'), [0, 1])
     """
@@ -66,40 +66,47 @@ def planted_clips(
     labels = [number % 2 for number in range(clips)]
     arrays = []
     for number, label in enumerate(labels):
-        generator = np.random.default_rng(
-            [seed, PLANTED_KINDS.index(kind), number]
-        )
-        if kind == "mixed":
-            half = shape[0] // 2
-            values = np.concatenate(
-                [
-                    texture(
-                        (frames, *shape[1:]),
-                        1,
-                        is_rough=is_rough,
-                        generator=generator,
-                        correlation=_MIXED_CORRELATION,
-                    )
-                    for frames, is_rough in (
-                        (half, label == 1),
-                        (shape[0] - half, label == 0),
-                    )
-                ]
-            )
-        else:
-            values = texture(
-                shape,
-                PLANTED_AXES.index(kind),
-                is_rough=label == 1,
-                generator=generator,
-                correlation=_CORRELATION,
-            )
+        values = _values(kind, shape, (seed, number), is_second=label == 1)
         grey = np.round(_MEAN + _DEVIATION * values)
         arrays.append(np.clip(grey, 0, 255).astype(np.uint8)[..., None])
-    classes = (
-        ("smooth_rough", "rough_smooth")
-        if kind == "mixed"
-        else ("smooth", "rough")
+    mixed = ("smooth_rough", "rough_smooth")
+    return ArrayClips(
+        arrays,
+        labels,
+        classes=mixed if kind == "mixed" else ("smooth", "rough"),
+        names=[f"planted_{number:03d}" for number in range(clips)],
     )
-    names = [f"planted_{number:03d}" for number in range(clips)]
-    return ArrayClips(arrays, labels, classes, names)
+
+
+def _values(
+    kind: str, shape: tuple[int, ...], seed: tuple[int, int], *, is_second: bool
+) -> np.ndarray:
+    """Draws a clip of zero mean and unit deviation."""
+    first, number = seed
+    generator = np.random.default_rng(
+        [first, PLANTED_KINDS.index(kind), number]
+    )
+    if kind != "mixed":
+        axis = PLANTED_AXES.index(kind)
+        return texture(
+            shape,
+            axis,
+            is_rough=is_second,
+            generator=generator,
+            correlation=_CORRELATION,
+        )
+    half = shape[0] // 2
+    halves = [
+        texture(
+            (frames, *shape[1:]),
+            1,
+            is_rough=is_rough,
+            generator=generator,
+            correlation=_MIXED_CORRELATION,
+        )
+        for frames, is_rough in (
+            (half, is_second),
+            (shape[0] - half, not is_second),
+        )
+    ]
+    return np.concatenate(halves)

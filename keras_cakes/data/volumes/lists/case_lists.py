@@ -1,4 +1,4 @@
-"""Lists of cases as CSV, for data of any layout."""
+"""Reads and writes lists of cases as CSV."""
 
 import csv
 import io
@@ -7,9 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_cakes._errors import DataError
+from keras_cakes._errors import expect
+from keras_cakes._errors import naming
+from keras_cakes._errors import require
 from keras_cakes._files import read_text
 from keras_cakes._files import write_text
 from keras_cakes.data.volumes.cases import Case
+from keras_cakes.data.volumes.cases import is_folder_name
+from keras_cakes.data.volumes.cases import name_of
 from keras_cakes.data.volumes.lists.msd import VolumeDataset
 
 _MOST_BYTES = 64 << 20
@@ -36,8 +41,7 @@ def read_case_list(
             ending.
 
     Returns:
-        The cases in the order of the list; every file has been seen to
-        exist.
+        The cases in the order of the list; every file exists.
 
     Raises:
         DataError: If the list or a file is missing or damaged, or a case is
@@ -75,10 +79,7 @@ def read_case_list(
             )
         lines[case.name] = line
         cases.append(case)
-    if not cases:
-        raise DataError(
-            f"{path}: at least one case is expected. Received: none"
-        )
+    require(path, cases, "at least one case is", "none")
     return VolumeDataset(name or path.stem, tuple(cases), classes)
 
 
@@ -120,47 +121,38 @@ def _relative(path: Path, folder: Path) -> str:
 
 def _checked(classes: Sequence[str]) -> tuple[str, ...]:
     names = (classes,) if isinstance(classes, str) else tuple(classes)
-    if (
-        len(names) < 2
-        or len(set(names)) < len(names)
-        or not all(isinstance(one, str) and one for one in names)
-    ):
-        raise ValueError(
-            "`classes` is expected to be two names or more, background "
-            f"first, each its own. Received: classes={classes!r}"
-        )
+    fits = (
+        len(names) >= 2
+        and len(set(names)) == len(names)
+        and all(isinstance(one, str) and one for one in names)
+    )
+    expected = "to be two names or more, background first, each its own"
+    expect("classes", classes, fits, expected)
     return names
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Lines of the list with their numbers, as columns to values."""
-    if not path.is_file():
-        raise DataError(f"{path}: a CSV file is expected. Received: no file")
-    try:
+    """Reads line numbers and, by column, the values of each line."""
+    require(path, path.is_file(), "a CSV file is", "no file")
+    with naming(path, "CSV in UTF-8 is", ValueError):
         text = read_text(path, _MOST_BYTES).removeprefix("\ufeff")
-    except ValueError as error:
-        raise DataError(
-            f"{path}: CSV in UTF-8 is expected. Received: {error}"
-        ) from None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows = []
     try:
         columns = [column.strip() for column in next(reader, [])]
-        if any(columns.count(column) != 1 for column in _COLUMNS[:2]) or (
-            columns.count("name") > 1
-        ):
-            raise DataError(
-                f"{path}, line 1: the columns `image` and `label`, and "
-                f"perhaps `name`, are expected. Received: {columns[:9]}"
-            )
+        image, label, name = map(columns.count, _COLUMNS)
+        require(
+            f"{path}, line 1",
+            image == label == 1 and name <= 1,
+            "the columns `image` and `label`, and perhaps `name`, are",
+            columns[:9],
+        )
         for values in reader:
             if not any(value.strip() for value in values):
                 continue
-            if len(values) != len(columns):
-                raise DataError(
-                    f"{path}, line {reader.line_num}: {len(columns)} values "
-                    f"are expected. Received: {len(values)}"
-                )
+            place = f"{path}, line {reader.line_num}"
+            fits = len(values) == len(columns)
+            require(place, fits, f"{len(columns)} values are", len(values))
             known = {
                 column: value.strip()
                 for column, value in zip(columns, values, strict=True)
@@ -176,36 +168,24 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 
 def _case(path: Path, line: int, row: dict[str, str]) -> Case:
+    place = f"{path}, line {line}"
     found = {}
     for role in ("image", "label"):
-        if not row[role]:
-            raise DataError(
-                f"{path}, line {line}: the path of the {role} is expected. "
-                "Received: nothing"
-            )
+        require(place, row[role], f"the path of the {role} is", "nothing")
         file = path.parent / row[role]
         try:
-            # One of DICOM is a folder of slices.
+            # A DICOM series is a folder of slices.
             present = file.is_file() or (role == "image" and file.is_dir())
         except (OSError, ValueError) as error:
-            # Too long, or a zero byte.
+            # The path is too long, or holds a zero byte.
             raise DataError(
-                f"{path}, line {line}: the path of the {role} is expected. "
+                f"{place}: the path of the {role} is expected. "
                 f"Received: {row[role][:80]!r}: {type(error).__name__}"
             ) from None
-        if not present:
-            kind = "file or folder" if role == "image" else "file"
-            raise DataError(
-                f"{path}, line {line}: the {role} {file} is expected. "
-                f"Received: no such {kind}"
-            )
+        kind = "file or folder" if role == "image" else "file"
+        require(place, present, f"the {role} {file} is", f"no such {kind}")
         found[role] = file
-    name = row.get("name") or found["image"].name.removesuffix(
-        ".gz"
-    ).removesuffix(".nii")
-    if not name or Path(name).name != name or name.startswith("."):
-        raise DataError(
-            f"{path}, line {line}: a name that a folder may have is "
-            f"expected. Received: {name!r}"
-        )
+    name = row.get("name") or name_of(found["image"])
+    expected = "a name that a folder may have is"
+    require(place, is_folder_name(name), expected, repr(name))
     return Case(name, found["image"], found["label"])

@@ -1,4 +1,4 @@
-"""Folders of the Medical Segmentation Decathlon (MSD)."""
+"""Reads folders of the Medical Segmentation Decathlon (MSD)."""
 
 import dataclasses
 import hashlib
@@ -7,23 +7,20 @@ import os
 from pathlib import Path
 
 from keras_cakes._errors import DataError
+from keras_cakes._errors import naming
+from keras_cakes._errors import require
 from keras_cakes._errors import whole
 from keras_cakes.data.volumes.cases import Case
+from keras_cakes.data.volumes.cases import name_of
 
 SPLITS = "splits.json"
-# What reading a list that is not what it should be may raise.
-_DAMAGE = (
-    AttributeError,
-    KeyError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
+# Reading a damaged list may raise these.
+_DAMAGE = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
 
 
 @dataclasses.dataclass(frozen=True)
 class VolumeDataset:
-    """The labelled cases of a folder.
+    """Names the cases and classes of a data set.
 
     Args:
         name: Name of the data set.
@@ -46,7 +43,7 @@ def read_msd(
         dataset_json: Name of the list, with `labels` and `training`.
 
     Returns:
-        The training cases; every file has been seen to exist.
+        The training cases; every file exists.
 
     Raises:
         DataError: If the list or a file is missing or damaged, names a
@@ -58,18 +55,16 @@ def read_msd(
     """
     folder = Path(folder)
     path = folder / dataset_json
-    if not folder.is_dir():
-        raise DataError(
-            f"{folder}: a folder with {dataset_json} is expected. "
-            "Received: no such folder"
-        )
+    expected = f"a folder with {dataset_json} is"
+    require(folder, folder.is_dir(), expected, "no such folder")
     if not path.is_file():
         found = sorted(p.name for p in folder.iterdir())[:5]
         raise DataError(
             f"{path}: the list of an MSD data set is expected. Received: no "
             f"such file; the folder holds {found or 'nothing'}"
         )
-    try:
+    expected = "JSON with `labels` (number to name) and `training` (a list "
+    with naming(path, expected + "of `image` and `label`) is", _DAMAGE):
         document = json.loads(path.read_text(encoding="utf-8"))
         listed = document["labels"]
         labels = {int(k): str(v) for k, v in listed.items()}
@@ -77,17 +72,12 @@ def read_msd(
             (str(entry["image"]), str(entry["label"]))
             for entry in document["training"]
         ]
-    except _DAMAGE as error:
-        raise DataError(
-            f"{path}: JSON with `labels` (number to name) and `training` "
-            "(a list of `image` and `label`) is expected. "
-            f"Received: {type(error).__name__}: {error}"
-        ) from None
-    if not entries or sorted(labels) != list(range(len(labels))):
-        raise DataError(
-            f"{path}: at least one training case and labels numbered from 0 "
-            f"are expected. Received: {len(entries)} cases, labels {labels}"
-        )
+    require(
+        path,
+        entries and sorted(labels) == list(range(len(labels))),
+        "at least one training case and labels numbered from 0 are",
+        f"{len(entries)} cases, labels {labels}",
+    )
     if len(labels) < len(listed) or len(set(labels.values())) < len(labels):
         raise DataError(
             f"{path}: each label is expected to have a number and a name of "
@@ -113,24 +103,17 @@ def _case(folder: Path, listing: Path, image: str, label: str) -> Case:
             inside = path.resolve().is_relative_to(folder.resolve())
             present = path.is_file()
         except (OSError, RuntimeError, ValueError) as error:
-            # Too long, a zero byte, links in a circle.
+            # The path is too long, holds a zero byte or a circle of links.
             raise DataError(
                 f"{listing}: the path of the {role} is expected. Received: "
                 f"{entry[:80]!r}: {type(error).__name__}"
             ) from None
-        if not inside:
-            raise DataError(
-                f"{listing}: files inside the folder are expected. "
-                f"Received: {role} {entry!r}"
-            )
-        if not present:
-            raise DataError(
-                f"{path}: the {role} that {listing.name} names is expected. "
-                "Received: no such file"
-            )
+        expected = "files inside the folder are"
+        require(listing, inside, expected, f"{role} {entry!r}")
+        expected = f"the {role} that {listing.name} names is"
+        require(path, present, expected, "no such file")
         paths.append(path)
-    name = paths[0].name.removesuffix(".gz").removesuffix(".nii")
-    return Case(name, *paths)
+    return Case(name_of(paths[0]), *paths)
 
 
 def read_fold(
@@ -154,14 +137,10 @@ def read_fold(
         )
     names = {case.name for case in dataset.cases}
     if path.is_file():
-        try:
+        expected = "JSON with `folds` (number to validation cases) is"
+        with naming(path, expected, _DAMAGE):
             folds = json.loads(path.read_text(encoding="utf-8"))["folds"]
             validation = {key: set(value) for key, value in folds.items()}
-        except _DAMAGE as error:
-            raise DataError(
-                f"{path}: JSON with `folds` (number to validation cases) is "
-                f"expected. Received: {type(error).__name__}: {error}"
-            ) from None
     else:
         ordered = sorted(
             names, key=lambda n: hashlib.sha1(f"fold:{n}".encode()).digest()

@@ -1,4 +1,4 @@
-"""NIH Pancreas-CT, as The Cancer Imaging Archive gives it out."""
+"""Reads NIH Pancreas-CT as The Cancer Imaging Archive distributes it."""
 
 import logging
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_cakes._errors import DataError
+from keras_cakes._errors import require
 from keras_cakes.data.volumes.cases import Case
 from keras_cakes.data.volumes.lists.msd import VolumeDataset
 from keras_cakes.data.volumes.reading.geometry import Grid
@@ -20,10 +21,9 @@ NIH_PANCREAS_CLASSES = ("background", "pancreas")
 
 _IMAGE = re.compile(r"PANCREAS_(\d{4})")
 _LABEL = re.compile(r"label(\d{4})\.nii(?:\.gz)?")
-# Of the same scan as number 2, cropped otherwise: no longer given out, while
-# their labels still are.
+# Crops of the scan number 2, whose series were withdrawn, but not their labels.
 _WITHDRAWN = (25, 70)
-# Of a voxel; what headers of different formats may differ by.
+# Part of a voxel that headers of different formats may differ by.
 _TOLERANCE = 0.1
 
 logger = logging.getLogger(__name__)
@@ -56,11 +56,8 @@ def read_nih_pancreas(folder: str | os.PathLike[str]) -> VolumeDataset:
     - [Roth et al., 2016](https://doi.org/10.7937/K9/TCIA.2016.tNB1kqBU)
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(
-            f"{folder}: a folder with NIH Pancreas-CT is expected. "
-            "Received: no such folder"
-        )
+    expected = "a folder with NIH Pancreas-CT is"
+    require(folder, folder.is_dir(), expected, "no such folder")
     images, labels = _find(folder)
     if not images or not labels:
         raise DataError(
@@ -94,17 +91,16 @@ def align_label(
 ) -> Case:
     """Brings the label of a case onto the grid of its image.
 
-    The affines of both decide: voxels are moved, bit for bit, to where both
-    agree that they are, and nothing is flipped that they do not ask for.
+    Voxels are flipped and reordered, bit for bit, as both affines say.
 
     Args:
         case: The case, with a label.
-        path: File to write where voxels have to be moved.
-        ignore_origin: Whether grids of the same axes are laid upon each
-            other although they lie apart.
+        path: File to write if the label's axes differ from the image's.
+        ignore_origin: Whether origins may differ: grids of the same axes are
+            laid upon each other although they lie apart.
 
     Returns:
-        The case itself where image and label share a grid, else the same
+        The case itself if image and label share a grid, else the same case
         with the label at `path`.
 
     Raises:
@@ -147,7 +143,7 @@ def align_label(
 
 
 def _distance(grid: Grid, other: Grid, ignore_origin: bool) -> float:
-    """Millimetres between the corners of two grids, at most."""
+    """Returns the largest distance of two grids' corners, in millimetres."""
     corners = [
         (*corner, float(not ignore_origin)) for corner in np.ndindex(2, 2, 2)
     ]
@@ -166,7 +162,7 @@ def _find(folder: Path) -> tuple[dict[int, Path], dict[int, Path]]:
                 continue
             folders.remove(name)
             image = Path(place) / name
-            # A withdrawn series may be there as an empty folder.
+            # A withdrawn series may have left an empty folder.
             if any(path.is_file() for path in image.rglob("*")):
                 _put(images, int(match[1]), image)
         for name in sorted(files):

@@ -1,4 +1,4 @@
-"""Small distortions of patches: of their shape and of their intensities."""
+"""Distorts the shape and the intensities of patches."""
 
 import dataclasses
 import math
@@ -13,13 +13,13 @@ _CONTROL_POINTS = 4
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """How far training patches are distorted; 0 leaves a thing as it is.
+    """Distorts training patches; 0 turns a distortion off.
 
-    Every draw is even over its range, one for each patch, and follows from
-    the seed of the patch alone.
+    Every draw is uniform over its range, one for each patch, and follows
+    from the seed of the patch alone.
 
     Args:
-        angle: Rotation around each axis, in degrees, up to either side.
+        angle: Largest rotation around each axis, in degrees, either way.
         scale: Change of size; 0.1 draws factors from 0.9 to 1.1.
         elastic: Largest displacement of the control points of a smooth
             deformation, in voxels. There are four along each axis.
@@ -49,11 +49,11 @@ class Augmentation:
 
     @property
     def moves_voxels(self) -> bool:
-        """Whether the shape of what is seen changes."""
+        """Tells whether voxels move: by rotation, scaling or bending."""
         return any((self.angle, self.scale, self.elastic))
 
     def margin(self, patch_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Voxels around a patch that a distorted one may show."""
+        """Returns the voxels around a patch that a distorted one may show."""
         if not self.moves_voxels:
             return (0, 0, 0)
         turn = math.radians(min(self.angle, 90.0))
@@ -86,7 +86,7 @@ class Augmentation:
 
         Returns:
             The patch, by linear interpolation, and its label, of the nearest
-            voxels. What lies beyond is zero.
+            voxels; zero beyond `image`.
         """
         import tensorflow as tf
 
@@ -122,12 +122,7 @@ class Augmentation:
         return sample_linear(image, places), _sample_nearest(label, places)
 
     def recolour(self, image: Any, key: Any) -> Any:
-        """Changes the intensities of a patch.
-
-        Args:
-            image: Tensor `(depth, height, width, channels)`.
-            key: Seed of two integers.
-        """
+        """Changes the intensities of a patch; `key` is as in `distort`."""
         import tensorflow as tf
 
         keys = tf.unstack(tf.random.split(key, 5), num=5)
@@ -152,7 +147,7 @@ class Augmentation:
 
 
 def _rotation(angles: Any) -> Any:
-    """Rotation around the three axes, one after the other."""
+    """Returns the matrix that rotates around one axis after the other."""
     import tensorflow as tf
 
     matrix = tf.eye(3)
@@ -169,7 +164,7 @@ def _rotation(angles: Any) -> Any:
 
 
 def _along_axes(values: Sequence[Any]) -> list[Any]:
-    """Three vectors, each along its own axis of three."""
+    """Reshapes three vectors so that each lies along its own axis."""
     import tensorflow as tf
 
     return [
@@ -179,7 +174,7 @@ def _along_axes(values: Sequence[Any]) -> list[Any]:
 
 
 def _enlarged(control: Any, shape: tuple[int, ...]) -> Any:
-    """Values between control points, by linear interpolation."""
+    """Interpolates linearly between control points."""
     import tensorflow as tf
 
     for length in shape:
@@ -189,18 +184,18 @@ def _enlarged(control: Any, shape: tuple[int, ...]) -> Any:
             1 - tf.abs(places - tf.range(points, dtype=tf.float32))
         )
         control = tf.tensordot(control, weights, [[0], [1]])
-        # The axis that was first is last; after three turns all are in place
-        # behind the one of channels.
+        # The first axis becomes the last; after three turns all axes are in
+        # place behind the channels.
     return tf.transpose(control, [1, 2, 3, 0])
 
 
 def sample_linear(image: Any, places: Sequence[Any]) -> Any:
-    """Values between voxels, by trilinear interpolation; zero beyond.
+    """Interpolates between voxels trilinearly; zero beyond the image.
 
     Args:
         image: Tensor `(depth, height, width, channels)`.
-        places: For each axis a tensor of voxel coordinates, all of one
-            shape, or shapes that fit together.
+        places: For each axis a tensor of voxel coordinates; their shapes
+            broadcast.
     """
     import tensorflow as tf
 
@@ -228,11 +223,11 @@ def _sample_nearest(label: Any, places: Sequence[Any]) -> Any:
 
 
 def _take(image: Any, voxels: Sequence[Any]) -> Any:
-    """Values of voxels; zero beyond the image."""
+    """Returns the values of voxels; zero beyond the image."""
     import tensorflow as tf
 
     shape = tf.unstack(tf.shape(image)[:3])
-    # One voxel of zeros in front, for all that lie beyond.
+    # Voxels beyond the image read the voxel of zeros in front.
     table = tf.pad(tf.reshape(image, [-1, image.shape[-1]]), [[1, 0], [0, 0]])
     inside: Any = True
     flat: Any = 0

@@ -1,4 +1,4 @@
-"""Where patches are cut from: volumes in memory, or prepared ones on disk."""
+"""Cuts patches out of volumes in memory or on disk."""
 
 import dataclasses
 import itertools
@@ -9,21 +9,22 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_cakes.data.volumes.cases import Volume
+from keras_cakes.data.volumes.cases import voxels_of_classes
 from keras_cakes.data.volumes.patches.poses import Pose
 from keras_cakes.data.volumes.preparing.prepared import PreparedDataset
 
-# What lies on this boundary TensorFlow takes over without a copy.
+# TensorFlow takes over arrays on this boundary without a copy.
 _ALIGNMENT = 64
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """One volume that patches are cut from.
+    """Holds one volume that patches are cut from.
 
     Args:
         image: Array `(depth, height, width, channels)`.
         label: Array `(depth, height, width)`.
-        foreground: For each class but background its voxels `(number, 3)`.
+        foreground: Voxels `(number, 3)` of each class but background.
         intensity: Mean and deviation that normalize each channel; `None` for
             an image that is normalized.
     """
@@ -35,15 +36,14 @@ class Source:
 
 
 class Tables(NamedTuple):
-    """What places of patches are drawn from, int32.
+    """Holds the tables that places of patches are drawn from, int32.
 
     Args:
         extents: `(depth, height, width)` of each volume, padded.
-        voxels: Voxels of the foreground of all volumes, one more behind them.
-        lists: For each volume where the list of a class begins and how long
-            it is, `(volumes, classes, 2)`, those of classes that are present
-            first.
-        present: Number of these.
+        voxels: Foreground voxels of all volumes, and one more at the end.
+        lists: Begin and length of the list of each class in `voxels`,
+            `(volumes, classes, 2)`; classes that are present come first.
+        present: Number of classes that are present in each volume.
     """
 
     extents: Any
@@ -57,12 +57,8 @@ class Crops:
 
     A volume smaller than the patch is centred in zeros, the mean.
 
-    Args:
-        sources: The volumes.
-        patch_shape: `(depth, height, width)`.
-
     Raises:
-        ValueError: If channels differ.
+        ValueError: If volumes differ in their number of channels.
     """
 
     def __init__(self, sources: Sequence[Source], patch_shape: tuple[int, ...]):
@@ -92,13 +88,13 @@ class Crops:
         poses: Sequence[Pose],
         shape: Sequence[int],
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Cuts, normalizes and lays several patches.
+        """Cuts, normalizes and poses several patches.
 
         Args:
-            cases: Which volume each is cut from.
-            starts: Its first voxel, counted from that of the padded volume;
-                beyond lie zeros.
-            poses: How it is laid.
+            cases: Number of the volume of each patch.
+            starts: First voxel of each patch in the padded volume; voxels
+                beyond are zero.
+            poses: Flips and turns of each patch.
             shape: `(depth, height, width)` of all.
 
         Returns:
@@ -135,26 +131,20 @@ class Crops:
         return images, labels
 
 
-def _without_label(names: Sequence[str], held: str) -> str:
-    """Names volumes without a label, where there are any."""
-    return f"{held}, without label: {list(names[:5])}" if names else held
+def _check_labels(volumes: Sequence[Any], kind: str) -> None:
+    """Refuses volumes without labels, and no volumes."""
+    missing = [volume.name for volume in volumes if volume.label is None]
+    if missing or not volumes:
+        unlabelled = f", without label: {missing[:5]}" if missing else ""
+        raise ValueError(
+            f"`volumes` is expected to hold labelled {kind}. Received: "
+            f"{len(volumes)} {kind}{unlabelled}"
+        )
 
 
 def memory_sources(volumes: Sequence[Volume]) -> list[Source]:
-    """Volumes in memory.
-
-    Raises:
-        ValueError: If there is none, or one has no label or a label of
-            another shape.
-    """
-    if not volumes or any(volume.label is None for volume in volumes):
-        raise ValueError(
-            "`volumes` is expected to hold labelled volumes. Received: "
-            + _without_label(
-                [v.name for v in volumes if v.label is None],
-                f"{len(volumes)} volumes",
-            )
-        )
+    """Makes sources of volumes in memory; refuses those without labels."""
+    _check_labels(volumes, "volumes")
     sources = []
     for volume in volumes:
         label = np.asarray(volume.label)
@@ -164,56 +154,33 @@ def memory_sources(volumes: Sequence[Volume]) -> list[Source]:
                 f"their image, {volume.image.shape[:3]}. Received: "
                 f"{volume.name} of shape {label.shape}"
             )
-        sources.append(Source(volume.image, label, _voxels(label)))
+        classes = int(label.max(initial=0)) + 1
+        voxels = voxels_of_classes(label, classes)
+        sources.append(Source(volume.image, label, voxels))
     return sources
 
 
 def prepared_sources(prepared: PreparedDataset) -> list[Source]:
-    """Prepared volumes, which stay on disk until they are read.
-
-    Raises:
-        ValueError: If there is none, or one has no label.
-    """
-    cases = prepared.cases
-    sources = [
+    """Makes sources of prepared cases, whose voxels stay on disk."""
+    _check_labels(prepared.cases, "cases")
+    return [
         Source(
             case.image,
             case.label,
             np.split(case.foreground, np.cumsum(case.foreground_counts)[:-1]),
             prepared.intensity(case),
         )
-        for case in cases
+        for case in prepared.cases
         if case.label is not None
     ]
-    if not cases or len(sources) < len(cases):
-        raise ValueError(
-            "`volumes` is expected to hold labelled cases. Received: "
-            + _without_label(
-                [c.name for c in cases if c.label is None],
-                f"{len(cases)} prepared cases",
-            )
-        )
-    return sources
 
 
 def _zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """Zeros that TensorFlow takes over without a copy."""
+    """Makes zeros that TensorFlow takes over without a copy."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     memory = np.zeros(size + _ALIGNMENT, np.uint8)
     first = -memory.ctypes.data % _ALIGNMENT
     return memory[first : first + size].view(dtype).reshape(shape)
-
-
-def _voxels(label: np.ndarray) -> list[np.ndarray]:
-    """The voxels of each class of a label."""
-    flat = label.ravel()
-    inside = np.flatnonzero(flat)
-    return [
-        np.stack(
-            np.unravel_index(inside[flat[inside] == value], label.shape), -1
-        )
-        for value in range(1, int(flat.max(initial=0)) + 1)
-    ]
 
 
 def _tables(

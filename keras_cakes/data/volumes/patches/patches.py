@@ -1,4 +1,4 @@
-"""Augmented training patches as a `tf.data` pipeline."""
+"""Draws augmented training patches in a `tf.data` pipeline."""
 
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -40,12 +40,12 @@ def patches(
 ) -> Any:
     """Draws training patches.
 
-    Patch `b` of step `s` depends on `seed` and `s * batch_size + b` alone: a
-    run that is resumed at `start_step` sees the batches that it would have
-    seen. Every `len(volumes) * patches_per_case` patches visit each volume
-    equally often, in a random order. Volumes in memory are not copied; 12 bytes
-    per voxel of foreground are added. Prepared volumes stay on disk; only what
-    a patch needs is read.
+    Patch `b` of step `s` depends on `seed` and `s * batch_size + b` alone, so
+    a run that is resumed at `start_step` sees the same batches. Every
+    `len(volumes) * patches_per_case` patches visit each volume equally often,
+    in a random order. Volumes in memory are not copied; 12 bytes per voxel of
+    foreground are added. Of prepared volumes, which stay on disk, only the
+    voxels of a patch are read.
 
     Args:
         volumes: Labelled volumes, or a prepared data set.
@@ -61,14 +61,14 @@ def patches(
             all three.
         rotate: Planes, such as `(0, 2)`, in which patches are turned by a
             random multiple of 90 degrees; `True` for every plane whose two
-            patch sizes are equal. Whatever flips and turns compose to is as
-            likely as any other.
+            patch sizes are equal. All compositions of flips and turns are
+            equally likely.
         augmentation: Small rotations, deformations and changes of intensity;
             by default none.
         patches_per_case: Patches that are drawn from a volume before the
-            next; more of them find what was read from disk still in memory.
+            next; later ones find the volume's voxels still in memory.
         shard: Index of this replica and number of replicas. Together they
-            see the patches that one would have seen alone.
+            see the patches that one replica would have seen.
 
     Returns:
         A `tf.data.Dataset` of images `(batch, depth, height, width,
@@ -109,7 +109,7 @@ def patches(
         patches_per_case,
         shard,
     )
-    # The pipeline runs on the host, whatever else there is.
+    # The pipeline runs on the host, also where there is an accelerator.
     with tf.device("CPU"):
         dataset = draws.dataset(start_step * batch_size)
         if augmentation == Augmentation():
@@ -138,7 +138,7 @@ def _reader(
     number: int,
     margin: tuple[int, ...] = (0, 0, 0),
 ) -> Callable[..., Any]:
-    """A function from rows of draws to patches that are cut and laid."""
+    """Returns a function from rows of draws to posed patches."""
     import tensorflow as tf
 
     shape = np.add(crops.patch_shape, np.multiply(2, margin)).tolist()
@@ -169,12 +169,12 @@ def _augmented(
     augmentation: Augmentation,
     seed: int,
 ) -> Callable[..., Any]:
-    """A function from a row of draws to a patch that is also distorted."""
+    """Returns a function from a row of draws to a distorted patch."""
     import tensorflow as tf
 
     moves = augmentation.moves_voxels
     margin = augmentation.margin(crops.patch_shape)
-    # What is distorted is laid after that.
+    # Distorted patches are posed after the distortion.
     laid = [Pose()] * len(poses) if moves else poses
     read = _reader(crops, laid, 1, margin)
     orders = tf.constant([known.order for known in poses])
@@ -201,7 +201,7 @@ def _augmented(
 
 
 def _other(key: Any, number: int) -> Any:
-    """One more seed for a patch."""
+    """Derives one more seed for a patch."""
     import tensorflow as tf
 
     return tf.random.experimental.stateless_fold_in(key, number)

@@ -1,4 +1,4 @@
-"""What is drawn for patches: their volume, their place and their pose."""
+"""Draws volume, place and pose of each patch."""
 
 import dataclasses
 from typing import Any
@@ -10,13 +10,13 @@ _BLOCK = 1024
 
 
 class Drawn(NamedTuple):
-    """What was drawn for one patch, or for several.
+    """Holds the draws of one patch, or of several.
 
     Args:
         index: Number of the patch.
-        case: Volume that it is cut from.
-        start: Its first voxel in that.
-        pose: How it is laid.
+        case: Number of its volume.
+        start: First voxel in the padded volume.
+        pose: Number of its pose.
     """
 
     index: Any
@@ -26,7 +26,7 @@ class Drawn(NamedTuple):
 
     @classmethod
     def of(cls, rows: Any) -> "Drawn":
-        """The columns of a table of draws, an array or a tensor."""
+        """Splits a table of draws, an array or a tensor, into columns."""
         return cls(rows[..., 0], rows[..., 1], rows[..., 2:5], rows[..., 5])
 
 
@@ -34,12 +34,11 @@ class Drawn(NamedTuple):
 class Draws:
     """Draws patches from their numbers.
 
-    Random numbers are drawn in blocks, so that a patch costs a small share of
-    some operations. Block `k` holds those of the patches from `k * 1024` on,
-    whoever asks for them.
+    Random numbers are drawn 1024 patches at a time, which amortizes the cost.
+    Block `k` serves patches 1024k to 1024k + 1023, for every shard.
 
     Args:
-        tables: What places are drawn from.
+        tables: Extents and foreground voxels of the volumes.
         patch_shape: `(depth, height, width)` of a patch.
         poses: Number of poses.
         seed, foreground, patches_per_case, shard: See `patches`.
@@ -54,10 +53,7 @@ class Draws:
     shard: tuple[int, int]
 
     def dataset(self, start: int) -> Any:
-        """Draws of the patches of this shard.
-
-        Args:
-            start: How many of them come before the first.
+        """Draws the patches of this shard, without the first `start` ones.
 
         Returns:
             An endless `tf.data.Dataset` of tables `(number, 6)`, int64, a
@@ -67,7 +63,7 @@ class Draws:
 
         share, shards = self.shard
         lowest = start * shards + share
-        # Not part of the graph, which holds 2 GB at most.
+        # Tensors outside the graph, which holds 2 GB at most.
         tables = Tables(*map(tf.convert_to_tensor, self.tables))
 
         @tf.autograph.experimental.do_not_convert
@@ -84,7 +80,7 @@ class Draws:
     def _rows(self, block: Any, index: Any, tables: Tables) -> Any:
         import tensorflow as tf
 
-        # Negative, so that no patch has the key of a block.
+        # A negative number is the key of no patch.
         key = tf.stack([tf.constant(self.seed, tf.int64), -1 - block])
         uniform = tf.random.stateless_uniform(
             [_BLOCK, 7], key, dtype=tf.float64
@@ -94,7 +90,7 @@ class Draws:
         extent = tf.gather(tables.extents, case)
         classes = tf.gather(tables.present, case)
         start = _below(free, extent - self.patch_shape + 1)
-        # Around a voxel of a class, anywhere that keeps it in the patch.
+        # The drawn voxel of the class may lie anywhere in the patch.
         chosen = tf.stack([case, _below(value, classes)], -1)
         begin, number = tf.unstack(tf.gather_nd(tables.lists, chosen), 2, -1)
         centre = tf.gather(tables.voxels, begin + _below(voxel, number))
@@ -109,12 +105,12 @@ class Draws:
         )
 
     def _cases(self, index: Any) -> Any:
-        """Volumes in an order that is shuffled anew each time round."""
+        """Returns volumes in an order that is shuffled anew each round."""
         import tensorflow as tf
 
         count = len(self.tables.extents)
         turn = index // self.patches_per_case
-        # `tf.random.experimental.index_shuffle` does not take many seeds.
+        # `tf.random.experimental.index_shuffle` takes one seed only.
         return tf.raw_ops.RandomIndexShuffle(
             index=tf.cast(turn % count, tf.int32),
             seed=_mixed(self.seed, turn // count),
@@ -124,11 +120,10 @@ class Draws:
 
 
 def _mixed(seed: int, rounds: Any) -> Any:
-    """Seeds of shuffles, three integers for each round.
+    """Makes seeds of shuffles, three integers for each round.
 
-    A shuffle sees no more than the lowest bits of its seed, 8 for few items;
-    rounds that follow each other would have few orders, again and again. So
-    all bits are mixed first, as SplitMix64 does.
+    A shuffle of few items uses only the lowest 8 bits of its seed, so that
+    consecutive rounds would repeat their orders. SplitMix64 mixes all bits.
     """
     import tensorflow as tf
 
@@ -150,7 +145,7 @@ def _mixed(seed: int, rounds: Any) -> Any:
 
 
 def _below(uniform: Any, limit: Any) -> Any:
-    """Integers from 0 to below a limit, of numbers from 0 to below 1."""
+    """Turns numbers in [0, 1) into integers from 0 to `limit - 1`."""
     import tensorflow as tf
 
     return tf.cast(uniform * tf.cast(limit, tf.float64), tf.int32)

@@ -1,4 +1,4 @@
-"""Flips and quarter turns of patches: all that they compose to."""
+"""Composes flips and quarter turns of patches."""
 
 from typing import Any
 from typing import NamedTuple
@@ -9,18 +9,18 @@ from keras_cakes._errors import expect
 
 
 class Pose(NamedTuple):
-    """One of the 48 ways to lay a cube.
+    """Represents one of the 48 flips and turns of a cube.
 
     Args:
-        order: Which axis of the patch becomes each axis.
-        reverse: Which axes are reversed after that.
+        order: The patch axis that becomes each axis.
+        reverse: Whether each axis is reversed after that.
     """
 
     order: tuple[int, ...] = (0, 1, 2)
     reverse: tuple[bool, ...] = (False, False, False)
 
     def then(self, other: "Pose") -> "Pose":
-        """This pose, and the other one on top of it."""
+        """Applies this pose, then the other one."""
         return Pose(
             tuple(self.order[axis] for axis in other.order),
             tuple(
@@ -30,12 +30,10 @@ class Pose(NamedTuple):
         )
 
     def source(self, posed: np.ndarray) -> np.ndarray:
-        """A view of what is laid so as it lay before.
+        """Returns a view of `posed` in unposed axes.
 
-        Whatever is written there appears posed, and voxels move once.
-
-        Args:
-            posed: Array of three axes, or four, the last of channels.
+        Values that are written into the view appear flipped and turned in
+        `posed`, an array of three axes, or four with channels last.
         """
         steps = tuple(slice(None, None, -1 if r else 1) for r in self.reverse)
         back = [self.order.index(axis) for axis in range(3)]
@@ -45,14 +43,9 @@ class Pose(NamedTuple):
 def allowed_poses(
     patch_shape: tuple[int, ...], flip: Any, rotate: Any
 ) -> list[Pose]:
-    """All poses that flips and quarter turns lead to, the patch as it is first.
+    """Lists all compositions of flips and quarter turns, identity first.
 
-    Args:
-        patch_shape: `(depth, height, width)`.
-        flip, rotate: See `patches`.
-
-    Raises:
-        ValueError: If they do not fit the patch.
+    `flip` and `rotate` are as in `patches`; axes that do not fit are refused.
     """
     fits = len(patch_shape) == 3 and min(patch_shape) >= 1
     expect("patch_shape", patch_shape, fits, "to be three positive sizes")
@@ -60,11 +53,7 @@ def allowed_poses(
     square = [p for p in pairs if patch_shape[p[0]] == patch_shape[p[1]]]
     axes = list(range(3)) if flip is True else list(flip or ())
     planes = square if rotate is True else [tuple(p) for p in rotate or ()]
-    if not set(axes) <= {0, 1, 2}:
-        raise ValueError(
-            "`flip` is expected to name axes of 0, 1 and 2. "
-            f"Received: flip={flip}"
-        )
+    expect("flip", flip, set(axes) <= {0, 1, 2}, "to name axes of 0, 1 and 2")
     if not set(planes) <= set(square):
         raise ValueError(
             "`rotate` is expected to name planes of equal patch sizes, here "
@@ -72,7 +61,7 @@ def allowed_poses(
         )
     moves = [_flip(axis) for axis in axes] + [_quarter(*p) for p in planes]
     poses = [Pose()]
-    # They grow while they are gone through, until nothing new is found.
+    # The list grows while it is iterated, until no new pose is found.
     for known in poses:
         for move in moves:
             found = known.then(move)
@@ -82,11 +71,11 @@ def allowed_poses(
 
 
 def pose(patch: Any, order: Any, reverse: Any) -> Any:
-    """Lays a patch `(depth, height, width, channels)`, a tensor, as drawn."""
+    """Flips and turns a tensor `(depth, height, width, channels)`."""
     import tensorflow as tf
 
     order = tf.concat([order, [3]], 0)
-    # `tf.reverse` takes numbers of axes; here only their flags are known.
+    # `tf.reverse` needs numbers of axes; this operation takes flags.
     return tf.raw_ops.Reverse(
         tensor=tf.transpose(patch, order),
         dims=tf.concat([reverse, [False]], 0),
@@ -98,7 +87,7 @@ def _flip(axis: int) -> Pose:
 
 
 def _quarter(first: int, second: int) -> Pose:
-    """A quarter turn: a transposition and a reversal."""
+    """Composes a quarter turn from a transposition and a reversal."""
     order = list(range(3))
     order[first], order[second] = second, first
     return Pose(tuple(order)).then(_flip(first))

@@ -1,4 +1,4 @@
-"""The manifest of a preparation: what it is of, and what became of it."""
+"""Writes the manifest of a prepared data set."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cakes._errors import DataError
+from keras_cakes._errors import require
 from keras_cakes._files import write_text
 from keras_cakes.data.volumes.lists.msd import VolumeDataset
 from keras_cakes.data.volumes.preparing.preparation import Preparation
@@ -25,23 +25,9 @@ def write_manifest(
     folder: Path,
     skipped: Mapping[str, str],
 ) -> None:
-    """Writes the manifest of a preparation that is complete.
-
-    Args:
-        dataset: The cases.
-        preparation: What was done to them.
-        folder: Folder of the preparation.
-        skipped: For each case that is missing what was wrong with it.
-
-    Raises:
-        DataError: If no case is left.
-    """
+    """Writes settings, checksums and the errors of skipped cases."""
     names = [c.name for c in dataset.cases if c.name not in skipped]
-    if not names:
-        raise DataError(
-            f"{folder}: at least one case that can be prepared is expected. "
-            f"Received: {skipped}"
-        )
+    require(folder, names, "at least one case that can be prepared is", skipped)
     records = {name: read_record(folder / CASES / name) for name in names}
     settings = preparation.settings()
     document = {
@@ -69,11 +55,11 @@ def write_manifest(
 def _foreground_statistics(
     records: Sequence[dict[str, Any]],
 ) -> dict[str, list[float]]:
-    """Mean and deviation over the foreground of all cases together."""
+    """Computes mean and deviation over the foreground of all cases."""
     parts = [r["foreground"] for r in records if "foreground" in r]
     voxels = sum(part["voxels"] for part in parts)
     if not voxels:
-        # Without labels, or with empty ones: of all voxels, case by case.
+        # Without foreground, all voxels of each case count.
         means = np.array([record["mean"] for record in records])
         deviations = np.array([record["deviation"] for record in records])
         return {

@@ -1,4 +1,4 @@
-"""What is done to volumes before networks read them."""
+"""Defines the settings of a preparation of volumes."""
 
 import dataclasses
 import json
@@ -18,19 +18,18 @@ _AXES = ({"L", "R"}, {"P", "A"}, {"I", "S"})
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Preparation:
-    """What is done to every volume, in this order.
+    """Holds the steps that prepare every volume, in this order.
 
     Args:
-        orientation: Where axes shall point to, such as `"RAS"`; `None` keeps
-            those of the file.
-        spacing: Millimetres between voxels along each axis; `None` keeps
-            that of the file. Images are interpolated linearly, labels by
-            class.
+        orientation: Directions of the axes, such as `"RAS"`; `None` keeps the
+            file's.
+        spacing: Millimetres between voxels along each axis; `None` keeps the
+            file's. Images are interpolated linearly, labels by class.
         crop_below: Planes at the borders that hold no voxel above this
             intensity are cut off; `None` cuts nothing. -500 HU is between
             air and body.
-        window: Lowest and highest intensity that is kept, in Hounsfield
-            units for CT; others are clipped. `None` keeps all.
+        window: Lowest and highest intensity, in Hounsfield units for CT;
+            others are clipped. `None` keeps all.
         normalization: `"case"` gives each channel of each volume zero mean
             and unit variance; `"dataset"` uses mean and deviation over the
             foreground of all prepared volumes, as befits CT; `"none"` keeps
@@ -82,7 +81,7 @@ class Preparation:
                 object.__setattr__(self, name, tuple(map(float, value)))
 
     def grid(self, grid: Grid) -> Grid:
-        """The grid that a volume on `grid` is brought to, before cropping."""
+        """Returns the grid that a volume on `grid` gets before cropping."""
         if self.orientation is not None:
             grid = grid.oriented(self.orientation)
         if self.spacing is not None:
@@ -94,11 +93,11 @@ class Preparation:
         own: Mapping[str, list[float]],
         foreground: Mapping[str, list[float]],
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and deviation that normalize each channel of a volume.
+        """Returns mean and deviation that normalize each channel of a volume.
 
         Args:
             own: `"mean"` and `"deviation"` of the volume.
-            foreground: Those over the foreground of all volumes.
+            foreground: The same over the foreground of all volumes.
         """
         known = foreground if self.normalization == "dataset" else own
         mean = np.asarray(known["mean"], np.float32)
@@ -109,7 +108,7 @@ class Preparation:
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> "Preparation":
-        """Makes a preparation from what `settings` has returned.
+        """Makes a preparation from the result of `settings`.
 
         Raises:
             TypeError: If an argument is unknown.
@@ -122,7 +121,7 @@ class Preparation:
         return cls(**values)
 
     def settings(self) -> dict[str, Any]:
-        """As JSON holds them."""
+        """Returns the arguments as plain JSON values."""
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
 

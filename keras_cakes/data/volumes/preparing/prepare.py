@@ -8,9 +8,11 @@ from pathlib import Path
 
 from keras_cakes._errors import DataError
 from keras_cakes._errors import choose
+from keras_cakes._errors import require
 from keras_cakes._files import WorkFolder
 from keras_cakes.data.arguments import ON_ERROR
 from keras_cakes.data.volumes.cases import Case
+from keras_cakes.data.volumes.cases import is_folder_name
 from keras_cakes.data.volumes.lists.msd import VolumeDataset
 from keras_cakes.data.volumes.preparing.manifest import write_manifest
 from keras_cakes.data.volumes.preparing.preparation import Preparation
@@ -50,12 +52,11 @@ def prepare(
     Args:
         dataset: The cases.
         folder: Folder for the result; made where it is missing.
-        preparation: What is done to each case; by default
-            `Preparation()`.
+        preparation: Steps for each case; by default `Preparation()`.
         workers: Cases at a time; by default one for each core, four at most.
-        on_error: `"raise"` stops at the first case that is not what it
-            should be; `"skip"` goes on without it, logs it and lists it.
-        verbose: Whether to log what is needed and show the progress.
+        on_error: `"raise"` stops at the first damaged case; `"skip"` goes on
+            without it, logs it and lists it in `skipped`.
+        verbose: Whether to log the needs and show the progress.
 
     Returns:
         The prepared data set, as `open_prepared` opens it later.
@@ -63,7 +64,7 @@ def prepare(
     Raises:
         DataError: If a case is damaged, none is left, `folder` holds
             something else or a preparation with other settings, another
-            process works there, or memory or disk will not do.
+            process works there, or memory or disk is too small.
         ValueError: If an argument is not as stated.
 
     Examples:
@@ -132,12 +133,9 @@ def prepare(
 
 def _check_names(dataset: VolumeDataset) -> None:
     for case in dataset.cases:
-        # It becomes the name of a folder.
-        if Path(case.name).name != case.name or case.name.startswith("."):
-            raise DataError(
-                f"{case.image}: a case name that can name a folder is "
-                f"expected. Received: {case.name!r}"
-            )
+        expected = "a case name that can name a folder is"
+        fits = is_folder_name(case.name)
+        require(case.image, fits, expected, repr(case.name))
 
 
 def _grids(
@@ -146,7 +144,7 @@ def _grids(
     on_error: str,
     skipped: dict[str, str],
 ) -> dict[str, tuple[Grid, Grid, int]]:
-    """Grids before and after, and channels, from headers alone."""
+    """Reads grids before and after, and channels, from headers alone."""
     grids = {}
     for case in dataset.cases:
         try:
@@ -179,7 +177,7 @@ def _is_done(case: Case, folder: Path) -> bool:
     if record["sources"] == source_record(case):
         return True
     (folder / MANIFEST).unlink(missing_ok=True)
-    # Out of sight at once; removing a folder takes many steps.
+    # Renaming hides the folder at once; removing it takes many steps.
     gone = path.with_name(f".{os.getpid()}.{case.name}")
     os.rename(path, gone)
     shutil.rmtree(gone)

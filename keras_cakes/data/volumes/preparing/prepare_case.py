@@ -1,4 +1,4 @@
-"""One case prepared: from its files to a folder of arrays."""
+"""Prepares one case: reads its files and writes a folder of arrays."""
 
 import json
 import math
@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from keras_cakes._errors import DataError
+from keras_cakes._errors import require
 from keras_cakes._files import atomic
 from keras_cakes._files import checksum
 from keras_cakes._files import explained
 from keras_cakes.data.volumes.cases import Case
 from keras_cakes.data.volumes.cases import read_case
+from keras_cakes.data.volumes.cases import voxels_of_classes
 from keras_cakes.data.volumes.preparing.preparation import Preparation
 from keras_cakes.data.volumes.preparing.prepared import CASE
 from keras_cakes.data.volumes.preparing.prepared import grid_record
@@ -21,7 +23,7 @@ from keras_cakes.data.volumes.reading.geometry import Placement
 from keras_cakes.data.volumes.reading.geometry import transfer
 from keras_cakes.data.volumes.reading.scan import Scan
 
-# A random draw needs no more voxels of a class than these.
+# Random draws of patches need no more voxels of a class.
 _MOST_FOREGROUND = 20_000
 
 
@@ -31,17 +33,7 @@ def prepare_case(
     preparation: Preparation,
     folder: Path,
 ) -> None:
-    """Prepares one case; its folder is there whole or not at all.
-
-    Args:
-        case: The case.
-        classes: Names of the classes that labels may hold.
-        preparation: What is done.
-        folder: Folder to make.
-
-    Raises:
-        DataError: If a file is not what it should be.
-    """
+    """Prepares one case; its folder is there whole or not at all."""
     scan, label = read_case(case, classes)
     image, placement, window = prepare_image(scan, preparation)
     del scan
@@ -70,24 +62,20 @@ def prepare_case(
 def prepare_image(
     scan: Scan, preparation: Preparation
 ) -> tuple[np.ndarray, Placement, tuple[slice, ...]]:
-    """Prepares an image in memory.
-
-    Args:
-        scan: The image, with an axis of channels.
-        preparation: What is done.
+    """Prepares an image, with an axis of channels, in memory.
 
     Returns:
-        The image, not normalized yet; where it lies; and the window of the
-        full grid that it is.
+        The image, not normalized yet; its grids; and its window in the full
+        grid.
 
     Raises:
-        DataError: If nothing of it would be kept.
+        DataError: If all voxels would be cut off.
     """
     stored = scan.array.dtype
     original = Grid(scan.array.shape[:3], scan.affine)
     full = preparation.grid(original)
     image = transfer(scan.array, original, full)
-    # Before intensities are clipped, which may lift air to the rest.
+    # Clipping may lift air to body intensities, so the window comes first.
     window = _window(scan.source, image, preparation.crop_below)
     grid = full.cropped(
         [part.start for part in window],
@@ -103,18 +91,14 @@ def prepare_image(
 
 
 def source_record(case: Case) -> dict[str, str]:
-    """Checksums of the files that a case is read from."""
+    """Computes the checksums of the files of a case."""
     sources = {"image": case.image, "label": case.label}
-    return {
-        role: checksum(path)
-        for role, path in sources.items()
-        if path is not None
-    }
+    return {role: checksum(path) for role, path in sources.items() if path}
 
 
 def _clip(image: np.ndarray, low: float, high: float) -> None:
     if image.dtype.kind in "ui":
-        # Bounds of the type of the voxels, so that they need no copy.
+        # Bounds of the voxels' type allow clipping in place.
         least, most = np.iinfo(image.dtype).min, np.iinfo(image.dtype).max
         low = int(np.clip(math.ceil(low), least, most))
         high = int(np.clip(math.floor(high), least, most))
@@ -124,15 +108,12 @@ def _clip(image: np.ndarray, low: float, high: float) -> None:
 def _window(
     source: Path, image: np.ndarray, crop_below: float | None
 ) -> tuple[slice, ...]:
-    """The box of the voxels that are kept."""
+    """Finds the box of voxels above `crop_below`."""
     if crop_below is None:
         return tuple(slice(0, size) for size in image.shape[:3])
     inside: np.ndarray = np.any(image > crop_below, axis=-1)
-    if not inside.any():
-        raise DataError(
-            f"{source}: voxels above crop_below={crop_below} are "
-            f"expected. Received: at most {float(image.max())}"
-        )
+    expected = f"voxels above crop_below={crop_below} are"
+    require(source, inside.any(), expected, f"at most {float(image.max())}")
     window = []
     for axis in range(3):
         others = tuple(other for other in range(3) if other != axis)
@@ -142,10 +123,10 @@ def _window(
 
 
 def statistics(image: np.ndarray) -> dict[str, list[float]]:
-    """Mean and deviation of each channel, in double precision."""
+    """Computes mean and deviation of each channel in double precision."""
     mean = image.mean(axis=(0, 1, 2), dtype=np.float64)
     deviation = image.std(axis=(0, 1, 2), dtype=np.float64)
-    # A window may have made a channel constant.
+    # Clipping can make a channel constant.
     deviation[deviation == 0] = 1.0
     return {"mean": mean.tolist(), "deviation": deviation.tolist()}
 
@@ -162,18 +143,13 @@ def _moments(image: np.ndarray, inside: np.ndarray) -> dict[str, Any]:
 def _foreground(
     label: np.ndarray, classes: int
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """Voxels of each class, evenly thinned out where there are many."""
-    lists, listed = [], []
-    flat = label.ravel()
-    inside = np.flatnonzero(flat)
-    for value in range(1, classes):
-        found = inside[flat[inside] == value]
+    """Lists at most `_MOST_FOREGROUND` voxels of each class, evenly thinned."""
+    lists = [np.zeros((0, 3), np.int32)]
+    for found in voxels_of_classes(label, classes):
         step = max(-(-len(found) // _MOST_FOREGROUND), 1)
-        found = found[step // 2 :: step]
-        lists.append(np.stack(np.unravel_index(found, label.shape), -1))
-        listed.append(len(found))
-    voxels = np.concatenate(lists) if lists else np.zeros((0, 3))
-    return voxels.astype(np.int32), {"listed": listed}
+        lists.append(found[step // 2 :: step])
+    voxels = np.concatenate(lists).astype(np.int32)
+    return voxels, {"listed": [len(found) for found in lists[1:]]}
 
 
 def _write(

@@ -1,4 +1,4 @@
-"""Prepared volumes: memory-mapped arrays with a manifest."""
+"""Reads prepared volumes: memory-mapped arrays with a manifest."""
 
 import dataclasses
 import functools
@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from keras_cakes._errors import DataError
+from keras_cakes._errors import naming
+from keras_cakes._errors import require
 from keras_cakes._files import checksum
 from keras_cakes._files import read_text
 from keras_cakes.data.volumes.cases import Volume
@@ -22,7 +24,9 @@ MANIFEST = "manifest.json"
 CASE = "case.json"
 CASES = "cases"
 _MOST_BYTES = 1 << 26
-# What `case.json` says, and of a case with a label.
+# Reading a damaged manifest may raise these.
+_DAMAGE = (AttributeError, KeyError, OSError, TypeError, ValueError)
+# Keys of `case.json`, and of its entry for a case with a label.
 _RECORD = (
     *("name", "shape", "original", "full", "grid"),
     *("mean", "deviation", "sources", "files"),
@@ -31,11 +35,11 @@ _FOREGROUND = ("listed", "voxels", "sum", "squares")
 
 
 class PreparedCase:
-    """One case of a prepared data set; voxels stay on disk until read.
+    """Opens one prepared case, whose voxels stay on disk until they are read.
 
     Args:
-        folder: Its folder.
-        record: What `case.json` says.
+        folder: Folder of the case.
+        record: Content of `case.json`.
     """
 
     def __init__(self, folder: Path, record: Mapping[str, Any]):
@@ -45,39 +49,39 @@ class PreparedCase:
 
     @functools.cached_property
     def image(self) -> np.ndarray:
-        """Intensities `(depth, height, width, channels)`, not normalized."""
+        """Maps raw intensities `(depth, height, width, channels)`."""
         return self._map("image.npy")
 
     @functools.cached_property
     def label(self) -> np.ndarray | None:
-        """Classes `(depth, height, width)`, uint8, where there is a label."""
+        """Maps classes `(depth, height, width)`, uint8, if there is a label."""
         if "label.npy" not in self.record["files"]:
             return None
         return self._map("label.npy")
 
     @functools.cached_property
     def foreground(self) -> np.ndarray:
-        """Voxels `(number, 3)` of the classes, one class after the other.
+        """Maps voxels `(number, 3)` of the classes, one class after another.
 
-        All, or an even sample of many; `foreground_counts` says how many of
-        each class.
+        These are all voxels, or an even sample of them; `foreground_counts`
+        holds the number of each class.
         """
         return self._map("foreground.npy")
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """`(depth, height, width)`."""
+        """Returns `(depth, height, width)`."""
         depth, height, width = self.record["shape"][:3]
         return depth, height, width
 
     @property
     def foreground_counts(self) -> list[int]:
-        """Listed voxels of each class but background."""
+        """Returns the number of listed voxels of each class but background."""
         return list(self.record["foreground"]["listed"])
 
     @functools.cached_property
     def placement(self) -> Placement:
-        """Its grid, and the one of the file it was read from."""
+        """Returns the grids of the case and of its file."""
         return Placement(
             *(_grid(self.record[name]) for name in ("original", "full", "grid"))
         )
@@ -86,38 +90,31 @@ class PreparedCase:
         """Compares the arrays with their checksums.
 
         Raises:
-            DataError: If a file is not what was written.
+            DataError: If a file has changed.
         """
         for name, known in self.record["files"].items():
-            found = checksum(self.folder / name)
-            if found != known["sha256"]:
-                raise DataError(
-                    f"{self.folder / name}: the SHA-256 {known['sha256']} is "
-                    f"expected. Received: {found}"
-                )
+            file, expected = self.folder / name, known["sha256"]
+            found = checksum(file)
+            require(
+                file, found == expected, f"the SHA-256 {expected} is", found
+            )
 
     def _map(self, name: str) -> np.ndarray:
-        path = self.folder / name
-        try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise DataError(
-                f"{path}: an array of a prepared case is expected. "
-                f"Received: {type(error).__name__}: {error}"
-            ) from None
-        return array
+        path, expected = self.folder / name, "an array of a prepared case is"
+        with naming(path, expected, (OSError, ValueError, EOFError)):
+            return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 @dataclasses.dataclass(frozen=True)
 class PreparedDataset:
-    """Prepared cases of one data set.
+    """Holds the prepared cases of one data set.
 
     Args:
-        folder: Where they lie.
+        folder: Folder of the preparation.
         classes: Names of the classes, background first.
         cases: The cases, in the order of the data set.
-        preparation: What was done to them.
-        skipped: For each case that is missing what was wrong with it.
+        preparation: Settings of the preparation.
+        skipped: Error message of each case that was left out.
         statistics: Mean and deviation of each channel over the foreground of
             all cases.
     """
@@ -133,11 +130,11 @@ class PreparedDataset:
         return len(self.cases)
 
     def intensity(self, case: PreparedCase) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and deviation that normalize each channel of a case."""
+        """Returns mean and deviation that normalize each channel of a case."""
         return self.preparation.intensity(case.record, self.statistics)
 
     def volume(self, case: PreparedCase) -> Volume:
-        """A case in memory, normalized, as networks see it."""
+        """Loads a case into memory, normalized as networks see it."""
         mean, deviation = self.intensity(case)
         image = (case.image.astype(np.float32) - mean) / deviation
         label = None if case.label is None else np.array(case.label)
@@ -146,18 +143,15 @@ class PreparedDataset:
         )
 
     def subset(self, names: "tuple[str, ...] | list[str]") -> "PreparedDataset":
-        """The cases of these names, such as those of a fold.
+        """Keeps the cases of these names, such as the training cases.
 
         Raises:
             DataError: If one is not prepared, unless it was skipped.
         """
         known = {case.name: case for case in self.cases}
         missing = sorted(set(names) - set(known) - set(self.skipped))
-        if missing:
-            raise DataError(
-                f"{self.folder}: prepared cases are expected. Received: "
-                f"{missing[:5]}, which are not among them"
-            )
+        received = f"{missing[:5]}, which are not among them"
+        require(self.folder, not missing, "prepared cases are", received)
         chosen = tuple(known[name] for name in names if name in known)
         return dataclasses.replace(self, cases=chosen)
 
@@ -166,7 +160,7 @@ def open_prepared(folder: "str | Path") -> PreparedDataset:
     """Opens a folder that `prepare` has finished.
 
     Raises:
-        DataError: If it is no such folder, or something in it is missing or
+        DataError: If the folder is unfinished, or a file in it is missing or
             damaged.
     """
     folder = Path(folder)
@@ -178,16 +172,12 @@ def open_prepared(folder: "str | Path") -> PreparedDataset:
             "file"
         )
     document = read_json(path)
-    try:
+    expected = f"the manifest of a preparation, version {VERSION}, and all its "
+    with naming(path, expected + "cases are", _DAMAGE):
         if document["version"] != VERSION:
             raise ValueError(f"version {document['version']}")
-        names = list(document["cases"])
-        cases = [
-            PreparedCase(
-                folder / CASES / name, read_record(folder / CASES / name)
-            )
-            for name in names
-        ]
+        folders = [folder / CASES / name for name in document["cases"]]
+        cases = [PreparedCase(inner, read_record(inner)) for inner in folders]
         for case in cases:
             for name, known in case.record["files"].items():
                 held = (case.folder / name).stat().st_size
@@ -196,32 +186,19 @@ def open_prepared(folder: "str | Path") -> PreparedDataset:
                         f"{case.folder / name} of {held} bytes instead of "
                         f"{known['bytes']}"
                     )
-        statistics = {
-            name: list(document["statistics"][name])
-            for name in ("mean", "deviation")
-        }
+        known = document["statistics"]
         return PreparedDataset(
             folder,
             tuple(document["classes"]),
             tuple(cases),
             Preparation.from_settings(document["preparation"]),
             dict(document["skipped"]),
-            statistics,
+            {name: list(known[name]) for name in ("mean", "deviation")},
         )
-    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{path}: the manifest of a preparation, version {VERSION}, and "
-            f"all its cases are expected. Received: {type(error).__name__}: "
-            f"{error}"
-        ) from None
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """Reads what the folder of a prepared case says of it.
-
-    Raises:
-        DataError: If there is no such record, or it lacks an entry.
-    """
+    """Reads the record of a prepared case, and checks its keys."""
     path = folder / CASE
     record = read_json(path)
     try:
@@ -244,22 +221,14 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def read_json(path: Path) -> Any:
-    """Reads a JSON file of the cache.
-
-    Raises:
-        DataError: If there is none; the message names it.
-    """
-    try:
+    """Reads a JSON file of a preparation or a pack; names a damaged file."""
+    damage = (OSError, RecursionError, ValueError)
+    with naming(path, "JSON of a preparation is", damage):
         return json.loads(read_text(path, _MOST_BYTES))
-    except (OSError, RecursionError, ValueError) as error:
-        raise DataError(
-            f"{path}: JSON of a preparation is expected. Received: "
-            f"{type(error).__name__}: {error}"
-        ) from None
 
 
 def grid_record(grid: Grid) -> dict[str, Any]:
-    """A grid as JSON holds it."""
+    """Returns a grid as plain JSON values."""
     return {"shape": list(grid.shape), "affine": grid.affine.tolist()}
 
 

@@ -1,4 +1,4 @@
-"""What a preparation takes of memory and disk, told before it starts."""
+"""Checks that memory and disk suffice for a preparation."""
 
 import logging
 import math
@@ -10,7 +10,7 @@ from keras_cakes._errors import DataError
 from keras_cakes._files import available_memory
 from keras_cakes.data.volumes.reading.geometry import Grid
 
-# Of a case in work: as read and as float32, on its own grid and on the new.
+# Copies of a case in work: as read and as float32, on the old and new grid.
 _COPIES = 2
 _GIB = 2**30
 
@@ -23,16 +23,13 @@ def check_needs(
     workers: int,
     verbose: bool,
 ) -> None:
-    """States memory and disk before the start; refuses what will not do.
+    """Logs the memory and disk that a preparation needs, or refuses it.
 
     Args:
         grids: Grids before and after and the channels of each case.
         folder: Folder that is written to.
         workers: Cases at a time.
-        verbose: Whether to log the statement.
-
-    Raises:
-        DataError: If one of them is not there.
+        verbose: Whether to log.
     """
     sizes = [
         (math.prod(before.shape), math.prod(after.shape), channels)

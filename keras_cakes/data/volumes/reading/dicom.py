@@ -1,16 +1,18 @@
-"""DICOM series, found in folders and read with care."""
+"""Finds DICOM series in folders and reads them."""
 
-import contextlib
 import dataclasses
 import os
 from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_cakes._errors import DataError
+from keras_cakes._errors import naming
+from keras_cakes._errors import require
 from keras_cakes.data.volumes.reading.dicom_slices import Slice
 from keras_cakes.data.volumes.reading.dicom_slices import affine_of
 from keras_cakes.data.volumes.reading.dicom_slices import by_position
@@ -18,7 +20,7 @@ from keras_cakes.data.volumes.reading.dicom_slices import slices_of
 from keras_cakes.data.volumes.reading.scan import Scan
 from keras_cakes.data.volumes.reading.scan import check_affine
 
-# What is read of a header; pydicom steps over the rest.
+# Elements of a header that are read; pydicom steps over the rest.
 _KEYWORDS = """
     BitsAllocated Columns ImageOrientationPatient ImagePositionPatient Modality
     ModalityLUTSequence NumberOfFrames PerFrameFunctionalGroupsSequence
@@ -30,11 +32,11 @@ _KEYWORDS = """
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """The files of one series.
+    """Names the files of one series.
 
     Args:
-        uid: Its SeriesInstanceUID.
-        description: What the scanner calls it; may be empty.
+        uid: SeriesInstanceUID.
+        description: SeriesDescription; may be empty.
         modality: Such as `"CT"` or `"MR"`.
         files: Paths, sorted by the position of their slices; by name where
             a position is missing.
@@ -88,9 +90,8 @@ def read_dicom(path: str | os.PathLike[str], series: str | None = None) -> Scan:
     never by name, and each is rescaled by its own slope and intercept: CT is
     in Hounsfield units. Values are int16 where slopes and intercepts are
     whole numbers and values fit, else float32; without a scale, they keep
-    their type. Stored values count: MONOCHROME1, whose small values are shown
-    bright, is not inverted, and what lies outside the field of view keeps the
-    number that the scanner wrote there.
+    their type. MONOCHROME1, whose small values are shown bright, is not
+    inverted, and voxels outside the field of view keep the scanner's number.
 
     The distance between slices is that of their positions. A single slice is
     as thick as its SpacingBetweenSlices or SliceThickness says.
@@ -135,17 +136,10 @@ def read_dicom_grid(
     return (*slices[0].shape, len(slices)), affine
 
 
-@contextlib.contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Names the file in what pydicom and the decoders below it raise."""
-    try:
-        yield
-    # They raise whatever a damaged byte leads them to.
-    except Exception as error:
-        raise DataError(
-            f"{path}: complete, readable DICOM data are expected. Received: "
-            f"{type(error).__name__}: {str(error)[:300]}"
-        ) from None
+def reading(path: Path) -> AbstractContextManager[None]:
+    """Turns errors of pydicom and its decoders into one that names a file."""
+    # A damaged byte can make them raise an exception of any class.
+    return naming(path, "complete, readable DICOM data are", Exception)
 
 
 def check_pydicom() -> None:
@@ -160,12 +154,10 @@ def check_pydicom() -> None:
 
 
 def _find(path: Path) -> dict[str, list[tuple[Path, Any]]]:
-    """Files and headers of each series."""
+    """Reads the headers of each series: pairs of file and header."""
     check_pydicom()
-    if not (path.is_dir() or path.is_file()):
-        raise DataError(
-            f"{path}: a folder or a file is expected. Received: none there"
-        )
+    exists = path.is_dir() or path.is_file()
+    require(path, exists, "a folder or a file is", "none there")
     files = _files(path) if path.is_dir() else [path]
     found: dict[str, list[tuple[Path, Any]]] = {}
     for file in files:
@@ -174,11 +166,8 @@ def _find(path: Path) -> dict[str, list[tuple[Path, Any]]]:
             continue
         uid = str(header.SeriesInstanceUID)
         found.setdefault(uid, []).append((file, header))
-    if not found:
-        raise DataError(
-            f"{path}: a DICOM image is expected. "
-            f"Received: none in {len(files)} files"
-        )
+    expected = "a DICOM image is"
+    require(path, found, expected, f"none in {len(files)} files")
     return found
 
 
@@ -192,18 +181,19 @@ def _files(folder: Path) -> list[Path]:
             for parent, _, names in os.walk(folder, onerror=refuse)
             for name in names
         ]
-    # Pipes would wait for ever; broken links lead nowhere.
+    # Reading a pipe would hang; a broken link has no file.
     return sorted(file for file in files if file.is_file())
 
 
 def _read_header(path: Path) -> Any:
-    """The header of a file, or `None` if it is not a DICOM image."""
+    """Reads the header of a file; `None` if it is not a DICOM image."""
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
     from pydicom.uid import UID
 
     with reading(path):
-        # A copy that was cut short; other programs keep hidden markers.
+        # An empty file is a copy that was cut short, unless it is hidden:
+        # other programs keep markers.
         if path.stat().st_size == 0 and not path.name.startswith("."):
             raise EOFError("an empty file")
         try:
@@ -212,7 +202,7 @@ def _read_header(path: Path) -> Any:
             )
         except InvalidDicomError:
             return None
-        # pydicom decodes a value when it is looked at.
+        # pydicom decodes a value, and finds damage, when it is looked at.
         for part in (header.file_meta, header):
             list(part.iterall())
         kind = (
@@ -231,7 +221,7 @@ def _sorted_files(headers: Sequence[tuple[Path, Any]]) -> tuple[Path, ...]:
     try:
         files = [piece.file for piece in _slices(headers)]
     except DataError:
-        # Listed all the same; reading the series says what is wrong.
+        # The series is listed all the same; reading it reports the fault.
         files = [file for file, _ in headers]
     return tuple(dict.fromkeys(files))
 
@@ -242,7 +232,7 @@ def _slices(headers: Sequence[tuple[Path, Any]]) -> list[Slice]:
 
 
 def _stack(path: Path, series: str | None) -> list[Slice]:
-    """The slices of the one series that is meant, ordered by position."""
+    """Returns the slices of one series, ordered by position."""
     found = _find(path)
     if series is None and len(found) == 1:
         [series] = found
@@ -283,7 +273,7 @@ def _holds(dtype: np.dtype, values: np.ndarray) -> bool:
 def _values(
     slices: Sequence[Slice],
 ) -> Iterator[tuple[int, np.dtype, np.ndarray]]:
-    """Index, stored type and values `(row, column)` of each slice."""
+    """Yields index, stored type and values `(row, column)` of each slice."""
     from pydicom import dcmread
     from pydicom.pixels import apply_rescale
     from pydicom.pixels import iter_pixels

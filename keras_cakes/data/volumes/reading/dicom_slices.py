@@ -1,4 +1,4 @@
-"""Slices of DICOM files, and how they are stacked."""
+"""Places the slices of DICOM files and stacks them."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,29 +8,28 @@ from typing import Any
 import numpy as np
 
 from keras_cakes._errors import DataError
+from keras_cakes._errors import require
+from keras_cakes.data.volumes.reading.scan import MOST_EXPANSION
 
-# A header may claim any size. Compressed slices rarely shrink more than a
-# hundredfold; a claim far beyond the file is damage or an attack.
-_MOST_EXPANSION = 2000
 _LARGEST = 1e9
-# Numbers are rounded when they are written: products of unit vectors, vectors
-# and spacings of one series, ...
+# Files hold rounded numbers. Products of unit vectors may differ this much,
 _MOST_SKEW = 1e-3
+# vectors and spacings of one series this much,
 _ROUNDING = 1e-4
-# ... and positions, in parts of the step from slice to slice. Two slices lie
-# in one plane if they are closer than this part of a pixel.
+# and positions this part of the step from slice to slice.
 _MOST_DRIFT = 0.05
+# Two slices lie in one plane if they are closer than this part of a pixel.
 _SAME_PLANE = 0.01
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Slice:
-    """One slice, its pixels not yet read.
+    """Holds the header of one slice, whose pixels are not yet read.
 
     Args:
-        file: File that holds it.
+        file: File that holds the slice.
         frame: Number of the frame in the file, from 0.
-        label: How messages call it.
+        label: Name of the slice in messages.
         shape: `(columns, rows)`.
         position: Millimetres to the centre of the first pixel; left,
             posterior and superior positive, as everywhere in DICOM.
@@ -53,17 +52,17 @@ class Slice:
 
     @property
     def normal(self) -> np.ndarray:
-        """Unit vector that rows, columns and slices make right-handed."""
+        """Returns the unit vector that is right-handed to rows and columns."""
         return np.cross(*self.orientation)
 
     @property
     def is_scaled(self) -> bool:
-        """Whether stored numbers are not yet the values."""
+        """Tells whether values differ from the stored numbers."""
         return "ModalityLUTSequence" in self.scale or self._scale != (1, 0)
 
     @property
     def is_whole(self) -> bool:
-        """Whether values are whole numbers if stored ones are."""
+        """Tells whether the scale turns whole numbers into whole numbers."""
         return all(float(number).is_integer() for number in self._scale)
 
     @property
@@ -74,30 +73,22 @@ class Slice:
 
 
 def slices_of(path: Path, header: Any) -> list[Slice]:
-    """The slices of one file, from its header.
-
-    Raises:
-        DataError: If the header lacks what is needed to read and place them,
-            or claims more pixels than the file can hold.
-    """
+    """Lists the slices of one file from its header; refuses a bad header."""
     groups = header.get("PerFrameFunctionalGroupsSequence") or []
     frames = 1
     if header.get("NumberOfFrames"):
         frames = int(_numbers(str(path), header, "NumberOfFrames", 1)[0])
     shape = _check_pixels(path, header, frames)
     if not groups:
-        if frames > 1:
-            raise DataError(
-                f"{path}: one frame, or a functional group for each, is "
-                f"expected. Received: NumberOfFrames={frames} without "
-                "PerFrameFunctionalGroupsSequence"
-            )
-        return [_slice(path, 0, str(path), shape, [header] * 4)]
-    if len(groups) != frames:
-        raise DataError(
-            f"{path}: a functional group for each of {frames} frames is "
-            f"expected. Received: {len(groups)} groups"
+        require(
+            path,
+            frames <= 1,
+            "one frame, or a functional group for each, is",
+            f"NumberOfFrames={frames} without PerFrameFunctionalGroupsSequence",
         )
+        return [_slice(path, 0, str(path), shape, [header] * 4)]
+    expected = f"a functional group for each of {frames} frames is"
+    require(path, len(groups) == frames, expected, f"{len(groups)} groups")
     shared = header.get("SharedFunctionalGroupsSequence") or []
     found = []
     for frame, group in enumerate(groups):
@@ -122,17 +113,14 @@ def by_position(slices: Sequence[Slice]) -> list[Slice]:
 
 
 def affine_of(slices: Sequence[Slice]) -> np.ndarray:
-    """Where the voxels of a stack lie.
-
-    Args:
-        slices: Slices of one series, ordered by position.
+    """Computes the affine of slices that are ordered by position.
 
     Returns:
         Affine from `(column, row, slice)` to millimetres, right, anterior and
         superior positive.
 
     Raises:
-        DataError: If they are not the evenly spaced slices of one grid; the
+        DataError: If the slices are not evenly spaced on one grid; the
             message names two that do not fit.
     """
     first = slices[0]
@@ -142,7 +130,7 @@ def affine_of(slices: Sequence[Slice]) -> np.ndarray:
     affine[:3, :2] = first.orientation.T * first.spacing
     affine[:3, 2] = _step(slices)
     affine[:3, 3] = first.position
-    # DICOM points to left and posterior; adding 0 takes the sign from -0.
+    # DICOM points to left and posterior; adding 0 turns -0 into 0.
     return np.diag([-1.0, -1, 1, 1]) @ affine + 0.0
 
 
@@ -158,32 +146,27 @@ def _slice(
     vectors = _numbers(label, plane, "ImageOrientationPatient", 6)
     orientation = vectors.reshape(2, 3)
     products = orientation @ orientation.T
-    if not np.allclose(products, np.eye(2), atol=_MOST_SKEW):
-        raise DataError(
-            f"{label}: ImageOrientationPatient of two perpendicular unit "
-            f"vectors is expected. Received: {vectors.tolist()}"
-        )
+    require(
+        label,
+        np.allclose(products, np.eye(2), atol=_MOST_SKEW),
+        "ImageOrientationPatient of two perpendicular unit vectors is",
+        vectors.tolist(),
+    )
     spacing = _numbers(label, measures, "PixelSpacing", 2)
-    if spacing.min() <= 0:
-        raise DataError(
-            f"{label}: PixelSpacing above 0 is expected. "
-            f"Received: PixelSpacing={spacing.tolist()}"
-        )
+    received = f"PixelSpacing={spacing.tolist()}"
+    require(label, spacing.min() > 0, "PixelSpacing above 0 is", received)
     if "RescaleSlope" in scale or "RescaleIntercept" in scale:
         slope = _numbers(label, scale, "RescaleSlope", 1)[0]
         _numbers(label, scale, "RescaleIntercept", 1)
-        if slope == 0:
-            raise DataError(
-                f"{label}: a RescaleSlope other than 0 is expected. "
-                "Received: RescaleSlope=0"
-            )
+        expected = "a RescaleSlope other than 0 is"
+        require(label, slope != 0, expected, "RescaleSlope=0")
     # DICOM writes the distance between rows first.
     grid = position, orientation, spacing[::-1]
     return Slice(path, frame, label, shape, *grid, measures, scale)
 
 
 def _check_pixels(path: Path, header: Any, frames: int) -> tuple[int, int]:
-    """Columns and rows, if pixels are grey and fit into the file."""
+    """Returns columns and rows, if pixels are grey and fit into the file."""
     from pydicom.uid import UID
 
     columns, rows, bits = (
@@ -191,25 +174,24 @@ def _check_pixels(path: Path, header: Any, frames: int) -> tuple[int, int]:
         for name in ("Columns", "Rows", "BitsAllocated")
     )
     colours = header.get("PhotometricInterpretation")
-    if colours not in ("MONOCHROME1", "MONOCHROME2"):
-        raise DataError(
-            f"{path}: grey pixels, MONOCHROME1 or MONOCHROME2, are expected. "
-            f"Received: PhotometricInterpretation={colours}"
-        )
+    require(
+        path,
+        colours in ("MONOCHROME1", "MONOCHROME2"),
+        "grey pixels, MONOCHROME1 or MONOCHROME2, are",
+        f"PhotometricInterpretation={colours}",
+    )
     syntax = UID(header.file_meta.get("TransferSyntaxUID") or "")
-    if not syntax.is_transfer_syntax:
-        raise DataError(
-            f"{path}: a known transfer syntax is expected. "
-            f"Received: TransferSyntaxUID={str(syntax) or None}"
-        )
+    received = f"TransferSyntaxUID={str(syntax) or None}"
+    expected = "a known transfer syntax is"
+    require(path, syntax.is_transfer_syntax, expected, received)
     claimed, size = columns * rows * frames * bits // 8, path.stat().st_size
     packed = syntax.is_compressed or syntax.is_deflated
-    if not 0 < claimed <= size * (_MOST_EXPANSION if packed else 1):
-        raise DataError(
-            f"{path}: a complete file whose header fits its {size} bytes is "
-            f"expected. Received: Rows={rows}, Columns={columns}, "
-            f"{frames} frames of {bits} bits"
-        )
+    require(
+        path,
+        0 < claimed <= size * (MOST_EXPANSION if packed else 1),
+        f"a complete file whose header fits its {size} bytes is",
+        f"Rows={rows}, Columns={columns}, {frames} frames of {bits} bits",
+    )
     return columns, rows
 
 
@@ -219,16 +201,14 @@ def _numbers(label: str, item: Any, keyword: str, count: int) -> np.ndarray:
         numbers = np.array(value, np.float64).reshape(-1)
     except (TypeError, ValueError):
         numbers = np.zeros(0)
-    if len(numbers) != count or not np.all(np.abs(numbers) < _LARGEST):
-        raise DataError(
-            f"{label}: {keyword} of {count} finite number"
-            f"{'s' * (count > 1)} is expected. Received: {keyword}={value}"
-        )
+    fits = len(numbers) == count and np.all(np.abs(numbers) < _LARGEST)
+    expected = f"{keyword} of {count} finite number{'s' * (count > 1)} is"
+    require(label, fits, expected, f"{keyword}={value}")
     return numbers
 
 
 def _item(groups: Sequence[Any], name: str) -> Any:
-    """The first item of a sequence that a frame has itself, or shares."""
+    """Returns the first item of a sequence that a frame has, or shares."""
     for group in groups:
         if sequence := group.get(name):
             return sequence[0]
@@ -236,31 +216,22 @@ def _item(groups: Sequence[Any], name: str) -> Any:
 
 
 def _check_same(first: Slice, other: Slice) -> None:
-    for name, expected, received, most in (
-        ("columns and rows", first.shape, other.shape, 0),
-        (
-            "PixelSpacing",
-            first.spacing,
-            other.spacing,
-            _ROUNDING * first.spacing.min(),
-        ),
-        (
-            "ImageOrientationPatient",
-            first.orientation,
-            other.orientation,
-            _ROUNDING,
-        ),
+    for name, key, most in (
+        ("columns and rows", "shape", 0),
+        ("PixelSpacing", "spacing", _ROUNDING * first.spacing.min()),
+        ("ImageOrientationPatient", "orientation", _ROUNDING),
     ):
-        if np.abs(np.subtract(received, expected)).max() > most:
-            raise DataError(
-                f"{other.label}: the {name} of {first.label}, "
-                f"{np.ravel(expected).tolist()}, is expected. "
-                f"Received: {np.ravel(received).tolist()}"
-            )
+        expected, received = getattr(first, key), getattr(other, key)
+        require(
+            other.label,
+            np.abs(np.subtract(received, expected)).max() <= most,
+            f"the {name} of {first.label}, {np.ravel(expected).tolist()}, is",
+            np.ravel(received).tolist(),
+        )
 
 
 def _step(slices: Sequence[Slice]) -> np.ndarray:
-    """Millimetres from one slice to the next, as a vector."""
+    """Returns the vector in millimetres from one slice to the next."""
     first = slices[0]
     if len(slices) == 1:
         given = first.measures.get("SpacingBetweenSlices")
@@ -282,7 +253,7 @@ def _step(slices: Sequence[Slice]) -> np.ndarray:
     places = positions[0] + np.arange(len(slices))[:, None] * step
     drift = np.linalg.norm(positions - places, axis=1)
     if drift.max() > _MOST_DRIFT * np.linalg.norm(step):
-        # Where one slice is missing, most steps are still the usual one.
+        # If one slice is missing, the median step is still the usual one.
         usual = np.argsort(distances, kind="stable")[(len(steps) - 1) // 2]
         strange = np.linalg.norm(steps - steps[usual], axis=1)
         worst = int(np.argmax(strange))

@@ -1,4 +1,4 @@
-"""Where voxels lie: grids, and values brought from one to another."""
+"""Defines grids of voxels and moves values from one grid to another."""
 
 import dataclasses
 import math
@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-# Of a voxel; header fields are rounded.
+# Part of a voxel; header fields are rounded.
 _TOLERANCE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """A regular grid of voxels in the world.
+    """Represents a regular grid of voxels in the world.
 
     Args:
         shape: Voxels along each axis, `(i, j, k)`.
@@ -31,15 +31,15 @@ class Grid:
 
     @property
     def spacing(self) -> tuple[float, ...]:
-        """Millimetres from one voxel to the next, along each axis."""
+        """Returns the millimetres between voxels along each axis."""
         return tuple(np.linalg.norm(self.affine[:3, :3], axis=0).tolist())
 
     def oriented(self, codes: str) -> "Grid":
-        """The same voxels with axes in another order or direction.
+        """Orders and directs the axes of the same voxels anew.
 
         Args:
-            codes: Where each axis shall point to, such as `"RAS"`. Oblique
-                axes take the direction that they are closest to.
+            codes: Direction of each axis, such as `"RAS"`. Oblique axes take
+                the closest one.
         """
         from nibabel.orientations import axcodes2ornt
         from nibabel.orientations import inv_ornt_aff
@@ -56,7 +56,7 @@ class Grid:
         return Grid(tuple(shape), affine)
 
     def resampled(self, spacing: Sequence[float]) -> "Grid":
-        """A grid of other spacing that covers the same box of the world."""
+        """Returns a grid of other spacing that covers the same box."""
         scale = [
             new / old for new, old in zip(spacing, self.spacing, strict=True)
         ]
@@ -67,7 +67,7 @@ class Grid:
         return Grid(shape, self.affine @ _scaling(scale))
 
     def cropped(self, start: Sequence[int], shape: Sequence[int]) -> "Grid":
-        """The part of the grid that begins at the voxel `start`."""
+        """Returns the part of the grid that begins at the voxel `start`."""
         move = np.eye(4)
         move[:3, 3] = start
         return Grid(tuple(shape), self.affine @ move)
@@ -75,12 +75,12 @@ class Grid:
 
 @dataclasses.dataclass(frozen=True)
 class Placement:
-    """Where a prepared volume lies, and where it came from.
+    """Holds the grids of a prepared volume and of its file.
 
     Args:
         original: The grid of the file.
-        full: That grid with other axes and spacing.
-        grid: The part of it that is kept.
+        full: The grid after reorienting and resampling.
+        grid: The part of `full` that is kept.
     """
 
     original: Grid
@@ -88,7 +88,7 @@ class Placement:
     grid: Grid
 
     def restore(self, label: np.ndarray) -> np.ndarray:
-        """Brings a label from the prepared grid back to that of the file.
+        """Brings a label from the prepared grid back to the file's grid.
 
         Voxels that were cut off are background. Without resampling, the
         label is moved voxel by voxel.
@@ -101,7 +101,7 @@ class Placement:
 
 
 def _scaling(scale: Sequence[float]) -> np.ndarray:
-    """Larger or smaller voxels; the corner of the first stays in place."""
+    """Returns the affine that scales voxels around the first one's corner."""
     matrix = np.diag([*scale, 1.0])
     matrix[:3, 3] = [(factor - 1) / 2 for factor in scale]
     return matrix
@@ -117,18 +117,18 @@ def transfer(
 ) -> np.ndarray:
     """Brings values from one grid to another.
 
-    Where voxels meet voxels, values are moved, bit for bit. Otherwise images
-    are interpolated linearly, and a label takes the class that has most of
-    the voxel by linear interpolation of each class, so that no class appears
-    between two others.
+    If the grids share their voxels, values are moved, bit for bit. Otherwise
+    images are interpolated linearly. Labels are interpolated class by class,
+    and a voxel takes the class with the largest share, so that no class
+    appears between two others.
 
     Args:
         values: Array `(i, j, k)` or `(i, j, k, channels)` on `source`.
         source: The grid of the values.
         target: Another grid, whose axes are parallel to those of `source`.
         is_label: Whether values are classes.
-        outside: Value of voxels beyond `source`; by default that of the
-            nearest voxel.
+        outside: Value of voxels beyond `source`; by default the nearest
+            voxel's.
 
     Returns:
         Array on `target`; of float32 if values had to be interpolated.
@@ -162,13 +162,13 @@ def transfer(
 def _axes(
     matrix: np.ndarray, shape: Sequence[int]
 ) -> tuple[list[int], np.ndarray]:
-    """For each axis of the target that of the source, and its step."""
+    """Finds the source's axis for each target axis, and its step."""
     linear = matrix[:3, :3]
     order = np.argmax(np.abs(linear), axis=0).tolist()
     scale = linear[order, range(3)]
     rest = np.abs(linear).copy()
     rest[order, range(3)] = 0
-    # What an axis drifts aside from one end of the target to the other.
+    # The sideways drift of an axis, from one end of the target to the other.
     if len(set(order)) < 3 or np.any(rest * shape > 0.5):
         raise ValueError(
             "`target` is expected to have axes parallel to those of "
@@ -185,7 +185,7 @@ def _moved(
     shape: Sequence[int],
     outside: float | None,
 ) -> np.ndarray:
-    """Values of voxels that meet voxels: flipped, cropped and padded."""
+    """Flips, crops and pads values of grids that share their voxels."""
     window, widths = [], []
     for step, begin, size, held in zip(
         scale, offset, shape, values.shape, strict=False

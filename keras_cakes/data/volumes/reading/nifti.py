@@ -1,23 +1,21 @@
-"""NIfTI files, read with care and written whole."""
+"""Reads and writes NIfTI files."""
 
-import contextlib
 import gzip
 import os
 import zlib
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from keras_cakes._errors import DataError
+from keras_cakes._errors import naming
+from keras_cakes._errors import require
 from keras_cakes._files import atomic
+from keras_cakes.data.volumes.reading.scan import MOST_EXPANSION
 from keras_cakes.data.volumes.reading.scan import Scan
 from keras_cakes.data.volumes.reading.scan import check_affine
 
-# A header may claim any size. Compressed medical images rarely shrink more
-# than a hundredfold; a claim far beyond the file is damage or an attack.
-_MOST_EXPANSION = 2000
 _MOST_VOXELS = 1 << 31
 _BLOCK = 1 << 20
 
@@ -64,27 +62,14 @@ def write_nifti(
         nibabel.Nifti1Image(array, affine).to_filename(temporary)
 
 
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Names the file in what nibabel and the decoders below it raise."""
+def _reading(path: Path) -> AbstractContextManager[None]:
+    """Turns errors of nibabel and its decoders into one that names a file."""
     from nibabel.filebasedimages import ImageFileError
     from nibabel.spatialimages import HeaderDataError
 
-    try:
-        yield
-    except (
-        EOFError,
-        HeaderDataError,
-        ImageFileError,
-        OSError,
-        OverflowError,
-        ValueError,
-        zlib.error,
-    ) as error:
-        raise DataError(
-            f"{path}: a complete NIfTI file is expected. Received: "
-            f"{type(error).__name__}: {str(error)[:150]}"
-        ) from None
+    own = (HeaderDataError, ImageFileError)
+    known = (EOFError, OSError, OverflowError, ValueError, zlib.error)
+    return naming(path, "a complete NIfTI file is", own + known)
 
 
 def _open(path: Path) -> Any:
@@ -93,26 +78,20 @@ def _open(path: Path) -> Any:
     with _reading(path):
         file: Any = nibabel.load(path)
         size = path.stat().st_size
-    if not isinstance(file, nibabel.nifti1.Nifti1Image):
-        raise DataError(
-            f"{path}: a NIfTI file is expected. Received: {type(file).__name__}"
-        )
+    is_nifti = isinstance(file, nibabel.nifti1.Nifti1Image)
+    require(path, is_nifti, "a NIfTI file is", type(file).__name__)
     voxels = int(np.prod([int(size) for size in file.shape], dtype=object))
-    if not 0 < voxels <= min(_MOST_VOXELS, _MOST_EXPANSION * size):
-        raise DataError(
-            f"{path}: a header whose size fits the file of {size} bytes is "
-            f"expected. Received: shape={file.shape}"
-        )
-    if file.get_data_dtype().kind not in "biuf":
-        raise DataError(
-            f"{path}: voxels that are real numbers are expected. "
-            f"Received: dtype={file.get_data_dtype()}"
-        )
-    if len(file.shape) not in (3, 4):
-        raise DataError(
-            f"{path}: a 3D volume, or 4D with channels last, is "
-            f"expected. Received: shape={file.shape}"
-        )
+    require(
+        path,
+        0 < voxels <= min(_MOST_VOXELS, MOST_EXPANSION * size),
+        f"a header whose size fits the file of {size} bytes is",
+        f"shape={file.shape}",
+    )
+    dtype = file.get_data_dtype()
+    expected = "voxels that are real numbers are"
+    require(path, dtype.kind in "biuf", expected, f"dtype={dtype}")
+    expected = "a 3D volume, or 4D with channels last, is"
+    require(path, len(file.shape) in (3, 4), expected, f"shape={file.shape}")
     return file
 
 
@@ -123,24 +102,21 @@ def _voxels(path: Path, file: Any) -> np.ndarray:
     )
     with _reading(path):
         held = _length(path, claimed)
-    if held < claimed:
-        raise DataError(
-            f"{path}: a complete NIfTI file, by its header {claimed} bytes, "
-            f"is expected. Received: {held} bytes"
-        )
+    expected = f"a complete NIfTI file, by its header {claimed} bytes, is"
+    require(path, held >= claimed, expected, f"{held} bytes")
     with _reading(path), np.errstate(over="ignore", invalid="ignore"):
         proxy = file.dataobj
         if proxy.dtype.kind in "bui" and (proxy.slope, proxy.inter) == (1, 0):
             return np.asarray(proxy.get_unscaled())
-        # Slope and intercept are applied by nibabel; float32 is half of
-        # what `get_fdata` would take.
+        # nibabel applies slope and intercept; float32 takes half of the
+        # memory of `get_fdata`.
         return np.asarray(proxy, dtype=np.float32)
 
 
 def _length(path: Path, enough: int) -> int:
-    """Bytes that a file holds when unpacked, counted to a bit over `enough`.
+    """Counts the unpacked bytes of a file, to one block over `enough`.
 
-    Reading to the end meets the checksum, which nibabel stops short of.
+    Reading to the end makes gzip compare its checksum; nibabel stops before.
     """
     if path.suffix != ".gz":
         return path.stat().st_size

@@ -1,10 +1,14 @@
-"""One image or label as it was stored, whatever the format."""
+"""Reads scans and their grids, NIfTI or DICOM."""
 
 import os
 from pathlib import Path
 
 import numpy as np
 
+from keras_cakes.data.volumes.reading.dicom import read_dicom
+from keras_cakes.data.volumes.reading.dicom import read_dicom_grid
+from keras_cakes.data.volumes.reading.nifti import read_nifti
+from keras_cakes.data.volumes.reading.nifti import read_nifti_grid
 from keras_cakes.data.volumes.reading.scan import Scan
 
 
@@ -14,32 +18,16 @@ def read_scan(path: str | os.PathLike[str]) -> Scan:
     Raises:
         DataError: If it is neither, or damaged; the message names the file.
     """
-    path = Path(path)
-    if path.is_dir():
-        from keras_cakes.data.volumes.reading.dicom import read_dicom
-
-        return read_dicom(path)
-    from keras_cakes.data.volumes.reading.nifti import read_nifti
-
-    return read_nifti(path)
+    return read_dicom(path) if Path(path).is_dir() else read_nifti(path)
 
 
 def read_grid(
     path: str | os.PathLike[str],
 ) -> tuple[tuple[int, ...], np.ndarray]:
-    """Reads from headers alone where voxels lie.
-
-    Returns:
-        The shape of the array that `read_scan` would return, and its affine.
+    """Reads shape and affine of a scan from its headers.
 
     Raises:
         DataError: If there is no readable header; the message names the file.
     """
-    path = Path(path)
-    if path.is_dir():
-        from keras_cakes.data.volumes.reading.dicom import read_dicom_grid
-
-        return read_dicom_grid(path)
-    from keras_cakes.data.volumes.reading.nifti import read_nifti_grid
-
-    return read_nifti_grid(path)
+    read = read_dicom_grid if Path(path).is_dir() else read_nifti_grid
+    return read(path)

@@ -1,4 +1,4 @@
-"""DICOM slices decoded inside a `tf.data` graph, checked against pydicom."""
+"""Decodes DICOM slices inside a `tf.data` graph, checked against pydicom."""
 
 import dataclasses
 import os
@@ -8,19 +8,21 @@ from typing import Any
 import numpy as np
 
 from keras_cakes._errors import DataError
+from keras_cakes._errors import naming
+from keras_cakes._errors import require
 from keras_cakes.data.volumes.reading.dicom import check_pydicom
 from keras_cakes.data.volumes.reading.dicom import reading
 
-# Of the fitted line; what least squares add behind is noise.
+# Digits of the fitted line; least squares add noise beyond them.
 _DECIMALS = 9
 
 
 @dataclasses.dataclass(frozen=True)
 class CalibratedDecoder:
-    """Decodes slices like that which it was calibrated on.
+    """Decodes slices as the one that it was calibrated on.
 
     Args:
-        scale: Factor from what TensorFlow-IO returns to values.
+        scale: Factor from the numbers of TensorFlow-IO to values.
         offset: Added after the factor.
     """
 
@@ -28,10 +30,7 @@ class CalibratedDecoder:
     offset: float
 
     def __call__(self, contents: Any) -> Any:
-        """Decodes a slice, also in a graph.
-
-        Args:
-            contents: String tensor `()`: the bytes of a file.
+        """Decodes the bytes of a file, a string tensor, also in a graph.
 
         Returns:
             Float32 tensor `(row, column)`; Hounsfield units for CT.
@@ -42,10 +41,10 @@ class CalibratedDecoder:
         return tf.cast(pixels, tf.float32)
 
     def check(self, path: str | os.PathLike[str]) -> None:
-        """Decodes a file both ways.
+        """Compares a decoded file with the values that pydicom reads.
 
         Raises:
-            DataError: If a pixel differs from what pydicom reads.
+            DataError: If a pixel differs.
         """
         import tensorflow as tf
 
@@ -70,15 +69,14 @@ class CalibratedDecoder:
 def calibrated_decoder(
     reference_file: str | os.PathLike[str],
 ) -> CalibratedDecoder:
-    """Learns from one file what TensorFlow-IO makes of its values.
+    """Fits the line from TensorFlow-IO's numbers to a file's values.
 
-    TensorFlow-IO decodes DICOM files within a graph, but its numbers are
-    those of a screen: neither stored values nor Hounsfield units, shifted and
-    scaled by type and range of the file. A line through the pixels of a
-    file, fitted to pydicom's values, takes that back. It has to meet each of
-    them exactly; where slopes are fractions or MONOCHROME1 is inverted,
-    precision is lost and the file is refused. Other files may need another
-    line: `check` each of them once.
+    TensorFlow-IO decodes DICOM files within a graph, but returns brightness
+    for a screen: values are shifted and scaled by type and range of the
+    file. A line, fitted to pydicom's values, undoes that. The line has to
+    meet every pixel exactly; where slopes are fractions or MONOCHROME1 is
+    inverted, precision is lost and the file is refused. Other files may need
+    another line: `check` each of them once.
 
     ```python
     decoder = calibrated_decoder(files[0])
@@ -105,21 +103,16 @@ def calibrated_decoder(
     path = Path(reference_file)
     _tensorflow_io()
     values = _reference(path)
-    if values.min() == values.max():
-        raise DataError(
-            f"{path}: a slice whose pixels differ is expected. "
-            f"Received: all pixels {values.flat[0]:g}"
-        )
+    differ = values.min() != values.max()
+    received = f"all pixels {values.flat[0]:g}"
+    require(path, differ, "a slice whose pixels differ is", received)
+    expected = "a file that TensorFlow-IO decodes is"
     try:
-        decoded = _decoded(tf.io.read_file(os.fspath(path))).numpy()
-    # With a later TensorFlow, it is imported but its operations are missing.
+        with naming(path, expected, tf.errors.OpError):
+            decoded = _decoded(tf.io.read_file(os.fspath(path))).numpy()
+    # With a later TensorFlow, TensorFlow-IO lacks its operations.
     except NotImplementedError as error:
         raise _not_installed(error) from None
-    except tf.errors.OpError as error:
-        raise DataError(
-            f"{path}: a file that TensorFlow-IO decodes is expected. "
-            f"Received: {type(error).__name__}: {str(error)[:300]}"
-        ) from None
     if decoded.min() == decoded.max() or decoded.shape != values.shape:
         raise DataError(
             f"{path}: {values.shape} pixels that differ are expected of "
@@ -150,7 +143,7 @@ def _not_installed(error: Exception) -> ImportError:
 
 
 def _decoded(contents: Any) -> Any:
-    """What TensorFlow-IO returns for one slice, float64 `(row, column)`."""
+    """Decodes one slice with TensorFlow-IO, float64 `(row, column)`."""
     import tensorflow as tf
 
     pixels = _tensorflow_io().image.decode_dicom_image(
@@ -160,7 +153,7 @@ def _decoded(contents: Any) -> Any:
 
 
 def _reference(path: Path) -> np.ndarray:
-    """The values of one slice, float64 `(row, column)`."""
+    """Reads one slice with pydicom, float64 `(row, column)`."""
     check_pydicom()
     from pydicom import dcmread
     from pydicom.pixels import apply_rescale
@@ -168,9 +161,6 @@ def _reference(path: Path) -> np.ndarray:
     with reading(path):
         dataset = dcmread(path)
         values = apply_rescale(dataset.pixel_array, dataset)
-    if values.ndim != 2:
-        raise DataError(
-            f"{path}: one grey slice is expected. "
-            f"Received: pixels of the shape {values.shape}"
-        )
+    received = f"pixels of the shape {values.shape}"
+    require(path, values.ndim == 2, "one grey slice is", received)
     return values.astype(np.float64)

@@ -1,4 +1,4 @@
-"""Synthetic volumes of known answer, made on the spot from a seed.
+"""Makes synthetic volumes of known answer from a seed.
 
 Balls of random size and place lie in a noisy, unevenly bright background,
 filled with oblique stripes: brightness follows `depth + height` in one class
@@ -16,16 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_cakes._errors import expect
-from keras_cakes._errors import whole
 from keras_cakes._files import write_text
 from keras_cakes.data.volumes.cases import Volume
 from keras_cakes.data.volumes.cases import save_label
 from keras_cakes.data.volumes.reading.nifti import write_nifti
+from keras_cakes.data.volumes.synthetic.balls import balls
+from keras_cakes.data.volumes.synthetic.balls import checked_shape
 
 PHANTOM_CLASSES = ("background", "rising", "falling")
 
-# In voxels; in units of the brightness of the stripes.
+# Voxels of a stripe, and deviation of the noise for stripes of amplitude 1.
 _PERIOD = 6.0
 _NOISE = 0.6
 
@@ -47,11 +47,7 @@ def phantom_volumes(
     Raises:
         ValueError: If `cases` or `shape` is too small.
     """
-    shape = tuple(int(size) for size in shape)
-    whole("cases", cases, least=1)
-    whole("seed", seed, least=0)
-    fits = len(shape) == 3 and min(shape) >= 16
-    expect("shape", shape, fits, "to be three sizes of at least 16")
+    shape = checked_shape(cases, shape, seed)
     return [_phantom(number, shape, seed) for number in range(cases)]
 
 
@@ -62,16 +58,11 @@ def _phantom(number: int, shape: tuple[int, ...], seed: int) -> Volume:
     )
     image = _smooth_field(generator, grid, shape)
     label = np.zeros(shape, np.uint8)
-    for value in generator.permutation([1, 2, 1, 2]):
-        radius = generator.uniform(0.15, 0.24) * min(shape)
-        centre = [generator.uniform(radius, s - 1 - radius) for s in shape]
-        distance = sum((g - c) ** 2 for g, c in zip(grid, centre, strict=True))
-        inside = (distance < radius**2) & (label == 0)
+    for value, inside in balls(label, grid, (0.15, 0.24), generator):
         phase = generator.uniform(0, 2 * np.pi)
         ramp = grid[0] + (grid[1] if value == 1 else -grid[1])
         stripes = np.sin(2 * np.pi / _PERIOD * ramp + phase)
         image[inside] = 1.0 + stripes[inside]
-        label[inside] = value
     image += generator.normal(0.0, _NOISE, shape)
     image = (image - image.mean()) / image.std()
     name = f"phantom_{number:03d}"
@@ -102,13 +93,9 @@ def write_msd(
     shape: Sequence[int] = (32, 32, 32),
     seed: int = 0,
 ) -> None:
-    """Writes phantom volumes in the layout of the MSD.
+    """Writes the volumes of `phantom_volumes` in the layout of the MSD.
 
-    Args:
-        folder: Folder to fill: `imagesTr`, `labelsTr`, `dataset.json`.
-        cases: Number of volumes.
-        shape: `(depth, height, width)`.
-        seed: Integer; the same seed gives the same volumes.
+    The folder gets `imagesTr`, `labelsTr` and `dataset.json`.
     """
     folder = Path(folder)
     training = []

@@ -1,11 +1,10 @@
-"""Volumes whose right kernels are known, and the texture they are made of.
+"""Makes volumes whose right kernels are known, and their texture.
 
-All is made of one texture: independent normal noise but for one axis, along
-which values a step or two apart are alike (*smooth*) or opposite (*rough*).
-Mean, variance and whatever can be seen without two such values are the same,
-so layers that do not span the axis cannot tell one from the other, however many
-of them there are; any that spans it can. That goes for layers that are not
-searched too: a stem of 3x3x3 sees what is planted.
+The texture is normal noise, independent except along one axis, where values a
+step or two apart are alike (*smooth*) or opposite (*rough*). All statistics
+without two such values are the same, so layers that do not span the axis
+cannot tell the classes apart, however many layers there are; any layer that
+spans the axis can, also one that is not searched, such as a 3x3x3 stem.
 """
 
 import math
@@ -15,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from keras_cakes._errors import choose
-from keras_cakes._errors import expect
 from keras_cakes._errors import whole
 from keras_cakes.data.volumes.cases import Volume
+from keras_cakes.data.volumes.synthetic.balls import balls
+from keras_cakes.data.volumes.synthetic.balls import checked_shape
 
 PLANTED_AXES = ("depth", "height", "width")
 PLANTED_CLASSES = ("background", "smooth", "rough")
@@ -37,16 +37,16 @@ def texture(
     lag: int = 1,
     correlation: float = _CORRELATION,
 ) -> np.ndarray:
-    """Noise of zero mean and unit variance that is correlated along one axis.
+    """Makes noise of zero mean and unit variance, correlated along one axis.
 
     Args:
         shape: Any shape.
         axis: The axis.
         is_rough: Whether neighbours are opposite rather than alike.
-        generator: Where the numbers come from.
-        lag: How far apart related values are; nearer ones are independent.
-        correlation: Of values that far apart, before white noise is added,
-            from 0 to 1.
+        generator: Source of random numbers.
+        lag: Distance of related values; nearer ones are independent.
+        correlation: Correlation at that distance, before white noise is
+            added, from 0 to 1.
 
     Returns:
         A float32 array of that shape.
@@ -70,22 +70,22 @@ def planted_volumes(
     seed: int = 0,
     layout: str = "balls",
 ) -> list[Volume]:
-    """Volumes whose classes differ along one axis only.
+    """Makes volumes whose classes differ along one axis only.
 
     Args:
         cases: Number of volumes.
         axis: 0 for depth, 1 for height, 2 for width.
         shape: `(depth, height, width)`, each at least 16.
         seed: Integer; the same seed gives the same bytes.
-        layout: Where the classes are, in a background that is brighter.
-            `"balls"`: two balls of each class, in which neighbours along the
-            axis are related. `"lines"`: every line along the axis stands
-            alone, so that only kernels that span the axis help, in every
-            layer. It begins with background; what follows is of one class
-            up to a random place and of one drawn anew beyond it. Values two
-            steps apart are related and neighbours are not: a convolution of
-            size and stride 2, as between the two levels of a small U-Net,
-            never sees two that are.
+        layout: Places of the classes in a brighter background. `"balls"`:
+            two balls of each class, in which neighbours along the axis are
+            related. `"lines"`: every line along the axis is drawn alone, so
+            that only kernels that span the axis help, in every layer. A line
+            begins with background; one class follows up to a random place,
+            and a class drawn anew beyond it. Values two steps apart are
+            related and neighbours are not: a convolution of size and stride
+            2, as between the two levels of a small U-Net, never sees two
+            related values.
 
     Returns:
         Volumes named `planted_000`, ... with labels of `PLANTED_CLASSES`.
@@ -93,12 +93,8 @@ def planted_volumes(
     Raises:
         ValueError: If an argument is not as stated.
     """
-    shape = tuple(int(size) for size in shape)
-    whole("cases", cases, least=1)
+    shape = checked_shape(cases, shape, seed)
     whole("axis", axis, least=0, most=2)
-    whole("seed", seed, least=0)
-    fits = len(shape) == 3 and min(shape) >= 16
-    expect("shape", shape, fits, "to be three sizes of at least 16")
     choose("layout", layout, tuple(_LAYOUTS))
     volumes = []
     for number in range(cases):
@@ -117,15 +113,10 @@ def _balls(
     image = 2.0 + generator.standard_normal(shape).astype(np.float32)
     label = np.zeros(shape, np.uint8)
     grid = np.ogrid[tuple(slice(size) for size in shape)]
-    for value in generator.permutation([1, 2, 1, 2]):
-        radius = generator.uniform(0.2, 0.3) * min(shape)
-        centre = [generator.uniform(radius, s - 1 - radius) for s in shape]
-        distance = sum((g - c) ** 2 for g, c in zip(grid, centre, strict=True))
-        inside = (distance < radius**2) & (label == 0)
+    for value, inside in balls(label, grid, (0.2, 0.3), generator):
         image[inside] = texture(
             shape, axis, is_rough=value == 2, generator=generator
         )[inside]
-        label[inside] = value
     return image, label
 
 

@@ -215,7 +215,7 @@ MESSAGES = [
 ]
 
 
-def test_messages():
+def test_a_wrong_argument_is_named():
     for keywords, message in MESSAGES:
         with pytest.raises(ValueError, match=message):
             ClipAugmentation(**keywords)

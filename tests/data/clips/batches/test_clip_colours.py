@@ -32,7 +32,7 @@ def test_grey_is_normalized_by_the_means():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_own_values(channels):
     clip = _clip(channels)
-    found = normalize(tf.constant(clip), (0.5,), (0.25,))
+    found = normalize(tf.constant(clip), mean=(0.5,), std=(0.25,))
     np.testing.assert_allclose(found, (clip / 255 - 0.5) * 4, atol=1e-5)
 
 

@@ -32,7 +32,9 @@ extents = st.tuples(st.integers(1, 400), st.integers(1, 400))
     ],
 )
 def test_sides(height, width, expected):
-    sides = multi_scale_sides(tf.constant([height, width]), (224, 224), SCALES)
+    sides = multi_scale_sides(
+        tf.constant([height, width]), (224, 224), scales=SCALES
+    )
     np.testing.assert_array_equal(sides, np.transpose([expected] * 2))
 
 
@@ -79,7 +81,9 @@ def test_multi_scale_boxes_are_the_published_ones(extent, size, scales):
 
     @tf.function
     def box(draw):
-        start, side = multi_scale_box(tf.constant(extent), size, scales, draw)
+        start, side = multi_scale_box(
+            tf.constant(extent), size, scales=scales, draws=draw
+        )
         return tf.concat([start, side], 0)
 
     found = sorted(
@@ -100,11 +104,13 @@ def test_multi_scale_boxes_are_the_published_ones(extent, size, scales):
 def test_boxes_lie_within_the_frames(extent, size, first, second, more):
     draws = tf.constant([first, second])
     extent = tf.constant(extent)
-    free, side = short_side_box(extent, size, max(size) + more)
+    free, side = short_side_box(extent, size, short_side=max(size) + more)
     places = [random_place(free, draws)]
-    places += [along_longer_side(extent, free, third) for third in range(3)]
+    places += [
+        along_longer_side(extent, free, third=third) for third in range(3)
+    ]
     boxes = [(place, side) for place in places]
-    boxes.append(multi_scale_box(extent, size, SCALES, draws))
+    boxes.append(multi_scale_box(extent, size, scales=SCALES, draws=draws))
     for start, side in boxes:
         assert start.dtype == side.dtype == tf.int32
         assert (start.numpy() >= 0).all() and (side.numpy() >= 1).all()
@@ -123,7 +129,9 @@ def test_boxes_lie_within_the_frames(extent, size, first, second, more):
     ],
 )
 def test_short_side(extent, size, short_side, side):
-    free, found = short_side_box(tf.constant(extent), size, short_side)
+    free, found = short_side_box(
+        tf.constant(extent), size, short_side=short_side
+    )
     assert tuple(found.numpy()) == side
     assert tuple(free.numpy()) == tuple(np.subtract(extent, side))
 
@@ -139,7 +147,7 @@ def test_short_side(extent, size, short_side, side):
 def test_three_places_along_the_longer_side(extent, expected):
     free = tf.constant(extent) - 90
     found = [
-        tuple(along_longer_side(tf.constant(extent), free, third).numpy())
+        tuple(along_longer_side(tf.constant(extent), free, third=third).numpy())
         for third in range(3)
     ]
     assert found == expected
@@ -179,7 +187,9 @@ def _linear(image, size):
 @pytest.mark.parametrize("size", [(8, 9), (40, 12), (11, 17)])
 def test_a_box_is_cut_and_resized(channels, size):
     frames = _frames(channels=channels)
-    found = cut(tf.constant(frames), [2, 5], [11, 17], size, False)
+    found = cut(
+        tf.constant(frames), size, start=[2, 5], side=[11, 17], antialias=False
+    )
     expected = _linear(frames[:, 2:13, 5:22].astype(float), size)
     assert found.dtype == tf.float32 and found.shape == (2, *size, channels)
     np.testing.assert_allclose(found, expected, atol=1e-3)
@@ -188,7 +198,9 @@ def test_a_box_is_cut_and_resized(channels, size):
 @pytest.mark.parametrize("size", [(8, 9), (40, 12), (11, 17), (4, 50)])
 def test_antialiased_as_pillow_does(size):
     frames = _frames(channels=1)
-    found = cut(tf.constant(frames), [2, 5], [11, 17], size, True)
+    found = cut(
+        tf.constant(frames), size, start=[2, 5], side=[11, 17], antialias=True
+    )
     for image, frame in zip(found, frames, strict=True):
         box = Image.fromarray(frame[2:13, 5:22, 0].astype("float32"))
         expected = box.resize(size[::-1], Image.Resampling.BILINEAR)

@@ -22,7 +22,7 @@ def _source(lengths=(9, 2, 5), channels=1, labels=(1, None, 0)):
             for length in lengths
         ],
         labels,
-        ("a", "b"),
+        classes=("a", "b"),
     )
 
 
@@ -32,7 +32,7 @@ def _frames(source, clip, frames):
 
 def test_each_clip_once_in_order():
     source = _source()
-    data = clip_views(source, 4, 2, augmentation=WHOLE)
+    data = clip_views(source, 4, batch_size=2, augmentation=WHOLE)
     views, labels = data.element_spec
     assert (views.shape.as_list(), views.dtype) == (
         [None, 1, 4, 4, 6, 1],
@@ -54,11 +54,13 @@ def test_each_clip_once_in_order():
 def test_views_are_samplings_and_their_crops():
     source = _source(channels=3)
     augmentation = ClipAugmentation((5, 4), flip=True, brightness=0.5)
-    data = clip_views(source, 3, 3, clips=2, crops=3, augmentation=augmentation)
+    data = clip_views(
+        source, 3, batch_size=3, clips=2, crops=3, augmentation=augmentation
+    )
     (views, _) = next(iter(data))
     assert views.shape == (3, 6, 3, 5, 4, 3)
     for number, count in enumerate(source.frame_counts):
-        for sampling, frames in enumerate(shifted_frames(count, 3, 2)):
+        for sampling, frames in enumerate(shifted_frames(count, 3, clips=2)):
             crops = augmentation.views(
                 tf.constant(_frames(source, number, frames)), 3
             )
@@ -70,7 +72,9 @@ def test_views_are_samplings_and_their_crops():
 
 def test_short_clips_as_published():
     source = _source(lengths=(3,), labels=(0,))
-    data = clip_views(source, 3, 1, augmentation=WHOLE, short="published")
+    data = clip_views(
+        source, 3, batch_size=1, augmentation=WHOLE, short="published"
+    )
     views, _ = next(iter(data))
     np.testing.assert_array_equal(views[0, 0, 1:], views[0, 0, :-1])
 
@@ -92,7 +96,7 @@ MESSAGES = [
 ]
 
 
-def test_messages():
+def test_a_wrong_argument_is_named():
     for keywords, message in MESSAGES:
         arguments = {"source": _source(), "frames": 2, "batch_size": 1}
         with pytest.raises(ValueError, match=message):
@@ -105,7 +109,8 @@ def test_real_clips(real_data):
     augmentation = ClipAugmentation((64, 64), "none", **RAW)
     data = clip_views(
         VideoClips(dataset, channels=1),
-        *(8, 4),
+        8,
+        batch_size=4,
         clips=2,
         augmentation=augmentation,
     )
@@ -114,5 +119,5 @@ def test_real_clips(real_data):
     assert labels.tolist() == [clip.label for clip in dataset.clips]
     for clip, views in zip(dataset.clips, found, strict=True):
         frames = read_video(clip.source, channels=1)
-        expected = frames[shifted_frames(len(frames), 8, 2).numpy()]
+        expected = frames[shifted_frames(len(frames), 8, clips=2).numpy()]
         np.testing.assert_array_equal(np.round(views), expected)

@@ -22,7 +22,7 @@ def _source(count=5, channels=1, lengths=None, labels=None):
             for clip, length in enumerate(lengths)
         ],
         labels or [clip % 3 for clip in range(len(lengths))],
-        ("a", "b", "c"),
+        classes=("a", "b", "c"),
     )
 
 
@@ -63,13 +63,13 @@ def _broken(*broken, count=5):
     return _Broken(
         [np.full((3, 6, 8, 1), 10 * clip, np.uint8) for clip in range(count)],
         source.labels.tolist(),
-        source.classes,
+        classes=source.classes,
     ).break_clips(*broken)
 
 
 def _take(source, frames=2, batch_size=1, **keywords):
     keywords = {"seed": 3, "augmentation": WHOLE, **keywords}
-    data = clips(source, frames, batch_size, **keywords)
+    data = clips(source, frames, batch_size=batch_size, **keywords)
     return [(clip.numpy(), label.numpy()) for clip, label in data]
 
 
@@ -89,7 +89,12 @@ def test_shapes_and_types():
     for channels, size in ((1, (4, 5)), (3, (7, 4))):
         source = _source(channels=channels)
         data = clips(
-            source, 6, 2, seed=0, augmentation=ClipAugmentation(size), steps=3
+            source,
+            6,
+            batch_size=2,
+            seed=0,
+            augmentation=ClipAugmentation(size),
+            steps=3,
         )
         clip, label = data.element_spec
         assert (clip.shape, label.shape) == ((2, 6, *size, channels), (2,))
@@ -98,7 +103,7 @@ def test_shapes_and_types():
 
 
 def test_the_default_crops_224():
-    data = clips(_source(1), 2, 1, seed=0)
+    data = clips(_source(1), 2, batch_size=1, seed=0)
     assert data.element_spec[0].shape == (1, 2, 224, 224, 1)
 
 
@@ -147,7 +152,7 @@ def test_frames_are_one_of_each_segment(short, remainder):
         for key in range(300)
         for frames in [
             segment_frames(
-                length, 4, [key, 0], short=short, remainder=remainder
+                length, 4, key=[key, 0], short=short, remainder=remainder
             ).numpy()
         ]
         if length < 5
@@ -182,7 +187,9 @@ def test_shards_share_the_clips_of_one():
 
 
 def test_the_number_of_threads_changes_nothing():
-    data = clips(_source(), 3, 2, seed=1, steps=6, augmentation=WHOLE)
+    data = clips(
+        _source(), 3, batch_size=2, seed=1, steps=6, augmentation=WHOLE
+    )
     options = tf.data.Options()
     options.threading.private_threadpool_size = 4
     _same(list(data), list(data.with_options(options)))
@@ -252,7 +259,7 @@ def test_sizes_of_frames_may_differ():
     source = Mixed(
         [np.full((3, 6, 8, 1), 10 * n, np.uint8) for n in range(3)],
         [0, 1, 2],
-        ("a", "b", "c"),
+        classes=("a", "b", "c"),
     )
     for crop in ("multi_scale", "random", "centre", "none"):
         augmentation = ClipAugmentation((4, 4), crop, **RAW)
@@ -286,7 +293,7 @@ MESSAGES = [
 ]
 
 
-def test_messages():
+def test_a_wrong_argument_is_named():
     for keywords, message in MESSAGES:
         arguments = {
             **{"source": _source(), "frames": 2, "batch_size": 1, "seed": 0},

@@ -59,7 +59,7 @@ def test_validation_is_the_published_formula(count, segments):
 @given(counts, segment_numbers, st.integers(0, 1000))
 @settings(deadline=None, max_examples=60)
 def test_published_training(count, segments, seed):
-    found = segment_frames(count, segments, [seed, 1], short="published")
+    found = segment_frames(count, segments, key=[seed, 1], short="published")
     length = count // segments
     if length == 0:
         assert found.numpy().tolist() == [0] * segments
@@ -77,7 +77,7 @@ def test_published_training(count, segments, seed):
 @settings(deadline=None, max_examples=120)
 def test_one_frame_of_each_segment(count, segments, seed, rule, remainder):
     found = segment_frames(
-        count, segments, [seed, 2], rule=rule, remainder=remainder
+        count, segments, key=[seed, 2], rule=rule, remainder=remainder
     )
     assert found.dtype == tf.int32 and found.shape == (segments,)
     found = found.numpy()
@@ -100,7 +100,7 @@ def _draw(count, segments, draws, **keywords):
     @tf.function
     def run():
         return tf.map_fn(
-            lambda key: segment_frames(count, segments, key, **keywords),
+            lambda key: segment_frames(count, segments, key=key, **keywords),
             keys,
             fn_output_signature=tf.int32,
         )
@@ -141,16 +141,16 @@ def test_segments_are_drawn_independently():
 
 
 def test_a_key_gives_one_draw():
-    first, again = (segment_frames(90, 6, KEY) for _ in range(2))
+    first, again = (segment_frames(90, 6, key=KEY) for _ in range(2))
     np.testing.assert_array_equal(first, again)
-    other = segment_frames(90, 6, [3, 5])
+    other = segment_frames(90, 6, key=[3, 5])
     assert (first.numpy() != other.numpy()).any()
 
 
 @given(counts, segment_numbers, st.integers(1, 10))
 @settings(deadline=None, max_examples=60)
 def test_shifted_samplings(count, segments, clips):
-    found = shifted_frames(count, segments, clips)
+    found = shifted_frames(count, segments, clips=clips)
     assert found.dtype == tf.int32 and found.shape == (clips, segments)
     np.testing.assert_array_equal(
         shifted_frames(count, segments)[0],
@@ -164,10 +164,11 @@ def test_shifted_samplings(count, segments, clips):
 
 
 def test_shifted_samplings_of_short_clips_as_published():
-    found = shifted_frames(8, 8, 3, short="published")
+    found = shifted_frames(8, 8, clips=3, short="published")
     np.testing.assert_array_equal(found, np.zeros((3, 8)))
     np.testing.assert_array_equal(
-        shifted_frames(9, 8, 3, short="published"), shifted_frames(9, 8, 3)
+        shifted_frames(9, 8, clips=3, short="published"),
+        shifted_frames(9, 8, clips=3),
     )
 
 
@@ -177,14 +178,14 @@ def test_shapes_are_known_in_a_graph(rule):
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.int32)])
     def run(count):
-        frames = segment_frames(count, 8, KEY, rule=rule)
+        frames = segment_frames(count, 8, key=KEY, rule=rule)
         seen.append(frames.shape)
         return frames
 
     for count in (1, 7, 8, 9, 3_000_000):
         np.testing.assert_array_equal(
             run(tf.constant(count)),
-            segment_frames(count, 8, KEY, rule=rule),
+            segment_frames(count, 8, key=KEY, rule=rule),
         )
     assert seen == [(8,)]
 
@@ -202,7 +203,7 @@ def test_shapes_are_known_in_a_graph(rule):
         ({"key": None}, "`key` is expected to be a seed.*Received: key=None"),
     ],
 )
-def test_messages(keywords, message):
+def test_a_wrong_argument_is_named(keywords, message):
     arguments = {"count": 9, "segments": 3, "key": KEY, **keywords}
     with pytest.raises(ValueError, match=message):
         segment_frames(**arguments)
@@ -210,4 +211,4 @@ def test_messages(keywords, message):
 
 def test_no_samplings():
     with pytest.raises(ValueError, match="`clips` is .* Received: clips=0"):
-        shifted_frames(9, 3, 0)
+        shifted_frames(9, 3, clips=0)

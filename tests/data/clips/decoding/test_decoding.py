@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from keras_cakes.data import DataError
 from keras_cakes.data.clips.decoding import decoding
+from keras_cakes.data.clips.decoding import packets
 from keras_cakes.data.clips.decoding.decoding import iterate_video
 from keras_cakes.data.clips.decoding.decoding import probe_video
 from keras_cakes.data.clips.decoding.decoding import read_frames
@@ -50,7 +51,9 @@ def test_frames_by_number_are_those_of_a_full_decoding(folder, kind, rate):
         frames = generator.integers(0, 24, 5)
         if number == 4:
             frames[0] = 23
-        found, is_known = read_frames(path, frames, 3, is_known)
+        found, is_known = read_frames(
+            path, frames, channels=3, is_known=is_known
+        )
         np.testing.assert_array_equal(found, full[frames])
     assert is_known == (kind not in NEVER_KNOWN)
 
@@ -74,7 +77,9 @@ def test_very_short_videos(tmp_path, kind, frames):
     chosen = [frames - 1, 0, 0]
     is_known = False
     for _ in range(2):
-        found, is_known = read_frames(path, chosen, 3, is_known)
+        found, is_known = read_frames(
+            path, chosen, channels=3, is_known=is_known
+        )
         np.testing.assert_array_equal(found, full[chosen])
     with pytest.raises(DataError, match=f"Received: {frames} frames in all"):
         read_video(path, [0, frames])
@@ -87,7 +92,7 @@ def test_very_short_videos(tmp_path, kind, frames):
     is_known=st.booleans(),
 )
 def test_any_order_and_repeats(folder, frames, kind, is_known):
-    found, _ = read_frames(folder / kind, frames, 3, is_known)
+    found, _ = read_frames(folder / kind, frames, channels=3, is_known=is_known)
     np.testing.assert_array_equal(found, all_frames(folder / kind)[frames])
     assert found.dtype == np.uint8
 
@@ -95,7 +100,7 @@ def test_any_order_and_repeats(folder, frames, kind, is_known):
 def _decoded(monkeypatch, path, frames, is_known):
     """How many frames are decoded for some that are wanted."""
     count = 0
-    for name in ("decode", "decode_all"):
+    for name in ("frames", "frames_at"):
         known = getattr(decoding.Packets, name)
 
         def counted(*arguments, known=known):
@@ -105,7 +110,7 @@ def _decoded(monkeypatch, path, frames, is_known):
                 yield frame
 
         monkeypatch.setattr(decoding.Packets, name, counted)
-    found = read_frames(path, frames, 3, is_known)[0]
+    found = read_frames(path, frames, channels=3, is_known=is_known)[0]
     monkeypatch.undo()
     np.testing.assert_array_equal(found, all_frames(path)[frames])
     return count
@@ -209,14 +214,14 @@ def test_names_that_mean_something_to_the_library(tmp_path, folder):
 
 
 def test_large_files_are_read_piece_by_piece(folder, monkeypatch):
-    monkeypatch.setattr(
-        "keras_cakes.data.clips.decoding.packets._MOST_BYTES", 1000
-    )
+    monkeypatch.setattr(packets, "_MOST_BYTES", 1000)
     path = folder / "h264.mp4"
     full = all_frames(path)
     assert probe_video(path).frames == 24
     for is_known in (False, True):
-        found, is_known = read_frames(path, [20, 3], 3, is_known)
+        found, is_known = read_frames(
+            path, [20, 3], channels=3, is_known=is_known
+        )
         np.testing.assert_array_equal(found, full[[20, 3]])
         assert not is_known
     np.testing.assert_array_equal(read_video(path), full)
@@ -226,7 +231,7 @@ def test_a_file_that_was_known_and_is_another_now(tmp_path, folder):
     path = tmp_path / "a.mp4"
     for kind in ("h264.mp4", "mpeg4.mp4", "vp8.webm"):
         path.write_bytes((folder / kind).read_bytes())
-        found, _ = read_frames(path, [20, 3], 3, True)
+        found, _ = read_frames(path, [20, 3], channels=3, is_known=True)
         np.testing.assert_array_equal(found, all_frames(path)[[20, 3]])
 
 
@@ -247,7 +252,7 @@ def test_no_frames_are_asked_for(folder):
 )
 def test_arguments(folder, frames, channels, message):
     with pytest.raises(ValueError, match=message):
-        read_video(folder / "h264.mp4", frames, channels)
+        read_video(folder / "h264.mp4", frames, channels=channels)
 
 
 def test_without_the_library(folder, monkeypatch):
@@ -283,7 +288,9 @@ def test_real_clips(real_data):
         for last in (len(full) - 1, len(full) // 3, 0):
             frames = np.append(generator.integers(0, len(full), 7), last)
             start = time.monotonic()
-            found, is_known = read_frames(path, frames, 3, is_known)
+            found, is_known = read_frames(
+                path, frames, channels=3, is_known=is_known
+            )
             assert time.monotonic() - start < 5
             np.testing.assert_array_equal(found, full[frames])
         assert is_known

@@ -28,18 +28,29 @@ def test_frames_are_those_of_their_files(tmp_path, template, first):
     frames = np.repeat(moving(12, 15, 21)[..., :1], 3, axis=-1)
     folder = write_frames(tmp_path / "clip", frames, template, first)
     check_template(template, first)
-    check_frames(folder, 12, template, first)
-    assert count_frames(folder, template, first) == 12
-    found = read_frame_files(folder, [11, 0, 3, 3], 3, template, first)
+    check_frames(folder, 12, template=template, first_frame=first)
+    assert count_frames(folder, template, first_frame=first) == 12
+    found = read_frame_files(
+        folder, [11, 0, 3, 3], channels=3, template=template, first_frame=first
+    )
     if template.endswith("png"):
         np.testing.assert_array_equal(found, frames[[11, 0, 3, 3]])
     else:
         assert np.abs(found.astype(int) - frames[[11, 0, 3, 3]]).mean() < 3
-    every = list(iterate_frame_files(folder, 12, 3, template, first))
-    np.testing.assert_array_equal(
-        every, read_frame_files(folder, range(12), 3, template, first)
+    every = list(
+        iterate_frame_files(
+            folder, 12, channels=3, template=template, first_frame=first
+        )
     )
-    grey = read_frame_files(folder, [2], 1, template, first)
+    np.testing.assert_array_equal(
+        every,
+        read_frame_files(
+            folder, range(12), channels=3, template=template, first_frame=first
+        ),
+    )
+    grey = read_frame_files(
+        folder, [2], channels=1, template=template, first_frame=first
+    )
     assert grey.shape == (1, 15, 21, 1)
 
 
@@ -47,7 +58,7 @@ def test_other_files_are_left_alone(tmp_path):
     folder = write_frames(tmp_path / "clip", moving(3, 8, 8))
     for name in ("flow_00001.jpg", "00001.png", "cover.jpg", "Thumbs.db"):
         (folder / name).write_bytes(b"")
-    assert count_frames(folder, "{:05d}.jpg", 1) == 3
+    assert count_frames(folder, "{:05d}.jpg", first_frame=1) == 3
 
 
 @pytest.mark.parametrize(
@@ -65,15 +76,15 @@ def test_holes_and_other_first_numbers(tmp_path, missing, first, message):
     if missing is not None:
         (folder / f"{missing:05}.jpg").unlink()
     with pytest.raises(DataError, match=message) as caught:
-        count_frames(folder, "{:05d}.jpg", first)
+        count_frames(folder, "{:05d}.jpg", first_frame=first)
     assert str(caught.value).startswith(str(folder))
 
 
 def test_no_frames_and_no_folder(tmp_path):
     with pytest.raises(DataError, match="nowhere: a folder of frames is exp"):
-        count_frames(tmp_path / "nowhere", "{:05d}.jpg", 1)
+        count_frames(tmp_path / "nowhere", "{:05d}.jpg", first_frame=1)
     with pytest.raises(DataError, match="no 00001.jpg, but 0 others"):
-        count_frames(tmp_path, "{:05d}.jpg", 1)
+        count_frames(tmp_path, "{:05d}.jpg", first_frame=1)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +95,7 @@ def test_more_frames_than_there_are(tmp_path, frames, first, missing):
     with pytest.raises(
         DataError, match=f"{frames} frames, .*Received: no file {missing}.jpg"
     ):
-        check_frames(folder, frames, "{:05d}.jpg", first)
+        check_frames(folder, frames, template="{:05d}.jpg", first_frame=first)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_the_same_frames_give_the_same_bytes(tmp_path):
     assert first == second
 
 
-def test_messages(tmp_path, monkeypatch):
+def test_a_wrong_argument_or_no_pyav_is_named(tmp_path, monkeypatch):
     path = tmp_path / "a.mp4"
     frames = np.zeros((2, 16, 16, 3), "uint8")
     for wrong in (

@@ -21,7 +21,7 @@ V2 = "20bn-something-something-v2"
 
 def _read(folder, version=1, split="train", **options):
     return read_something_something(
-        folder, version, split, partial=True, **options
+        folder, version, split=split, partial=True, **options
     )
 
 
@@ -63,14 +63,14 @@ def test_version_2(tmp_path, prefix):
 def test_numbers_of_clips_and_classes_are_those_published(tmp_path):
     write_v1(tmp_path)
     with pytest.raises(DataError, match="174 classes are expected.*ved: 3"):
-        read_something_something(tmp_path, 1, "train")
+        read_something_something(tmp_path, 1, split="train")
     names = "".join(f"Doing {number}\n" for number in range(171))
     labels = tmp_path / "something-something-v1-labels.csv"
     labels.write_text(labels.read_text() + names)
     with pytest.raises(DataError, match="train.csv: 86017 clips .*ved: 3"):
-        read_something_something(tmp_path, 1, "train")
+        read_something_something(tmp_path, 1, split="train")
     with pytest.raises(DataError, match="validation.csv: 11522 .*ved: 1"):
-        read_something_something(tmp_path, 1, "validation")
+        read_something_something(tmp_path, 1, split="validation")
 
 
 def test_lists(tmp_path):
@@ -180,10 +180,10 @@ def test_what_is_no_json(tmp_path):
             _read(tmp_path, 2)
 
 
-def test_messages_of_arguments(tmp_path):
+def test_a_wrong_version_or_split_is_named(tmp_path):
     for version, split in ((3, "train"), (1, "test"), (2, "val")):
         with pytest.raises(ValueError, match="`version` .*`split` .*Received"):
-            read_something_something(tmp_path, version, split)
+            read_something_something(tmp_path, version, split=split)
     with pytest.raises(ValueError, match="`on_error` is expected"):
         _read(tmp_path, on_error="ignore")
     with pytest.raises(DataError, match="no: the folder of the .*no such fol"):

@@ -135,7 +135,7 @@ def test_arrays_come_back(
         for length in lengths
     ]
     labels = [None if length == 1 else length % 2 for length in lengths]
-    source = ArrayClips(arrays, labels, CLASSES)
+    source = ArrayClips(arrays, labels, classes=CLASSES)
     packed = _pack(
         source,
         tmp_path_factory.mktemp("pack"),
@@ -173,7 +173,7 @@ def test_sizes(size, short_side, expected):
 
 def test_a_smaller_pixel_is_the_mean_of_those_it_covers(tmp_path):
     frames = moving(3, 24, 36)
-    source = ArrayClips([frames], [0], CLASSES)
+    source = ArrayClips([frames], [0], classes=CLASSES)
     packed = _pack(source, tmp_path / "out", short_side=8, encoding="png")
     means = frames.reshape(3, 8, 3, 12, 3, 3).mean(axis=(2, 4))
     assert packed.read(0, range(3)).shape == (3, 8, 12, 3)
@@ -314,14 +314,14 @@ def test_other_settings_and_other_folders(tmp_path):
     ],
 )
 def test_arguments(tmp_path, options, message):
-    source = ArrayClips([moving(2, 8, 8)], [0], CLASSES)
+    source = ArrayClips([moving(2, 8, 8)], [0], classes=CLASSES)
     with pytest.raises(ValueError, match=message):
         _pack(source, tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
 
 
 def test_progress(tmp_path, capsys):
-    source = ArrayClips([moving(2, 8, 8)] * 3, [0, 1, 0], CLASSES)
+    source = ArrayClips([moving(2, 8, 8)] * 3, [0, 1, 0], classes=CLASSES)
     pack(source, tmp_path / "out", clips_per_shard=1)
     assert "3/3" in capsys.readouterr().out
 
@@ -329,7 +329,7 @@ def test_progress(tmp_path, capsys):
 def test_a_packing_that_was_killed_at_once(tmp_path):
     folder = tmp_path / "out"
     (folder / "shards").mkdir(parents=True)
-    source = ArrayClips([moving(2, 8, 8)], [0], CLASSES)
+    source = ArrayClips([moving(2, 8, 8)], [0], classes=CLASSES)
     with pytest.raises(DataError, match=r"out: a new folder.*\['shards'\]"):
         _pack(source, folder)
     (folder / "shards").rmdir()
@@ -343,7 +343,7 @@ def _arrays():
     return ArrayClips(
         [moving(6, 100, 120, seed) for seed in range(24)],
         [seed % 2 for seed in range(24)],
-        CLASSES,
+        classes=CLASSES,
     )
 
 

@@ -27,10 +27,12 @@ def made(arrays, tmp_path_factory):
     """A pack of clips of two sizes, in three shards."""
     folder = tmp_path_factory.mktemp("packs")
     parts = [
-        ArrayClips(arrays[first:last], [0] * (last - first), ("a",))
+        ArrayClips(arrays[first:last], [0] * (last - first), classes=("a",))
         for first, last in ((0, 2), (2, 3), (3, 5))
     ]
-    source = ArrayClips(arrays[:2] + arrays[3:], [0, 1, 0, 1], ("a", "b"))
+    source = ArrayClips(
+        arrays[:2] + arrays[3:], [0, 1, 0, 1], classes=("a", "b")
+    )
     options = {"encoding": "png", "clips_per_shard": 2, "verbose": False}
     pack(parts[1], folder / "other", **options)
     pack(source, folder / "pack", **options)
@@ -89,7 +91,7 @@ def test_grey_of_colours_and_the_reverse(folder, expected, tmp_path):
     weights = np.array([0.299, 0.587, 0.114])
     luma = expected[0][[1]] @ weights
     assert np.abs(images[..., 0] - luma).max() < 2
-    source = ArrayClips([expected[0][..., :1]], [0], ("a",))
+    source = ArrayClips([expected[0][..., :1]], [0], classes=("a",))
     packed = pack(source, tmp_path / "grey", encoding="png", verbose=False)
     assert packed.channels == 1
     np.testing.assert_array_equal(

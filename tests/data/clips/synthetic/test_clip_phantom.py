@@ -38,8 +38,8 @@ def test_shapes_names_and_classes():
 def test_a_class_is_its_partner_played_backwards():
     for one, other in PAIRS:
         for number in range(20):
-            forward = phantom_clip(one, (7, 20, 24), (3, number))
-            backward = phantom_clip(other, (7, 20, 24), (3, number))
+            forward = phantom_clip(one, (7, 20, 24), seed=(3, number))
+            backward = phantom_clip(other, (7, 20, 24), seed=(3, number))
             np.testing.assert_array_equal(forward, backward[::-1])
             # As sets of frames nothing tells them apart.
             frames = sorted(frame.tobytes() for frame in forward)
@@ -117,6 +117,6 @@ def test_whatever_sees_no_order_is_right_in_half_of_the_clips():
         ({"events": "all"}, "`events` is .*'both'.*Received: events='all'"),
     ],
 )
-def test_messages(keywords, message):
+def test_a_wrong_argument_is_named(keywords, message):
     with pytest.raises(ValueError, match=message):
         phantom_clips(**{"clips": 2, **keywords})

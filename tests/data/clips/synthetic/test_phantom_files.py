@@ -10,7 +10,7 @@ from keras_cakes.data.clips.synthetic.phantom_files import write_phantom_clips
 
 @pytest.mark.parametrize(("events", "classes"), [("motion", 2), ("both", 4)])
 def test_files_hold_the_clips(tmp_path, events, classes):
-    write_phantom_clips(tmp_path, 16, (6, 24, 32), seed=5, events=events)
+    write_phantom_clips(tmp_path, 16, shape=(6, 24, 32), seed=5, events=events)
     source = phantom_clips(16, (6, 24, 32), seed=5, events=events)
     parts = {
         split: read_clip_list(
@@ -36,5 +36,5 @@ def test_files_hold_the_clips(tmp_path, events, classes):
 
 def test_clips_of_odd_size_cannot_be_written(tmp_path):
     with pytest.raises(ValueError, match="height and width even"):
-        write_phantom_clips(tmp_path, 2, (6, 24, 33))
+        write_phantom_clips(tmp_path, 2, shape=(6, 24, 33))
     assert not (tmp_path / "videos.csv").exists()

@@ -92,7 +92,7 @@ def test_lines_are_related_two_steps_along_the_axis_only(axis):
 
 @pytest.mark.parametrize("axis", ["time", "height", "width"])
 def test_clips_differ_along_one_axis(axis):
-    source = planted_clips(8, axis, (16, 20, 24), seed=1)
+    source = planted_clips(8, axis, shape=(16, 20, 24), seed=1)
     assert source.classes == ("smooth", "rough")
     place = ("time", "height", "width").index(axis)
     for number in range(8):
@@ -105,7 +105,7 @@ def test_clips_differ_along_one_axis(axis):
 
 
 def test_mixed_clips_differ_in_the_order_of_their_halves():
-    source = planted_clips(6, "mixed", (8, 32, 32), seed=1)
+    source = planted_clips(6, "mixed", shape=(8, 32, 32), seed=1)
     assert source.classes == ("smooth_rough", "rough_smooth")
     for number in range(6):
         frames = source.read(number, np.arange(8)).numpy()[..., 0].astype(float)
@@ -136,7 +136,10 @@ def test_mixed_clips_differ_in_the_order_of_their_halves():
         ),
         (lambda: planted_clips(1, "depth"), "`kind` is expected.*'depth'"),
         (lambda: planted_clips(0, "time"), "`clips` is expected.*clips=0"),
-        (lambda: planted_clips(1, "time", (2, 8, 8)), "shape=\\(2, 8, 8\\)"),
+        (
+            lambda: planted_clips(1, "time", shape=(2, 8, 8)),
+            "shape=\\(2, 8, 8\\)",
+        ),
     ],
 )
 def test_messages(make, message):

@@ -35,7 +35,7 @@ def test_what_is_written_can_be_read(tmp_path, ending, elsewhere):
     places = ["a", "b/c 1", "d, e", 'f "g"']
     dataset = _dataset(root, places, make=True)
     path = (tmp_path if elsewhere else root) / f"own.{ending}"
-    write_clip_list(dataset, path, root if elsewhere else None)
+    write_clip_list(dataset, path, root=root if elsewhere else None)
     found = read_clip_list(path, root, classes=CLASSES)
     assert found.clips == dataset.clips
     assert found.classes == dataset.classes
@@ -72,7 +72,7 @@ def test_names_that_do_not_survive_a_list_are_refused(name):
                 assert file.read() == f"clip{name}1 2 0\n"
 
 
-def test_messages(tmp_path):
+def test_a_clip_without_label_or_outside_the_root_is_refused(tmp_path):
     clip = Clip("a", tmp_path / "a", 2, None)
     with pytest.raises(ValueError, match="labels. Received: none for 'a'"):
         write_clip_list(
@@ -82,5 +82,5 @@ def test_messages(tmp_path):
     (tmp_path / "two").mkdir()
     for root in (None, tmp_path / "two"):
         with pytest.raises(ValueError, match="clips below .*Received: .*one/a"):
-            write_clip_list(outside, tmp_path / "two" / "own.txt", root)
+            write_clip_list(outside, tmp_path / "two" / "own.txt", root=root)
     assert not list(tmp_path.rglob("own.*"))
