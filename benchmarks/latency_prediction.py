@@ -104,7 +104,7 @@ def spread(
     wanted = np.linspace(macs(kernels[-1]), macs(kernels[0]), count + 2)[1:-1]
     configurations = [
         kc.random_configuration(
-            model, network.kernel_set, {"macs": int(n)}, seed
+            model, network.kernel_set, budget={"macs": int(n)}, seed=seed
         )
         for seed, n in enumerate(wanted)
     ]
@@ -137,8 +137,8 @@ def measure(
     latency = kc.cost.LatencyTable(
         model,
         kc.replaceable_layers(model),
-        network.kernel_set,
-        batch_shape,
+        kernel_set=network.kernel_set,
+        batch_shape=batch_shape,
         repeats=repeats,
         verbose=0,
     )

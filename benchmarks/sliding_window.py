@@ -171,7 +171,7 @@ def measure_time(folder: Path, repeats: int) -> None:
     }
     times = {
         key: np.array(timing.times_ms) / windows
-        for key, timing in time_alternately(functions, repeats).items()
+        for key, timing in time_alternately(functions, repeats=repeats).items()
     }
     overhead = {
         side: times[side, "total"] - times[side, "network"]

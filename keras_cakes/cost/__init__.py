@@ -1,4 +1,4 @@
-"""Cost of a network: parameters, multiply-adds, memory, measured time."""
+"""Counts parameters and multiply-adds; measures time, estimates memory."""
 
 from keras_cakes.cost.counting import count_cost
 from keras_cakes.cost.memory import Memory

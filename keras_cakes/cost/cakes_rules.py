@@ -1,4 +1,4 @@
-"""What the layers of this package cost."""
+"""Counts the operations of one call of a layer of this package."""
 
 import math
 from typing import Any
@@ -11,27 +11,27 @@ from keras_cakes.cost.tracing import Call
 
 
 class Count(NamedTuple):
-    """Multiply-adds and element-wise operations of one call."""
+    """Holds the multiply-adds and element-wise operations of one call."""
 
     macs: int = 0
     elementwise: int = 0
 
 
 def positions(layer: Any, shape: tuple[int, ...]) -> int:
-    """Number of positions of a feature map: all but its channels."""
+    """Counts the positions of a feature map, batch included."""
     channels = -1 if layer.data_format == "channels_last" else 1
     return math.prod(shape) // shape[channels]
 
 
 def after(layer: Any, outputs: int) -> int:
-    """Bias and activation that a layer brings along."""
+    """Counts the operations of a layer's own bias and activation."""
     activation = getattr(layer, "activation", None)
     linear = activation in (None, keras.activations.linear)
     return outputs * (bool(getattr(layer, "use_bias", False)) + (not linear))
 
 
 def count_cakes(call: Call) -> Count:
-    """One multiply-add per weight of each sub-kernel and position."""
+    """Counts one multiply-add for each weight and position."""
     layer, output = call.layer, call.outputs[0]
     weights = sum(math.prod(k.shape) for k in layer.sub_kernel_weights)
     macs = weights * positions(layer, output)
@@ -39,11 +39,11 @@ def count_cakes(call: Call) -> Count:
 
 
 def count_search(call: Call) -> Count:
-    """All that the layer runs in one training step."""
+    """Counts the forward pass of one training step of a search layer."""
     layer, output = call.layer, call.outputs[0]
     places = positions(layer, output)
     if layer.priority == "performance":
-        # One full kernel, whatever the draw.
+        # One full kernel runs, for any draw.
         weights = (
             math.prod(layer.kernel_size) * layer.in_channels * layer.filters
         )
@@ -60,14 +60,14 @@ def count_search(call: Call) -> Count:
 
 
 def path_params(layer: Any, path: Any) -> int:
-    """Weights and scales of a search layer on one path."""
+    """Counts the weights, scales and offsets of a search layer on one path."""
     taps = np.array([kernel.taps for kernel in layer.kernel_set])
     weights = int(taps[np.asarray(path)].sum()) * layer.in_channels
     return weights + 2 * layer.filters
 
 
 def path_count(call: Call, path: Any) -> Count:
-    """The call of a search layer, were only one path in it."""
+    """Counts a call of a search layer that runs one path only."""
     layer = call.layer
     output = call.outputs[0]
     places = positions(layer, output)

@@ -1,4 +1,4 @@
-"""Counting parameters and operations without running a network."""
+"""Counts parameters and operations; the network is not run."""
 
 import math
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
 
 CONVENTIONS = ("plain", "paper", "paper_video")
-# What the published code counted besides convolutions and dense layers.
+# Layers that the published code counted besides convolutions and dense ones.
 _COUNTED_IN_PAPER = (
     keras.layers.Activation,
     keras.layers.BatchNormalization,
@@ -39,6 +39,7 @@ _STATISTICS = ("moving_mean", "moving_variance")
 def count_cost(
     model: keras.Model,
     input_shape: Any = None,
+    *,
     convention: str = "plain",
     path: Any = None,
 ) -> Cost:
@@ -47,33 +48,32 @@ def count_cost(
     One multiply-add per weight and output position, as in the paper's
     "FLOPs" (a transposed convolution has one per weight and input position).
     Biases, normalization, activations, pooling, resizing and additions are
-    in a column of their own, `elementwise`, and not in `macs`. The cost is
-    that of one sample. Nothing is run and no memory of the model's size is
-    taken; any Keras model will do: functional, sequential, nested,
-    subclassed.
+    counted in `elementwise`, not in `macs`. The cost is given for one sample.
+    Nothing is run, and no memory of the model's size is taken. The model may
+    be functional, sequential, nested or subclassed.
 
-    A layer that holds weights and is of no known kind is listed in
-    `Cost.unknown`, never passed over in silence. One whose weights are all
-    vectors scales or shifts: it counts as element-wise.
+    A layer of an unknown kind that holds weights is listed in `Cost.unknown`.
+    If all its weights are vectors, it scales or shifts and is counted as
+    element-wise.
 
     A supernet is counted as a whole: a cost-priority layer with all its
-    candidates, a performance-priority layer with all that it stores but the
-    multiply-adds of the one full kernel it runs. `path` counts the network
-    of one path instead.
+    candidates, a performance-priority layer with all its weights and the
+    multiply-adds of one full kernel. `path` counts the network of one path
+    instead.
 
     Args:
         model: A Keras model.
         input_shape: Shape of one sample, or a list of shapes for several
             inputs, in the order of `model.inputs`. By default the shapes
             that the model was built with.
-        convention: `"plain"`, or what reproduces the figures printed in the
-            paper as the sum of `macs` and `elementwise`: `"paper"` (2 per
-            normalized element, 1 per ReLU output and element that enters a
-            pool, nothing else) or `"paper_video"` (the same, but without
-            the normalization right behind a `CakesConv3D`, which the
+        convention: `"plain"`, or a convention under which `macs` and
+            `elementwise` add up to the figures printed in the paper:
+            `"paper"` (2 per normalized element, 1 per ReLU output and element
+            that enters a pool, nothing else) or `"paper_video"` (the same
+            without the normalization right behind a `CakesConv3D`, which the
             authors' counter did not see).
         path: For a performance-priority supernet: `"argmax"` for the network
-            that the present path weights describe, or a mapping from each
+            that the current path weights describe, or a mapping from each
             search layer's name to the index of each channel's candidate,
             such as `Supernet.path`.
 
@@ -155,7 +155,7 @@ def _is_leaf(layer: Any) -> bool:
 
 
 def _count(call: Call, path: Any) -> Count | None:
-    """The cost of a call; `None` if it is not known."""
+    """Counts a call; `None` if there is no rule for it."""
     if path is not None:
         return path_count(call, path)
     rule = rule_of(call.layer)
@@ -171,7 +171,7 @@ def _count(call: Call, path: Any) -> Count | None:
 
 
 def _params(layer: Any, owned: set[int]) -> int:
-    """Trained numbers of a layer that no other has been given yet."""
+    """Counts the trained numbers of a layer that are not in `owned` yet."""
     if isinstance(layer, keras.layers.Normalization):
         owned.update(id(weight) for weight in layer.weights)
     total = 0
@@ -185,14 +185,14 @@ def _params(layer: Any, owned: set[int]) -> int:
 
 
 def _chosen(layer: Any, path: Any) -> Any:
-    """The candidates of a search layer's channels; `None` for all."""
+    """Returns the candidate of each channel on a path; `None` for all."""
     if path is None or not isinstance(layer, CakesSearchConv3D):
         return None
     if layer.priority == "cost":
         raise ValueError(
             "`path` is expected with the performance priority; with the cost "
-            "priority other layers are wider than in the network that is "
-            "derived, see `Supernet.expected_cost`. Received: layer "
+            "priority other layers are wider than in the derived network, "
+            "see `Supernet.expected_cost`. Received: layer "
             f"{layer.name!r} with priority='cost'"
         )
     if path == "argmax":
@@ -208,9 +208,9 @@ def _chosen(layer: Any, path: Any) -> Any:
 
 
 def _without_padding(calls: Sequence[Call]) -> list[Call]:
-    """Poolings that pad themselves, as those of the published code do."""
+    """Counts a padding and its pooling as one, as the published code does."""
     return [
-        after._replace(inputs=before.inputs)
+        after._replace(tensors_in=before.tensors_in)
         if isinstance(after.layer, keras.layers.MaxPooling3D)
         and isinstance(before.layer, keras.layers.ZeroPadding3D)
         else after
@@ -219,7 +219,7 @@ def _without_padding(calls: Sequence[Call]) -> list[Call]:
 
 
 def _behind_cakes(calls: Sequence[Call]) -> set[int]:
-    """Normalizations whose input is what a `CakesConv3D` has just made."""
+    """Finds the normalizations that read the output of a `CakesConv3D`."""
     return {
         id(after.layer)
         for before, after in zip(calls, calls[1:], strict=False)

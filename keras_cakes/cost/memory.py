@@ -1,24 +1,22 @@
-"""Whether a training step fits into the memory that is free."""
+"""Estimates the memory of a training step and compares it to a limit."""
 
 import dataclasses
 import math
-import numbers
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_cakes._errors import number
 from keras_cakes._files import available_memory
 from keras_cakes.cost.tracing import Call
-from keras_cakes.cost.tracing import members
-from keras_cakes.cost.tracing import split_batch
-from keras_cakes.cost.tracing import symbolic_inputs
-from keras_cakes.cost.tracing import trace_calls
+from keras_cakes.cost.tracing import layers_of_each_rank
+from keras_cakes.cost.tracing import trace_batch
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
 from keras_cakes.layers.plans.device import is_on_cpu
 
-# Their gradients need what they made, not what they read.
+# Layers whose gradients need their outputs, not their inputs.
 _KEEPS_OUTPUTS = (
     keras.layers.Activation,
     keras.layers.Dropout,
@@ -26,43 +24,34 @@ _KEEPS_OUTPUTS = (
     keras.layers.ReLU,
     keras.layers.Softmax,
 )
-# Their gradients need no feature map at all.
+# Layers whose gradients need no feature map.
 _KEEPS_NOTHING = (
     keras.layers.Add,
     keras.layers.Average,
-    keras.layers.AveragePooling1D,
-    keras.layers.AveragePooling2D,
-    keras.layers.AveragePooling3D,
     keras.layers.Concatenate,
     keras.layers.Flatten,
-    keras.layers.GlobalAveragePooling1D,
-    keras.layers.GlobalAveragePooling2D,
-    keras.layers.GlobalAveragePooling3D,
     keras.layers.InputLayer,
     keras.layers.Permute,
     keras.layers.Reshape,
     keras.layers.Subtract,
-    keras.layers.UpSampling1D,
-    keras.layers.UpSampling2D,
-    keras.layers.UpSampling3D,
-    keras.layers.ZeroPadding1D,
-    keras.layers.ZeroPadding2D,
-    keras.layers.ZeroPadding3D,
+    *layers_of_each_rank(
+        "AveragePooling", "GlobalAveragePooling", "UpSampling", "ZeroPadding"
+    ),
 )
-# Feature maps of the largest size that the backward pass holds at a time
-# besides those kept for it: the gradient that comes in, those that go out,
-# and what a normalization makes in between.
+# The backward pass holds this many feature maps of the largest size, besides
+# the kept ones: gradients of outputs and inputs, and the intermediate results
+# of a normalization.
 _IN_FLIGHT = 4
-# Copies that libraries make of weights and feature maps, and what the
-# allocator cannot use again: measured peaks were 1.2 to 1.7 times the sum of
-# the rest (fifteen networks on a CPU, `benchmarks/search_speed.py`).
+# Libraries copy weights and feature maps, and the allocator fragments:
+# measured peaks were 1.2 to 1.7 times the sum of the rest (15 networks on a
+# CPU, `benchmarks/search_speed.py`).
 _OVERHEAD = 0.6
 _GIB = 2**30
 
 
 @dataclasses.dataclass(frozen=True)
 class Memory:
-    """Bytes that a training step is estimated to hold at its peak.
+    """Holds the estimated peak of a training step, in bytes.
 
     Args:
         weights: The weights, trained or not.
@@ -70,8 +59,8 @@ class Memory:
         optimizer: The optimizer's own variables.
         activations: Feature maps and full kernels that the forward pass
             keeps for the backward pass.
-        working: What is under way at the peak.
-        overhead: Copies that libraries make, and what the allocator wastes.
+        working: Feature maps and gradients in use at the peak.
+        overhead: Copies in libraries, and fragments in the allocator.
     """
 
     weights: int
@@ -83,7 +72,7 @@ class Memory:
 
     @property
     def total(self) -> int:
-        """All of it, in bytes."""
+        """Sums all parts, in bytes."""
         return sum(dataclasses.astuple(self))
 
     def __str__(self) -> str:
@@ -98,14 +87,14 @@ def estimate_memory(model: keras.Model, batch_shape: Any = None) -> Memory:
     """Estimates the memory of a training step; nothing is run.
 
     Feature maps are counted as TensorFlow's gradients keep them: the inputs
-    of convolutions, dense layers, normalizations and maximum poolings, the
-    outputs of activations, each tensor once. What Python and TensorFlow take
-    themselves (some 0.5 GiB) and the data are not in it. An estimate: within
-    a third of the peaks that were measured.
+    of convolutions, dense layers, normalizations and maximum poolings, and
+    the outputs of activations, each tensor once. The estimate leaves out
+    Python and TensorFlow themselves (about 0.5 GiB) and the data. Measured
+    peaks differed from it by at most a third.
 
     Args:
-        model: A Keras model or a `Supernet`; compiled, its optimizer is
-            counted too, and otherwise one without variables.
+        model: A Keras model or a `Supernet`. If it is compiled, the variables
+            of its optimizer are counted too.
         batch_shape: Shape of a batch, or a list of shapes for several
             inputs; by default one sample of the shape that the model was
             built with.
@@ -123,9 +112,7 @@ def estimate_memory(model: keras.Model, batch_shape: Any = None) -> Memory:
         >>> memory.weights < memory.activations < memory.total
         True
     """
-    batch_size, input_shape = split_batch(batch_shape)
-    inputs = symbolic_inputs(model, input_shape, batch_size)
-    calls = trace_calls(model, inputs, _is_leaf)
+    calls = trace_batch(model, batch_shape, (CakesConv3D, CakesSearchConv3D))
     kept: dict[int, int] = {}
     extra, largest = 0, 0
     for call in calls:
@@ -145,13 +132,8 @@ def estimate_memory(model: keras.Model, batch_shape: Any = None) -> Memory:
     return Memory(**parts, overhead=int(_OVERHEAD * sum(parts.values())))
 
 
-def _is_leaf(layer: Any) -> bool:
-    own = isinstance(layer, CakesConv3D | CakesSearchConv3D)
-    return own or not any(members(layer))
-
-
 def _kept(call: Call) -> tuple[Any, ...]:
-    """Tensors that the gradient of a call needs."""
+    """Lists the tensors that the gradient of a call needs."""
     if isinstance(call.layer, _KEEPS_NOTHING):
         return ()
     if isinstance(call.layer, _KEEPS_OUTPUTS):
@@ -163,10 +145,10 @@ def _kept(call: Call) -> tuple[Any, ...]:
 
 
 def _inside(call: Call) -> tuple[int, int]:
-    """What a layer of this package keeps that is no input or output.
+    """Counts the tensors that a layer of this package keeps inside.
 
     Returns:
-        Bytes of the feature maps that it normalizes, and of full kernels.
+        Bytes of the normalized feature maps, and of full kernels.
     """
     layer = call.layer
     if not isinstance(layer, CakesConv3D | CakesSearchConv3D):
@@ -194,7 +176,7 @@ def _bytes(tensor: Any) -> int:
 
 
 def _slots(optimizer: Any) -> float:
-    """Variables of an optimizer for each that it trains."""
+    """Returns the number of optimizer variables per trained variable."""
     if optimizer is None:
         return 0
     probe = type(optimizer).from_config(optimizer.get_config())
@@ -205,18 +187,15 @@ def _slots(optimizer: Any) -> float:
 
 
 def free_memory() -> int | None:
-    """Bytes that a training step may take; `None` if they are not known.
+    """Returns the free bytes of a CPU; `None` on an accelerator.
 
-    On a CPU this is `available_memory`. TensorFlow does not tell the free
-    memory of an accelerator.
+    TensorFlow does not tell the free memory of an accelerator.
     """
-    if not is_on_cpu():
-        return None
-    return available_memory()
+    return available_memory() if is_on_cpu() else None
 
 
 def batch_shape_of(data: Any, batch_size: int | None = None) -> Any:
-    """The shape of the batches that `fit` makes of its first argument.
+    """Finds the shape of the batches that `fit` makes of its data.
 
     Args:
         data: A `tf.data.Dataset`, an array or a structure of arrays.
@@ -224,7 +203,7 @@ def batch_shape_of(data: Any, batch_size: int | None = None) -> Any:
 
     Returns:
         One shape, or a list of shapes for several inputs; `None` for
-        generators and data of unknown size, which only tell when they run.
+        generators and data of unknown size.
     """
     if isinstance(data, keras.utils.PyDataset):
         return None
@@ -255,26 +234,17 @@ def checked_limit(limit: Any) -> float | None:
     Raises:
         ValueError: If it is neither `None` nor a positive, finite number.
     """
-    if limit is None:
-        return None
-    # A tensor or a text is no number, and a truth value is a mistake.
-    is_number = isinstance(limit, numbers.Real) and not isinstance(limit, bool)
-    if not is_number or not 0 < limit < math.inf:
-        raise ValueError(
-            "`memory_limit` is expected to be `None` or a positive, finite "
-            f"number of bytes. Received: memory_limit={limit!r}"
-        )
-    return float(limit)
+    return None if limit is None else number("memory_limit", limit, above=0)
 
 
 def check_capacity(
     memory: Memory, limit: float | None, name: str, batch_shape: Any
 ) -> str:
-    """States the memory of a training step, and refuses what does not fit.
+    """States the memory of a training step; refuses a step that does not fit.
 
     Args:
         memory: The estimate.
-        limit: Bytes that it may take; `None` if that is not known.
+        limit: The largest number of bytes; `None` if it is not known.
         name: Name of the model.
         batch_shape: The shapes that the estimate is for.
 
@@ -292,7 +262,7 @@ def check_capacity(
             f"{stated}, and a step that fits into {limit / 2**30:.2f} GiB is "
             "expected. A smaller batch or patch, a smaller `kernel_set`, "
             "fewer `layers`, `aggregation='sum'` or the performance priority "
-            "need less; where the estimate is known to be too high, set "
+            "need less; if the estimate is known to be too high, set "
             "`memory_limit` of the supernet to the bytes that it may take. "
             f"Received: batch_shape={batch_shape}"
         )

@@ -1,4 +1,4 @@
-"""What one call of each kind of layer costs, from weights and shapes."""
+"""Counts the operations of one call of any known layer, by its kind."""
 
 import math
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from keras_cakes.cost.cakes_rules import count_cakes
 from keras_cakes.cost.cakes_rules import count_search
 from keras_cakes.cost.cakes_rules import positions
 from keras_cakes.cost.tracing import Call
+from keras_cakes.cost.tracing import layers_of_each_rank
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
 from keras_cakes.layers.upsampling import TrilinearUpSampling3D
@@ -53,14 +54,14 @@ def _einsum_dense(call: Call) -> Count:
     kernel = dict(zip(kernel_labels, layer.kernel.shape, strict=True))
     summed = math.prod(kernel[c] for c in kernel if c in labels)
     added = math.prod(kernel[c] for c in kernel if c not in labels)
-    # What the input has beyond the summed axes is batch.
+    # All axes of the input that are not summed are batch axes.
     batch = math.prod(shape) // summed
     bias = 0 if layer.bias is None else batch * added
     return Count(batch * summed * added, bias + after(layer, batch * added))
 
 
 def _attention(call: Call) -> Count:
-    """Projections of queries, keys and values, and the two products."""
+    """Counts the projections of queries, keys and values, and two products."""
     layer = call.layer
     query, value = call.inputs[0], call.inputs[1]
     key = call.inputs[2] if len(call.inputs) > 2 else value
@@ -105,7 +106,7 @@ def _merge(call: Call) -> Count:
 
 
 def _dot(call: Call) -> Count:
-    # The summed axis is what both operands share and the output lacks.
+    # The output lacks the summed axis, which both operands have.
     axes = call.layer.axes
     axis = axes if isinstance(axes, int) else axes[0]
     summed = call.inputs[0][axis]
@@ -170,19 +171,17 @@ _RULES: tuple[tuple[tuple[Any, ...], Callable[[Call], Count]], ...] = (
     (
         (
             layers.Resizing,
-            layers.UpSampling1D,
-            layers.UpSampling2D,
-            layers.UpSampling3D,
+            *layers_of_each_rank("UpSampling"),
             TrilinearUpSampling3D,
         ),
         _resize,
     ),
     (
-        tuple(
-            getattr(layers, f"{start}{kind}{rank}D")
-            for start in ("", "Global")
-            for kind in ("MaxPooling", "AveragePooling")
-            for rank in (1, 2, 3)
+        layers_of_each_rank(
+            "MaxPooling",
+            "AveragePooling",
+            "GlobalMaxPooling",
+            "GlobalAveragePooling",
         ),
         _pool,
     ),
@@ -212,14 +211,14 @@ _OPERATIONS: dict[str, Callable[[Call], Count]] = {
     "Sigmoid": _activation,
     "Softmax": _activation,
 }
-# They multiply and add, but how much is not in their shapes.
+# These multiply and add, but their shapes do not say how often.
 _COSTLY_OPERATIONS = ("Conv", "DepthwiseConv", "Dot", "Einsum", "Tensordot")
 
 
 def rule_of(layer: Any) -> Callable[[Call], Count] | None:
-    """The rule for a layer or operation; `None` if nobody knows.
+    """Returns the rule for a layer or operation, `None` if there is none.
 
-    A subclass is what its base is, unless it has a `call` of its own.
+    A subclass has the rule of its base, unless it has a `call` of its own.
     """
     for kinds, rule in _RULES:
         for kind in kinds:

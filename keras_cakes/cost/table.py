@@ -1,4 +1,4 @@
-"""What a count gives: rows per layer that add up and print as a table."""
+"""Holds counted costs layer by layer, adds them up, prints a table."""
 
 import dataclasses
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class LayerCost:
-    """The cost of one layer.
+    """Holds the cost of one layer.
 
     Args:
-        name: Name of the layer; those inside a nested model or layer follow
-            its name and a slash.
+        name: Name of the layer; inside a nested model or layer, the name of
+            that one and a slash come first.
         kind: Class of the layer.
         params: Weights, with the scale and offset of normalizations and
             without their moving statistics.
@@ -18,8 +18,8 @@ class LayerCost:
             products of attention.
         elementwise: Operations that touch each element once or twice:
             normalization, activation, pooling, resizing, adding.
-        is_known: Whether there is a rule for this kind of layer; if not,
-            `macs` and `elementwise` are 0 and mean nothing.
+        is_known: False if there is no rule for this kind of layer; `macs`
+            and `elementwise` are 0 then and mean nothing.
     """
 
     name: str
@@ -32,37 +32,37 @@ class LayerCost:
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """The cost of a network for one input sample; prints as a table."""
+    """Holds the cost of a network for one sample; prints as a table."""
 
     per_layer: tuple[LayerCost, ...]
 
     @property
     def params(self) -> int:
-        """Trained numbers: weights, scales and offsets."""
+        """Sums the trained numbers: weights, scales and offsets."""
         return sum(row.params for row in self.per_layer)
 
     @property
     def macs(self) -> int:
-        """Multiply-adds of convolutions and dense layers (forward)."""
+        """Sums the multiply-adds of convolutions and dense layers (forward)."""
         return sum(row.macs for row in self.per_layer)
 
     @property
     def elementwise(self) -> int:
-        """Operations on single elements, which `macs` leaves out."""
+        """Sums the operations on single elements, which `macs` leaves out."""
         return sum(row.elementwise for row in self.per_layer)
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """Names of the layers that hold weights and have no rule."""
+        """Names the layers that hold weights and have no rule."""
         return tuple(row.name for row in self.per_layer if not row.is_known)
 
     def of(self, names: Any) -> "Cost":
-        """The part of the cost that layers of these names make up."""
+        """Selects the rows of the named layers."""
         chosen = set(names)
         return Cost(tuple(r for r in self.per_layer if r.name in chosen))
 
     def to_dict(self) -> dict[str, Any]:
-        """Totals and rows as plain JSON values."""
+        """Returns totals and rows as plain JSON values."""
         return {
             "params": self.params,
             "macs": self.macs,

@@ -1,4 +1,4 @@
-"""Which layers a model calls, and the shapes they see, without running it."""
+"""Lists the layers that a model calls, with their shapes; nothing is run."""
 
 import contextlib
 from collections.abc import Callable
@@ -11,11 +11,13 @@ import keras
 
 from keras_cakes._errors import shortened
 
+Shape = tuple[int, ...]
+
 
 def symbolic_inputs(
     model: keras.Model, input_shape: Any = None, batch_size: int = 1
 ) -> Any:
-    """Symbolic inputs of a batch, structured as the model takes them.
+    """Makes the symbolic inputs of a batch, in the structure of the model.
 
     Args:
         model: A Keras model.
@@ -64,7 +66,7 @@ def symbolic_inputs(
 
 
 def split_batch(batch_shape: Any) -> tuple[int, Any]:
-    """A shape with its batch, or a list of such, as size and samples.
+    """Splits a shape, or a list of shapes, into batch size and sample.
 
     Returns:
         The batch size, and the shape or shapes of one sample; 1 and `None`
@@ -87,15 +89,15 @@ def split_batch(batch_shape: Any) -> tuple[int, Any]:
     if not known:
         raise ValueError(
             "`batch_shape` is expected to be a shape of known sizes, batch "
-            "first, such as (2, 48, 64, 48, 1), or a list of such with one "
+            "first, such as (2, 48, 64, 48, 1), or a list of shapes with one "
             f"batch size. Received: batch_shape={shortened(batch_shape)}"
         )
     samples = [shape[1:] for shape in shapes]
     return batch_size, samples if several else samples[0]
 
 
-def batch_shapes(model: keras.Model, batch_shape: Any) -> list[tuple[int, ...]]:
-    """The shapes of a model's inputs, batch included, one after the other.
+def batch_shapes(model: keras.Model, batch_shape: Any) -> list[Shape]:
+    """Lists the shapes of a model's inputs, batch included.
 
     Args:
         model: A Keras model.
@@ -107,28 +109,50 @@ def batch_shapes(model: keras.Model, batch_shape: Any) -> list[tuple[int, ...]]:
     return [tuple(tensor.shape) for tensor in keras.tree.flatten(inputs)]
 
 
-Shape = tuple[int, ...]
-
-
 class Call(NamedTuple):
-    """One call of a layer that is not looked into any further.
+    """Records one call of a leaf: a layer whose inside is not traced.
 
     Args:
-        name: Name of the layer, behind those of what it is nested in.
+        name: Name of the layer, behind the names of the layers around it.
         layer: The layer.
-        inputs: Shapes of the input tensors, batch included.
-        outputs: Shapes of the output tensors, batch included.
-        tensors_in: The input tensors; a tensor that two layers read is one
-            object in a model that is followed by shapes.
+        tensors_in: The input tensors; if two layers of a functional model
+            read one tensor, both calls hold the same object.
         tensors_out: The output tensors.
     """
 
     name: str
     layer: Any
-    inputs: tuple[Shape, ...]
-    outputs: tuple[Shape, ...]
-    tensors_in: tuple[Any, ...] = ()
-    tensors_out: tuple[Any, ...] = ()
+    tensors_in: tuple[Any, ...]
+    tensors_out: tuple[Any, ...]
+
+    @property
+    def inputs(self) -> tuple[Shape, ...]:
+        """Lists the shapes of the input tensors, batch included."""
+        return tuple(tuple(tensor.shape) for tensor in self.tensors_in)
+
+    @property
+    def outputs(self) -> tuple[Shape, ...]:
+        """Lists the shapes of the output tensors, batch included."""
+        return tuple(tuple(tensor.shape) for tensor in self.tensors_out)
+
+
+def trace_batch(
+    model: keras.Model, batch_shape: Any = None, kinds: Any = ()
+) -> list[Call]:
+    """Lists the calls of a model for a batch of a given shape.
+
+    Args:
+        model: A built Keras model.
+        batch_shape: See `batch_shapes`.
+        kinds: A class or classes of layers that are leaves, as are all
+            layers that hold no others.
+    """
+    batch_size, sample = split_batch(batch_shape)
+    return trace_calls(
+        model,
+        symbolic_inputs(model, sample, batch_size),
+        lambda layer: isinstance(layer, kinds) or not any(members(layer)),
+    )
 
 
 def trace_calls(
@@ -136,14 +160,14 @@ def trace_calls(
 ) -> list[Call]:
     """Calls a model with symbolic tensors and records its layers.
 
-    Functional and sequential models are followed from layer to layer by the
-    shapes alone; the code of other models and layers is traced.
+    In functional and sequential models, shapes are passed from layer to
+    layer; the code of other models and layers is traced.
 
     Args:
         model: A built Keras model.
         inputs: Its inputs as `keras.KerasTensor`, batch included.
-        is_leaf: Function of a layer: whether to stop there rather than look
-            at the layers that it holds.
+        is_leaf: Function of a layer: true to record the layer, false to
+            trace the layers that it holds instead.
 
     Returns:
         The calls in their order; a shared layer has one for each call.
@@ -160,7 +184,7 @@ def trace_calls(
 
 
 class _Recorder:
-    """Puts itself before the methods of layers for the time of a trace."""
+    """Wraps the methods of layers during a trace, and records their calls."""
 
     def __init__(self, is_leaf: Callable[[Any], bool]):
         self.is_leaf = is_leaf
@@ -180,7 +204,7 @@ class _Recorder:
                 )
             return
         if not _is_graph(layer):
-            # Its own rule for shapes would bypass the layers inside.
+            # The shape rule of such a layer would bypass the layers inside.
             inside = (
                 _over_time
                 if isinstance(layer, keras.layers.TimeDistributed)
@@ -202,17 +226,7 @@ class _Recorder:
             finally:
                 self.inside_leaf = False
             tensors_in = _tensors((args, kwargs))
-            tensors_out = _tensors(outputs)
-            self.calls.append(
-                Call(
-                    name,
-                    layer,
-                    _shapes(tensors_in),
-                    _shapes(tensors_out),
-                    tensors_in,
-                    tensors_out,
-                )
-            )
+            self.calls.append(Call(name, layer, tensors_in, _tensors(outputs)))
             return outputs
 
         return call
@@ -226,7 +240,7 @@ def _traced(layer: Any) -> Any:
 
 
 def _over_time(wrapper: Any) -> Any:
-    """All steps at once, as a larger batch: the same cost, traced once."""
+    """Traces all steps at once, as a larger batch of the same cost."""
 
     def compute_output_spec(inputs, **kwargs):
         batch, steps, *rest = inputs.shape
@@ -241,7 +255,7 @@ def _over_time(wrapper: Any) -> Any:
 
 @contextlib.contextmanager
 def _instead(layer: Any, method: str, function: Any) -> Iterator[None]:
-    # Past `__setattr__`, which would track what it is given.
+    # `__setattr__` of Keras would track the function; `vars` does not.
     vars(layer)[method] = function
     try:
         yield
@@ -250,10 +264,10 @@ def _instead(layer: Any, method: str, function: Any) -> Iterator[None]:
 
 
 def _is_graph(layer: Any) -> bool:
-    """Whether Keras itself follows the layers of this one by shapes.
+    """Returns true if Keras passes shapes from layer to layer by itself.
 
-    It does for any batch but that which the model may have been built for:
-    there it knows the outputs already.
+    Only if the batch size is unknown: for the batch it was built with, Keras
+    returns cached outputs and never visits the layers.
     """
     return (
         isinstance(layer, keras.Function | keras.Sequential)
@@ -263,7 +277,7 @@ def _is_graph(layer: Any) -> bool:
 
 
 def members(layer: Any) -> Iterator[tuple[str, Any]]:
-    """The layers and operations that a layer holds, with their names."""
+    """Yields the layers and operations that a layer holds, with their names."""
     if isinstance(layer, keras.Function):
         held = layer.operations
     elif isinstance(layer, keras.Model):
@@ -285,5 +299,10 @@ def _tensors(structure: Any) -> tuple[Any, ...]:
     )
 
 
-def _shapes(tensors: tuple[Any, ...]) -> tuple[Shape, ...]:
-    return tuple(tuple(tensor.shape) for tensor in tensors)
+def layers_of_each_rank(*kinds: str) -> tuple[Any, ...]:
+    """Lists the Keras layers of 1, 2 and 3 dimensions of given kinds."""
+    return tuple(
+        getattr(keras.layers, f"{kind}{rank}D")
+        for kind in kinds
+        for rank in (1, 2, 3)
+    )

@@ -1,9 +1,12 @@
-"""The search: a supernet, scores of its candidates, configurations."""
+"""Trains supernets, scores their candidates, derives configurations."""
 
-from keras_cakes.search.baselines import even_configuration
+from keras_cakes.search.baselines import (
+    even_configuration as even_configuration,
+)
 from keras_cakes.search.baselines import random_configuration
 from keras_cakes.search.baselines import uniform_configuration
 from keras_cakes.search.deriving.derive import derive
+from keras_cakes.search.deriving.pareto import FrontPoint
 from keras_cakes.search.deriving.pareto import pareto
 from keras_cakes.search.scores.energy import kernel_energy
 from keras_cakes.search.scores.importance import importance
@@ -15,11 +18,11 @@ from keras_cakes.search.supernet import Supernet
 from keras_cakes.search.to_supernet import to_supernet
 
 __all__ = [
+    "FrontPoint",
     "PathLoss",
     "PathSamples",
     "Supernet",
     "derive",
-    "even_configuration",
     "importance",
     "kernel_energy",
     "pareto",

@@ -1,6 +1,5 @@
 """Builds the configurations that a search has to beat."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from keras_cakes.kernels.sub_kernels import uniform_counts
 from keras_cakes.models.rewriting.graph import as_functional
 from keras_cakes.models.rewriting.replace import replaceable_layers
 from keras_cakes.search.budget import parse_budget
+from keras_cakes.search.channel_costs import count_channel_costs
 
 
 def uniform_configuration(
@@ -67,12 +67,12 @@ def uniform_configuration(
                 for layer in found
             }
         )
-    space = _Space(model, kernel_set, layers, budget)
-    return space.configuration(
-        [
-            _rounded(filters * odds)
-            for filters, odds in zip(space.filters, space.odds, strict=True)
-        ]
+    mixture = _Mixture(model, kernel_set, budget, layers)
+    return mixture.configuration(
+        {
+            name: _rounded(mixture.filters[name] * odds)
+            for name, odds in mixture.odds().items()
+        }
     )
 
 
@@ -91,6 +91,7 @@ def even_configuration(
 def random_configuration(
     model: keras.Model,
     kernel_set: Any,
+    *,
     budget: Mapping[str, float],
     seed: int = 0,
     layers: Any = None,
@@ -121,133 +122,129 @@ def random_configuration(
     Examples:
         >>> import keras_cakes as kc
         >>> model = kc.models.unet3d((16, 16, 16, 1), width=8, depth=2)
-        >>> chance = random_configuration(model, "1d2d3d", {"macs": 0.5})
+        >>> chance = random_configuration(
+        ...     model, "1d2d3d", budget={"macs": 0.5}
+        ... )
         >>> found = kc.count_cost(kc.replace(model, chance))
         >>> round(found.macs / kc.count_cost(model).macs, 2)
         0.5
     """
     whole("seed", seed, least=0)
-    space = _Space(model, kernel_set, layers, budget)
+    mixture = _Mixture(model, kernel_set, budget, layers)
+    odds = mixture.odds()
     generator = np.random.default_rng(seed)
     draws = [
-        [
-            np.bincount(
-                generator.choice(len(odds), size=filters, p=odds),
-                minlength=len(odds),
+        {
+            name: np.bincount(
+                generator.choice(len(share), mixture.filters[name], p=share),
+                minlength=len(share),
             )
-            for filters, odds in zip(space.filters, space.odds, strict=True)
-        ]
+            for name, share in odds.items()
+        }
         for _ in range(200)
     ]
-    return space.configuration(
-        min(draws, key=lambda draw: abs(space.total(draw) - space.wanted))
+    return mixture.configuration(
+        min(draws, key=lambda draw: abs(mixture.total(draw) - mixture.wanted))
     )
 
 
-class _Space:
-    """Finds the odds of sub-kernels that give a model a wanted cost.
+class _Mixture:
+    """Mixes the sub-kernels of a model so that it has a given cost.
 
-    Attributes:
-        filters: Output channels of each replaced layer.
-        odds: For each replaced layer the share of each sub-kernel.
-        wanted: The cost of the network with these shares.
+    Args:
+        model: See `random_configuration`, as for the other arguments.
+        kernel_set: Name of a kernel set or a sequence of sub-kernels.
+        budget: One kind of cost and its amount.
+        layers: See `replaceable_layers`.
     """
 
     def __init__(
         self,
         model: keras.Model,
         kernel_set: Any,
-        layers: Any,
         budget: Mapping[str, float],
+        layers: Any,
     ):
         model = as_functional(model)
-        self.names = replaceable_layers(model, layers)
         cost = count_cost(model)
         kind, self.wanted = _wanted(budget, cost)
-        self.fixed = getattr(cost, kind)
-        self.filters, self.kernels = [], []
-        self._taps, self._per_tap = [], []
-        for name in self.names:
-            layer = model.get_layer(name)
-            members = resolve_kernel_set(kernel_set, layer.kernel_size)
-            self.filters.append(layer.filters)
-            self.kernels.append(members)
-            self._taps.append(np.array([k.taps for k in members], float))
-            taps = math.prod(layer.kernel.shape[:3]) * layer.filters
-            self._per_tap.append(
-                cost.of([name]).macs // taps
-                if kind == "macs"
-                else layer.kernel.shape[-2]
+        found = map(model.get_layer, replaceable_layers(model, layers))
+        self.filters = {layer.name: layer.filters for layer in found}
+        self.kernels = {
+            name: resolve_kernel_set(
+                kernel_set, model.get_layer(name).kernel_size
             )
-            self.fixed -= self._per_tap[-1] * taps
+            for name in self.filters
+        }
+        channels, fixed = count_channel_costs(model, self.kernels)
+        self.fixed = fixed[kind]
+        self.prices = {
+            name: np.array(costs[kind], float)
+            for name, costs in channels.items()
+        }
         least, most = (
-            self.total(
-                [
-                    filters * (taps == pick(taps)) / (taps == pick(taps)).sum()
-                    for filters, taps in zip(
-                        self.filters, self._taps, strict=True
-                    )
-                ]
+            self.fixed
+            + sum(
+                filters * pick(self.prices[name])
+                for name, filters in self.filters.items()
             )
             for pick in (np.min, np.max)
         )
         if not least * 0.999 <= self.wanted <= most * 1.001:
             raise ValueError(
                 f"`budget[{kind!r}]` is expected to lie between "
-                f"{least:.0f} and {most:.0f}, what the kernel set "
-                f"{kernel_set!r} can cost. Received: {budget[kind]}"
+                f"{least:.0f} and {most:.0f}, the costs that the kernel set "
+                f"{kernel_set!r} can reach. Received: {budget[kind]}"
             )
-        self.odds = self._odds_of_cost()
 
-    def total(self, counts: Any) -> float:
+    def odds(self) -> dict[str, np.ndarray]:
+        """Bisects the tilt of the odds until the expected cost fits."""
+        low, high = -20.0, 20.0
+        for _ in range(100):
+            tilt = (low + high) / 2
+            odds = {
+                name: _tilted(np.array([k.taps for k in kernels], float), tilt)
+                for name, kernels in self.kernels.items()
+            }
+            expected = self.total(
+                {name: odds[name] * n for name, n in self.filters.items()}
+            )
+            low, high = (tilt, high) if expected < self.wanted else (low, tilt)
+        return odds
+
+    def total(self, counts: Mapping[str, np.ndarray]) -> float:
         """Adds up the cost of given channels of each sub-kernel."""
         return self.fixed + sum(
-            price * float(np.sum(taps * count))
-            for price, taps, count in zip(
-                self._per_tap, self._taps, counts, strict=True
-            )
+            float(prices @ counts[name]) for name, prices in self.prices.items()
         )
 
-    def configuration(self, counts: Any) -> Configuration:
+    def configuration(self, counts: Mapping[str, np.ndarray]) -> Configuration:
         """Builds the configuration of given channels of each sub-kernel."""
         return Configuration(
             {
                 name: {
                     str(kernel): int(count)
-                    for kernel, count in zip(members, number, strict=True)
+                    for kernel, count in zip(kernels, counts[name], strict=True)
                 }
-                for name, members, number in zip(
-                    self.names, self.kernels, counts, strict=True
-                )
+                for name, kernels in self.kernels.items()
             }
         )
 
-    def _odds_of_cost(self) -> list[np.ndarray]:
-        """Bisects the tilt of the odds until the expected cost fits."""
-        low, high = -20.0, 20.0
-        for _ in range(100):
-            tilt = (low + high) / 2
-            odds = [_tilted(taps, tilt) for taps in self._taps]
-            expected = self.total(
-                [f * o for f, o in zip(self.filters, odds, strict=True)]
-            )
-            low, high = (tilt, high) if expected < self.wanted else (low, tilt)
-        return odds
-
 
 def _tilted(taps: np.ndarray, tilt: float) -> np.ndarray:
+    """Returns shares that rise with the taps by `tilt`, or fall if negative."""
     weights = np.exp(tilt * (taps - (taps.max() if tilt > 0 else taps.min())))
     return weights / weights.sum()
 
 
 def _rounded(counts: np.ndarray) -> np.ndarray:
-    """Rounds to integers of the same sum; the largest rests go up."""
-    whole = np.floor(counts).astype(int)
-    rest = round(float(counts.sum())) - whole.sum()
-    # A tie goes to the first, whatever the last bits say.
-    order = np.argsort(-(counts - whole).round(9), kind="stable")
-    whole[order[:rest]] += 1
-    return whole
+    """Rounds to integers of the same sum; the largest fractions go up."""
+    floors = np.floor(counts).astype(int)
+    rest = round(float(counts.sum())) - floors.sum()
+    # Rounded, so that noise in the last bits decides no tie.
+    order = np.argsort(-(counts - floors).round(9), kind="stable")
+    floors[order[:rest]] += 1
+    return floors
 
 
 def _wanted(budget: Any, cost: Cost) -> tuple[str, int]:

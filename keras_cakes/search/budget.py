@@ -1,19 +1,16 @@
-"""Reads budgets and floors: the most that a network may cost, in integers.
+"""Reads budgets and floors as bounds on integer costs.
 
 Costs are integers, so sums and comparisons are exact. A measured time is
-counted in picoseconds: a channel of a small layer takes a few nanoseconds.
+counted in picoseconds: a channel of a small layer takes 1 to 10 nanoseconds.
 """
 
 import dataclasses
-import math
-import numbers
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from keras_cakes._errors import number
 from keras_cakes._errors import shortened
 from keras_cakes.kernels.sub_kernels import SubKernel
 from keras_cakes.search.supernet import Supernet
@@ -173,12 +170,7 @@ def parse_budget(
             raise ValueError(
                 f"`budget` is expected to name {known}. Received: {kind!r}"
             )
-        if not _is_number(amount) or amount <= 0:
-            raise ValueError(
-                f"`budget[{kind!r}]` is expected to be a positive number: up "
-                "to 1 a share of what the plain network costs, above 1 an "
-                f"amount. Received: {shortened(amount)}"
-            )
+        number(f"budget[{kind!r}]", amount, above=0)
         whole = unit_of(kind) if amount > 1 else plain[kind]
         if whole is None:
             raise ValueError(
@@ -220,13 +212,11 @@ def parse_floor(floor: Any, names: Iterable[str]) -> dict[str, float]:
         floors = {name: (f"floor[{name!r}]", floor[name]) for name in floor}
     else:
         floors = {name: ("floor", floor) for name in names}
-    for argument, value in floors.values():
-        if not _is_number(value) or not 0 <= value <= 1:
-            raise ValueError(
-                f"`{argument}` is expected to be a number from 0 to 1. "
-                f"Received: {shortened(value)}"
-            )
-    return {name: float(v) for name, (_, v) in floors.items() if v > 0}
+    found = {
+        name: number(argument, value, least=0, most=1)
+        for name, (argument, value) in floors.items()
+    }
+    return {name: value for name, value in found.items() if value > 0}
 
 
 def floor_bound(
@@ -240,14 +230,6 @@ def floor_bound(
     costs = {name: tuple(-count for count in taps)}
     most = _largest(-floor, filters * max(taps))
     return Bound(CostTable(f"floor of {name}", 0, costs), most)
-
-
-def _is_number(value: Any) -> bool:
-    return (
-        isinstance(value, numbers.Real)
-        and not isinstance(value, bool | np.bool_)
-        and math.isfinite(value)
-    )
 
 
 def _largest(limit: float, whole: int) -> int:

@@ -1,4 +1,4 @@
-"""The supernet: a model that trains candidates and their path weights."""
+"""Trains the candidates of a search and their path weights."""
 
 import logging
 from collections.abc import Mapping
@@ -18,19 +18,18 @@ from keras_cakes.layers.backends import expect_tensorflow
 from keras_cakes.layers.cakes_search_conv3d import DRAWS
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
 from keras_cakes.layers.paths import random_path
-from keras_cakes.search.expected_cost import expected_cost
 
 logger = logging.getLogger(__name__)
 
 
 @keras.saving.register_keras_serializable(package="keras_cakes")
 class Supernet(keras.Model):
-    """A network of search layers with the training step of its search.
+    """Trains a network of search layers.
 
     `compile` and `fit` are Keras' own. With the performance priority each
     training step first draws a path: one candidate for each output channel
     of each search layer, the same on all replicas of a `tf.distribute`
-    strategy. `evaluate` and `predict` use the present arg-max path. With the
+    strategy. `evaluate` and `predict` use the current arg-max path. With the
     cost priority all candidates run, and the lasso of the search layers
     joins the loss.
 
@@ -39,27 +38,27 @@ class Supernet(keras.Model):
     - `data_loss`: the loss without the penalty of the path weights,
     - `penalty`: that penalty (0 without a lasso),
     - `expected_params`, `expected_macs`: the cost of the network that the
-      present arg-max describes, where sizes are known; with a measured
-      table also `expected_latency`, in milliseconds.
+      current arg-max describes, if sizes are known; with a measured table
+      also `expected_latency`, in milliseconds.
 
-    `fit` and `evaluate` need Keras' TensorFlow backend; `predict` and what
-    follows a search run on any. Before the first step `fit` logs the memory
-    that it will take (`estimate_memory`), and refuses with a `MemoryError`
-    what is above `memory_limit`, where that and the size of a batch are
-    known.
+    `fit` and `evaluate` need Keras' TensorFlow backend; `predict`, `derive`
+    and `replace` run on any. Before the first step `fit` estimates the memory
+    of a step (`estimate_memory`), logs the estimate, and raises a
+    `MemoryError` if it is above `memory_limit`. It does neither if the size
+    of a batch is not known.
 
     Args:
         network: A functional model with `CakesSearchConv3D` layers.
         draw: `"independent"`: each channel draws uniformly on its own.
-            `"balanced"`: a random order of the candidates in which each
-            serves as many channels as any other, up to one.
+            `"balanced"`: channels are shuffled over the candidates; the
+            numbers of channels of two candidates differ by at most one.
         seed: Integer, start of the random draws.
-        channel_costs: For each search layer, `params` and `macs`, perhaps
-            `latency`, of one channel of each candidate in the derived
-            network.
-        fixed_cost: The same of everything that is not searched.
-        memory_limit: Bytes that a training step may take; `None` for what is
-            free on the machine.
+        channel_costs: For each search layer and each kind of cost (`params`,
+            `macs`, optionally `latency`), the cost of one channel of each
+            candidate in the derived network.
+        fixed_cost: For each kind the cost of everything that is not searched.
+        memory_limit: Bytes that a training step may take; `None` for the
+            free memory of the machine.
 
     Examples:
         >>> import keras_cakes as kc
@@ -71,6 +70,7 @@ class Supernet(keras.Model):
     def __init__(
         self,
         network: keras.Model,
+        *,
         draw: str = "independent",
         seed: int = 0,
         channel_costs: Mapping[str, Mapping[str, list[float]]] | None = None,
@@ -106,7 +106,7 @@ class Supernet(keras.Model):
 
     @property
     def search_layers(self) -> tuple[CakesSearchConv3D, ...]:
-        """The search layers, in network order."""
+        """Lists the search layers, in network order."""
         return tuple(
             layer
             for layer in self.network.layers
@@ -115,22 +115,22 @@ class Supernet(keras.Model):
 
     @property
     def priority(self) -> str:
-        """`"performance"` or `"cost"`."""
+        """Names the priority, `"performance"` or `"cost"`."""
         return self.search_layers[0].priority
 
     @property
     def inputs(self) -> list[Any]:
-        """The symbolic inputs of the network."""
+        """Lists the symbolic inputs of the network."""
         return self.network.inputs
 
     @property
     def input(self) -> Any:
-        """`inputs` as the network structures them."""
+        """Returns `inputs` in the structure of the network."""
         return self.network.input
 
     @property
     def memory_limit(self) -> float | None:
-        """Bytes that a training step may take; `None` for what is free."""
+        """Limits the bytes of a training step; `None` for the free memory."""
         return self._memory_limit
 
     @memory_limit.setter
@@ -163,7 +163,7 @@ class Supernet(keras.Model):
         return path
 
     def assign_path(self, path: Mapping[str, Any]) -> None:
-        """Makes `path` the one that training runs, for example a record."""
+        """Assigns a path, such as one of `path`, to the search layers."""
         for layer in self.search_layers:
             if layer.name not in path:
                 raise ValueError(
@@ -174,7 +174,7 @@ class Supernet(keras.Model):
 
     @property
     def path(self) -> dict[str, Any]:
-        """The path drawn last, as NumPy integers per search layer."""
+        """Returns the path drawn last, as NumPy integers per search layer."""
         return {
             layer.name: ops.convert_to_numpy(layer.drawn_path)
             for layer in self.search_layers
@@ -183,7 +183,7 @@ class Supernet(keras.Model):
     def penalty(self) -> Any:
         """Sums the lasso on the path weights over the layers (Eq. 10).
 
-        Path weights that are frozen have none, as any regularizer of Keras.
+        Frozen path weights add nothing, as with any regularizer of Keras.
         """
         trained = {id(weight) for weight in self.trainable_weights}
         total = ops.zeros(())
@@ -194,17 +194,25 @@ class Supernet(keras.Model):
         return total
 
     def expected_cost(self) -> dict[str, Any]:
-        """Cost of the network that the present arg-max describes.
+        """Predicts the cost of the network that the current arg-max describes.
 
         Returns:
-            `expected_params`, `expected_macs` and perhaps `expected_latency`;
-            nothing where the supernet was built without known sizes.
+            A scalar for each kind of cost, by `expected_{kind}`; an empty
+            mapping if the supernet was made without known sizes.
         """
         if self.channel_costs is None or self.fixed_cost is None:
             return {}
-        return expected_cost(
-            self.search_layers, self.channel_costs, self.fixed_cost
-        )
+        totals = {}
+        for kind, fixed in self.fixed_cost.items():
+            total = ops.convert_to_tensor(float(fixed), dtype="float32")
+            for layer in self.search_layers:
+                costs = ops.convert_to_tensor(
+                    self.channel_costs[layer.name][kind], dtype="float32"
+                )
+                chosen = ops.argmax(layer.path_weights, axis=0)
+                total += ops.sum(ops.take(costs, chosen))
+            totals[f"expected_{kind}"] = total
+        return totals
 
     def fit(
         self,
@@ -275,9 +283,9 @@ class Supernet(keras.Model):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        # The lasso is a regularizer of the scales and so already part of
-        # the loss, once for all replicas. Here it is only recorded, with
-        # the weight that the loss of this batch has in its own mean.
+        # The lasso is a regularizer of the scales, so Keras adds it to the
+        # loss, once for all replicas. Here it is only recorded, with the
+        # weight that this batch has in the mean of the loss.
         self.penalty_tracker.update_state(
             self.penalty(), sample_weight=ops.shape(keras.tree.flatten(x)[0])[0]
         )
@@ -290,8 +298,8 @@ class Supernet(keras.Model):
             **self.expected_cost(),
         }
 
-    # Keras does not store the state of seed generators; a search that is
-    # resumed has to draw the paths that it would have drawn.
+    # Keras does not store the state of seed generators; a resumed search has
+    # to draw the same paths as one that was not stopped.
     def save_own_variables(self, store):
         store["path_seed"] = self.path_seed.state
 

@@ -1,19 +1,18 @@
 """Turns a model into the supernet of its search."""
 
 import dataclasses
-import math
 from typing import Any
 
 import keras
 
 from keras_cakes._errors import whole
-from keras_cakes.cost.counting import count_cost
 from keras_cakes.cost.time.latency_table import LatencyTable
 from keras_cakes.models.rewriting.graph import as_functional
 from keras_cakes.models.rewriting.replace import replaceable_layers
 from keras_cakes.models.rewriting.search_network import to_search_network
 from keras_cakes.models.rewriting.specification import SearchSpecification
 from keras_cakes.models.rewriting.specification import renamed_weights
+from keras_cakes.search.channel_costs import count_channel_costs
 from keras_cakes.search.supernet import Supernet
 
 
@@ -39,7 +38,7 @@ def to_supernet(
     own batch normalizations need `synchronized=True` for the same.
 
     Args:
-        model: A functional Keras model; it stays as it is.
+        model: A functional Keras model; it is not changed.
         kernel_set: Name of a kernel set or a sequence of sub-kernels.
         priority: See `SearchSpecification`, as for `lasso`, `draw`,
             `aggregation`, `normalization` and `candidate_kernels`.
@@ -77,51 +76,21 @@ def to_supernet(
     names = replaceable_layers(model, layers)
     if is_measured:
         # Minutes, spent when everything else is known to fit.
-        cost = LatencyTable(model, names, kernel_set)
+        cost = LatencyTable(model, names, kernel_set=kernel_set)
         specification = dataclasses.replace(specification, cost=cost)
     network = to_search_network(model, specification, layers=layers)
-    table = cost if isinstance(cost, LatencyTable) else None
+    channel_costs, fixed_cost = None, None
+    if not any(None in tensor.shape[1:] for tensor in model.inputs):
+        candidates = {n: network.get_layer(n).kernel_set for n in names}
+        table = cost if isinstance(cost, LatencyTable) else None
+        channel_costs, fixed_cost = count_channel_costs(
+            model, candidates, table
+        )
     return Supernet(
         network,
         draw=draw,
         seed=seed,
+        channel_costs=channel_costs,
+        fixed_cost=fixed_cost,
         name=f"{model.name}_supernet",
-        **_derived_costs(model, network, names, table),
     )
-
-
-def _derived_costs(
-    model: keras.Model,
-    network: keras.Model,
-    names: tuple[str, ...],
-    table: LatencyTable | None,
-) -> dict[str, Any]:
-    """Returns the costs of a derived network, as arguments of `Supernet`."""
-    if any(None in tensor.shape[1:] for tensor in model.inputs):
-        return {}
-    cost = count_cost(model)
-    replaced = cost.of(names)
-    channel_costs = {}
-    for name in names:
-        layer = model.get_layer(name)
-        reads = layer.kernel.shape[-2]
-        taps = [kernel.taps for kernel in network.get_layer(name).kernel_set]
-        macs = cost.of([name]).macs // math.prod(layer.kernel.shape[:3])
-        channel_costs[name] = {
-            "params": [reads * t for t in taps],
-            "macs": [macs // layer.filters * t for t in taps],
-        }
-    biases = sum(
-        model.get_layer(name).filters
-        for name in names
-        if model.get_layer(name).use_bias
-    )
-    fixed_cost = {
-        "params": cost.params - replaced.params + biases,
-        "macs": cost.macs - replaced.macs,
-    }
-    if table is not None:
-        fixed_cost["latency"] = table.fixed_ms
-        for name, costs in channel_costs.items():
-            costs["latency"] = table.channel_ms(name)
-    return {"channel_costs": channel_costs, "fixed_cost": fixed_cost}

@@ -33,7 +33,7 @@ def latency_table() -> kc.cost.LatencyTable:
     """Returns a measured table of `model`."""
     names = kc.replaceable_layers(model())
     return kc.cost.LatencyTable(
-        model(), names, "video_2d3d", repeats=1, verbose=0
+        model(), names, kernel_set="video_2d3d", repeats=1, verbose=0
     )
 
 

@@ -84,7 +84,7 @@ def test_a_derived_network_trains():
         ("Measuring time", kc.measure_latency),
         (
             "Measuring time",
-            lambda s: kc.cost.LatencyTable(_model(), ["bottom_conv1"], "2d"),
+            lambda s: kc.cost.LatencyTable(_model(), ["bottom_conv1"]),
         ),
         (
             "Measuring time",

@@ -235,7 +235,9 @@ def test_a_table_without_a_column_is_told(name, columns, read, text, tmp_path):
 def table():
     model = kc.models.unet3d((8, 8, 8, 1), width=4, depth=1)
     names = kc.replaceable_layers(model)
-    return kc.cost.LatencyTable(model, names, "2d", repeats=2, verbose=0)
+    return kc.cost.LatencyTable(
+        model, names, kernel_set="2d", repeats=2, verbose=0
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,19 +9,23 @@ def model():
     return kc.models.unet3d((16, 16, 16, 1), width=8, depth=2)
 
 
+def _random(model, budget, seed):
+    return kc.random_configuration(model, "1d2d3d", budget=budget, seed=seed)
+
+
 @pytest.mark.parametrize("kind", ["macs", "params"])
 @pytest.mark.parametrize("share", [0.45, 0.7, 0.9])
 def test_a_random_configuration_meets_its_cost(model, share, kind):
     whole = getattr(kc.count_cost(model), kind)
-    first = kc.random_configuration(model, "1d2d3d", {kind: share}, seed=1)
+    first = _random(model, {kind: share}, 1)
     cost = getattr(kc.count_cost(kc.replace(model, first)), kind)
     assert cost == pytest.approx(share * whole, rel=0.01)
     amount = {kind: share * whole}
-    assert first == kc.random_configuration(model, "1d2d3d", amount, seed=1)
-    assert first != kc.random_configuration(model, "1d2d3d", amount, seed=2)
+    assert first == _random(model, amount, 1)
+    assert first != _random(model, amount, 2)
 
 
-def test_messages(model):
+def test_budgets_out_of_reach_are_refused(model):
     for budget, message in (
         ({"macs": 1.0}, r"`budget\['macs'\]` .*lie between.*Received: 1.0"),
         ({"latency": 3}, r"known, \['macs', 'params'\]. Received: 'latency'"),
@@ -29,7 +33,7 @@ def test_messages(model):
         (0.5, "`budget` is expected to map.*budget=0.5"),
     ):
         with pytest.raises(ValueError, match=message):
-            kc.random_configuration(model, "1d", budget)
+            kc.random_configuration(model, "1d", budget=budget)
 
 
 @pytest.mark.parametrize("kind", ["macs", "params"])

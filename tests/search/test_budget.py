@@ -58,11 +58,13 @@ def test_amounts():
     "amount", [0, -0.5, math.nan, math.inf, True, "1", None]
 )
 def test_an_amount_is_a_positive_number(amount):
-    with pytest.raises(ValueError, match=r"`budget\['macs'\]`.*positive numb"):
+    with pytest.raises(
+        ValueError, match=r"`budget\['macs'\]`.*finite number above 0"
+    ):
         parse_budget({"macs": amount}, {"macs": 9})
 
 
-def test_messages():
+def test_a_budget_names_known_kinds_of_cost():
     with pytest.raises(ValueError, match="map kinds of cost.*budget=5"):
         parse_budget(5, {"macs": 9})
     with pytest.raises(ValueError, match=r"known, \['macs'\]. Rec.*'time'"):

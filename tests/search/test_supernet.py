@@ -291,7 +291,7 @@ def test_loss_falls():
     assert history["loss"][-1] < 0.6 * history["loss"][0]
 
 
-def test_messages():
+def test_a_supernet_refuses_draws_and_networks_that_do_not_fit():
     with pytest.raises(ValueError, match="`draw` is expected.*draw='even'"):
         kc.to_supernet(_unet(), draw="even")
     with pytest.raises(ValueError, match="CakesSearchConv3D layers"):

@@ -1,1 +1,1 @@
-"""Measures time: stopwatch, tables, tuned plans."""
+"""Measures time: stopwatch, latency tables, tuned plans."""

@@ -1,4 +1,4 @@
-"""Measuring execution plans on the present device."""
+"""Measures execution plans on the present device."""
 
 import dataclasses
 import json
@@ -16,10 +16,7 @@ from keras_cakes.cost.time.timing import describe_device
 from keras_cakes.cost.time.timing import phase_function
 from keras_cakes.cost.time.timing import time_alternately
 from keras_cakes.cost.tracing import Shape
-from keras_cakes.cost.tracing import members
-from keras_cakes.cost.tracing import split_batch
-from keras_cakes.cost.tracing import symbolic_inputs
-from keras_cakes.cost.tracing import trace_calls
+from keras_cakes.cost.tracing import trace_batch
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.plans.device import PHASES
 from keras_cakes.layers.plans.device import present_device
@@ -30,15 +27,16 @@ from keras_cakes.layers.plans.rule import ranked_plans
 # Output channels are computed in blocks of one of these sizes, by the width
 # of a processor's vectors.
 _BLOCKS = (8, 16, 32)
-# Promising plans that are measured for each size of block.
+# The plans of best prediction that are measured for each size of block.
 _MOST_PLANS = 3
-# A plan has to beat that of the rule by more than the noise of a measurement.
+# A plan has to beat the predicted one by more than the noise of a measurement.
 _WORTHWHILE = 0.97
 
 
 def autotune(
     model: keras.Model,
     batch_shape: Any,
+    *,
     file: "str | os.PathLike[str] | None" = None,
     phases: Sequence[str] = PHASES,
     repeats: int = 7,
@@ -47,24 +45,25 @@ def autotune(
     """Measures execution plans and gives each layer the fastest.
 
     Every `CakesConv3D` of the model is measured on the present device, each
-    distinct shape once: candidate plans in turns, among them the dense one
-    and that of the rule, which stays unless another is faster by more than
-    the noise of the measurement. Weights and results stay as they are.
+    distinct shape once. Candidate plans run in turns, among them the dense
+    plan and the predicted one; the predicted plan stays unless another is
+    faster by more than the noise of the measurement. Weights and results do
+    not change.
 
-    The plans become part of the layers' configuration, so that a saved model
-    keeps them. Functions that were traced before keep theirs; those of
-    `fit`, `evaluate` and `predict` are traced anew.
+    The plans become part of the layers' configuration, so a saved model keeps
+    them. `fit`, `evaluate` and `predict` use the new plans; other functions
+    that were traced before keep the old ones.
 
     Args:
-        model: A built Keras model. Layers around it are searched too.
+        model: A built Keras model; nested layers are measured too.
         batch_shape: Shape of its input, batch included, such as `(2, 48, 64,
             48, 1)`; a list of shapes if there are several inputs.
-        file: Path of a small JSON file that remembers what was measured, by
-            device; shapes that it knows are not measured again. It is made
-            where it is missing.
+        file: Path of a small JSON file that keeps measured plans, by device;
+            shapes that it holds are not measured again. It is written if it
+            is missing.
         phases: `"inference"`, `"training"` or both.
-        repeats: Timed runs of each plan that is left in the last round.
-        verbose: Whether to show the progress.
+        repeats: Timed runs of each plan of the last round.
+        verbose: True to show the progress.
 
     Returns:
         For each layer and phase the plan, and under `"ms"` the measured
@@ -72,7 +71,7 @@ def autotune(
 
     Raises:
         ValueError: If the model has no `CakesConv3D`, `batch_shape` does not
-            fit it, or `file` holds something else.
+            fit it, or `file` holds no plans.
 
     Examples:
         >>> import keras_cakes as kc
@@ -96,14 +95,14 @@ def autotune(
     progress = keras.utils.Progbar(len(missing), verbose=int(verbose))
     for number, (key, phase) in enumerate(missing, start=1):
         layer, shape = distinct[key, phase]
-        plan, times = tune_layer(layer, shape, phase, repeats)
+        plan, times = tune_layer(layer, shape, phase=phase, repeats=repeats)
         dense = times[Plan.dense(layer.channel_counts)]
         known.values[f"{key}/{phase}"] = {
             "plan": plan.to_config(),
             "ms": times[plan].median_ms,
             "dense_ms": dense.median_ms,
         }
-        # After each layer: a run that is stopped has measured something.
+        # Saved after each layer, for a run that is stopped.
         known.save()
         progress.update(number)
     chosen = {}
@@ -126,16 +125,9 @@ def autotune(
 def _cakes_calls(
     model: keras.Model, batch_shape: Any
 ) -> dict[CakesConv3D, Shape]:
-    """The layers of the model and the shape that each sees first."""
-    batch_size, sample = split_batch(batch_shape)
-    inputs = symbolic_inputs(model, sample, batch_size)
-    calls = trace_calls(
-        model,
-        inputs,
-        lambda layer: isinstance(layer, CakesConv3D) or not any(members(layer)),
-    )
+    """Finds the layers of the model, each with the first shape it reads."""
     layers: dict[CakesConv3D, Shape] = {}
-    for call in calls:
+    for call in trace_batch(model, batch_shape, CakesConv3D):
         if isinstance(call.layer, CakesConv3D):
             layers.setdefault(call.layer, call.inputs[0])
     if not layers:
@@ -147,7 +139,7 @@ def _cakes_calls(
 
 
 def _key(layer: CakesConv3D, shape: Shape) -> str:
-    """What the time of a layer depends on, besides the device."""
+    """Names all that the time of a layer depends on, besides the device."""
     return json.dumps(
         [
             list(shape),
@@ -162,15 +154,15 @@ def _key(layer: CakesConv3D, shape: Shape) -> str:
 
 
 def tune_layer(
-    layer: CakesConv3D, batch_shape: Shape, phase: str, repeats: int = 7
+    layer: CakesConv3D, batch_shape: Shape, *, phase: str, repeats: int = 7
 ) -> tuple[Plan, dict[Plan, Timing]]:
     """Measures the candidate plans of one layer.
 
     Args:
-        layer: A built layer; its weights and its plan stay as they are.
+        layer: A built layer; it is not changed.
         batch_shape: Shape of its input, batch included.
         phase: `"inference"` or `"training"`.
-        repeats: Timed runs of each plan that is left in the last round.
+        repeats: Timed runs of each plan of the last round.
 
     Returns:
         The fastest plan, and the times of the last round.
@@ -210,7 +202,7 @@ def tune_layer(
 
 
 def _as_conv2d(plan: Plan) -> list[Plan]:
-    """The plan with its flat boxes as 2D convolutions, if it has any."""
+    """Turns flat boxes into 2D convolutions; no plan if there are none."""
     boxes = tuple(
         dataclasses.replace(box, form="conv2d") if is_flat(box.size) else box
         for box in plan.boxes

@@ -1,4 +1,4 @@
-"""Time of sub-kernels, measured once: a table to search and derive with."""
+"""Measures a table of the time of sub-kernels, to search and derive with."""
 
 import os
 from collections.abc import Mapping
@@ -17,10 +17,7 @@ from keras_cakes.cost.time.timing import phase_function
 from keras_cakes.cost.time.timing import time_alternately
 from keras_cakes.cost.tracing import Shape
 from keras_cakes.cost.tracing import batch_shapes
-from keras_cakes.cost.tracing import members
-from keras_cakes.cost.tracing import split_batch
-from keras_cakes.cost.tracing import symbolic_inputs
-from keras_cakes.cost.tracing import trace_calls
+from keras_cakes.cost.tracing import trace_batch
 from keras_cakes.kernels.assignment import Assignment
 from keras_cakes.kernels.sub_kernels import SubKernel
 from keras_cakes.kernels.sub_kernels import kernel_set as resolve_kernel_set
@@ -30,19 +27,18 @@ from keras_cakes.layers.plans.rule import default_plan
 
 
 class LatencyTable:
-    """Measured time of each sub-kernel in each layer of a network.
+    """Measures the time of each sub-kernel in each layer of a network.
 
-    What a box of channels takes is measured for several numbers of channels
-    at the size that the layer sees; a configuration's time is put together
-    from that, by the plans that its layers would have:
+    The table measures boxes of channels, for several numbers of channels, at
+    the sizes that the layers read. The time of a configuration is added up
+    from the boxes in the predicted plans of its layers:
 
     `time of the plain network + scale * sum over layers of (time of the
     boxes - time of the plain layer)`
 
     A layer takes longer in a network than alone, where its input is still in
-    the cache. `scale` makes up for that: with it, the prediction for the
-    network of the fastest sub-kernels is what that network was measured to
-    take.
+    the cache. `scale` corrects for this: the prediction for the network of
+    the fastest sub-kernels equals the measured time of that network.
 
     Args:
         model: The functional model with plain `Conv3D` layers.
@@ -51,20 +47,21 @@ class LatencyTable:
         batch_shape: Shape of the model's input, batch included; by default
             one sample of the sizes that the model was built with.
         phase: `"inference"` or `"training"`, see `measure_latency`.
-        file: Path of a small JSON file that remembers what was measured, by
-            device, for other networks as well.
-        repeats: Timed runs of each piece; the network takes twice as many.
-        verbose: Whether to show the progress.
+        file: Path of a small JSON file that keeps measured times, by device;
+            tables of other networks may share it.
+        repeats: Timed runs of each piece; the network is run twice as often.
+        verbose: 1 to show the progress, 0 for silence.
 
     Raises:
-        ValueError: If sizes are not known or `file` holds something else.
+        ValueError: If sizes are not known or `file` holds no latencies.
 
     Examples:
         >>> import keras_cakes as kc
         >>> model = kc.models.unet3d((8, 8, 8, 1), width=4, depth=1)
         >>> names = kc.replaceable_layers(model)
         >>> table = kc.cost.LatencyTable(
-        ...     model, names, "2d", repeats=2, verbose=0)
+        ...     model, names, kernel_set="2d", repeats=2, verbose=0
+        ... )
         >>> table.predict({}) == table.network_ms
         True
     """
@@ -73,6 +70,7 @@ class LatencyTable:
         self,
         model: keras.Model,
         layers: Sequence[str],
+        *,
         kernel_set: Any = "1d2d3d",
         batch_shape: Any = None,
         phase: str = "inference",
@@ -115,7 +113,11 @@ class LatencyTable:
     def _measure_network(
         self, model: keras.Model, batch_shape: Any, repeats: int
     ) -> tuple[float, float]:
-        """Times the plain network and that of the fastest sub-kernels."""
+        """Times the plain network and the network of fastest sub-kernels.
+
+        Returns:
+            The milliseconds of the plain network, and the scale.
+        """
         fastest = {}
         for name in self._layers:
             times = self.channel_ms(name)
@@ -136,7 +138,7 @@ class LatencyTable:
                     network: phase_function(network, shapes, self.phase)
                     for network in (model, least)
                 },
-                repeats,
+                repeats=repeats,
             ).values()
         plain_ms = plain.median_ms
         saved = plain_ms * (1 - short.ratio_to(plain))
@@ -144,12 +146,12 @@ class LatencyTable:
             self._plain[name] - self.layer_ms(name, kernel)
             for name, kernel in fastest.items()
         )
-        # Where nothing can be saved there is nothing to learn a scale from.
+        # A scale can be measured only if sub-kernels save time.
         is_known = saved > 0 and expected > 0.02 * plain_ms
         return plain_ms, saved / expected if is_known else 1.0
 
     def sizes(self, name: str) -> tuple[SubKernel, ...]:
-        """The sub-kernels of a layer, in canonical order."""
+        """Lists the sub-kernels of a layer, in canonical order."""
         return resolve_kernel_set(
             self.kernel_set, self._layer(name).kernel_size
         )
@@ -158,9 +160,10 @@ class LatencyTable:
         return self._layers[choose("name", name, tuple(self._layers))]
 
     def channel_ms(self, name: str) -> list[float]:
-        """What one channel of each sub-kernel takes, in canonical order.
+        """Returns the time of one channel of each sub-kernel.
 
-        The share of a channel in a layer made of that sub-kernel alone.
+        It is the share of one channel in a layer of that sub-kernel alone;
+        sub-kernels are in canonical order.
         """
         filters = self._layer(name).filters
         return [
@@ -172,16 +175,16 @@ class LatencyTable:
 
     @property
     def fixed_ms(self) -> float:
-        """What the network takes outside the layers of the table."""
+        """Returns the time of the network outside the layers of the table."""
         searched = self.scale * sum(self._plain.values())
         return max(self.network_ms - searched, 0.0)
 
     def layer_ms(self, name: str, sub_kernels: Any) -> float:
-        """Predicted time of one layer alone.
+        """Predicts the time of one layer alone, in milliseconds.
 
         Args:
             name: Name of the layer.
-            sub_kernels: Anything that `CakesConv3D` takes.
+            sub_kernels: See `CakesConv3D`.
         """
         layer = self._layer(name)
         assignment = Assignment.resolve(
@@ -199,14 +202,15 @@ class LatencyTable:
         return time
 
     def predict(self, configuration: Mapping[str, Any]) -> float:
-        """Predicted time of a network, in milliseconds.
+        """Predicts the time of a network, in milliseconds.
 
         Args:
-            configuration: The sub-kernels of replaced layers; layers that
-                it does not name stay as they are.
+            configuration: The sub-kernels of replaced layers; other layers
+                stay plain.
 
         Raises:
-            ValueError: If it names a layer that the table does not know.
+            ValueError: If `configuration` names a layer that the table does
+                not have.
         """
         unknown = sorted(set(configuration) - set(self._layers))
         if unknown:
@@ -223,12 +227,10 @@ class LatencyTable:
 def _input_shapes(
     model: keras.Model, layers: Mapping[str, Any], batch_shape: Any
 ) -> dict[str, Shape]:
-    batch_size, sample = split_batch(batch_shape)
-    inputs = symbolic_inputs(model, sample, batch_size)
-    calls = trace_calls(model, inputs, lambda layer: not any(members(layer)))
+    """Finds the shape that each layer reads."""
     wanted = {id(layer): name for name, layer in layers.items()}
     return {
         wanted[id(call.layer)]: call.inputs[0]
-        for call in calls
+        for call in trace_batch(model, batch_shape)
         if id(call.layer) in wanted
     }

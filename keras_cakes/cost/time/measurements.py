@@ -1,4 +1,4 @@
-"""What was measured on a device, kept in a small file for the next time."""
+"""Keeps measured values in a small file, by device."""
 
 import json
 import os
@@ -16,18 +16,18 @@ _MOST_BYTES = 64 << 20
 
 
 class Measurements:
-    """Measured values of one device, by name, in memory or in a file.
+    """Keeps the measured values of one device, in memory or in a file.
 
-    A file may hold those of several devices; the others are kept.
+    A file may hold values of several devices; `save` keeps the others.
 
     Args:
-        kind: What is measured, such as `"plans"`; a file holds one kind.
+        kind: Kind of the values, such as `"plans"`; a file holds one kind.
         device: Description of the present device.
         file: Path of a JSON file, which need not exist, nor its folder;
             `None` keeps the values in memory only.
 
     Raises:
-        ValueError: If the file holds something else; it stays as it is.
+        ValueError: If the file holds anything else; it is not changed.
     """
 
     def __init__(
@@ -40,15 +40,15 @@ class Measurements:
         self.device = device
         self.file = file
         if file is not None:
-            # Before anything is measured, not after.
+            # A path that cannot be written fails before minutes of measuring.
             Path(file).parent.mkdir(parents=True, exist_ok=True)
         self.values: dict[str, Any] = self._read().get(device, {})
 
     def save(self) -> None:
-        """Writes the file, where there is one."""
+        """Writes the file, if there is one."""
         if self.file is None:
             return
-        # Read anew: another process may have measured something meanwhile.
+        # Read again: another process may have written values meanwhile.
         devices = self._read()
         devices[self.device] = {**devices.get(self.device, {}), **self.values}
         document = {

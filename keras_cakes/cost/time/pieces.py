@@ -1,4 +1,4 @@
-"""Measured times of what layers are put together from."""
+"""Measures the pieces of a layer: convolutions and joins of their outputs."""
 
 import json
 import math
@@ -23,15 +23,15 @@ _CHANNELS = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 
 class Pieces:
-    """Times of single convolutions and of joining their outputs.
+    """Measures single convolutions and the joining of their outputs.
 
-    What is not known yet is measured when it is asked for.
+    A piece is measured when it is first asked for.
 
     Args:
         layers: The `Conv3D` layers by name.
-        shapes: For each the shape of its input, batch included.
+        shapes: The shape of the input of each layer, batch included.
         phase: `"inference"` or `"training"`.
-        known: Where measured times are kept.
+        known: The measured times so far; new ones are added.
         repeats: Timed runs of each piece.
     """
 
@@ -52,16 +52,16 @@ class Pieces:
         self._overhead = self._measure_overhead()
 
     def grid(self, name: str) -> list[int]:
-        """The numbers of channels at which a layer is measured."""
+        """Lists the numbers of channels at which a layer is measured."""
         filters = self.layers[name].filters
         return sorted({n for n in _CHANNELS if n < filters} | {filters})
 
     def box_ms(self, name: str, size: SubKernel, channels: int) -> float:
-        """Time of one convolution, interpolated between measured ones."""
+        """Returns the time of one convolution, interpolated if not measured."""
         grid = self.grid(name)
         if channels in grid:
             return self.piece_ms(name, size, channels)
-        # Channels are computed in blocks, and a broken one takes longer.
+        # Channels are computed in blocks; a partial one is slower per channel.
         device = present_device(self.phase)
         whole = min(-(-channels // device.block) * device.block, grid[-1])
         scale = device.width(channels) / device.width(whole)
@@ -77,7 +77,7 @@ class Pieces:
     def plan_ms(
         self, name: str, plan: Plan, channels: Sequence[SubKernel]
     ) -> float:
-        """Time of a layer with a plan.
+        """Adds up the time of a layer with a plan.
 
         Args:
             name: Name of the layer.
@@ -88,7 +88,7 @@ class Pieces:
             self.box_ms(name, box.size, box.filters) for box in plan.boxes
         )
         if len(plan.boxes) > 1:
-            # Slices in another order take about as long as joining itself.
+            # Reordering the slices takes about as long as joining them.
             places = plan.order(channels)
             passes = 1 if places == sorted(places) else 2
             time += passes * self.joining_ms(name, len(plan.boxes))
@@ -97,25 +97,25 @@ class Pieces:
             for box in plan.boxes
             if box.channels != ((box.size, box.filters),)
         )
-        # Putting sub-kernels into larger kernels, from the rule's constants.
+        # Embedding sub-kernels in larger kernels, by the constants of the rule.
         layer = self.layers[name]
         taps = math.prod(layer.kernel_size) * layer.filters
         cost = present_device(self.phase).embed * merged / taps
         return time + cost * self.plain_ms(name) / self.positions(name)
 
     def positions(self, name: str) -> int:
-        """Output positions of one sample."""
+        """Counts the output positions of one sample."""
         layer = self.layers[name]
         outputs = layer.compute_output_shape(self.shapes[name])
         return math.prod(outputs[1:]) // layer.filters
 
     def in_channels(self, name: str) -> int:
-        """Input channels that each filter of a layer reads."""
+        """Counts the input channels that each filter of a layer reads."""
         layer = self.layers[name]
         return self.shapes[name][_channel_axis(layer)] // layer.groups
 
     def piece_ms(self, name: str, size: SubKernel, channels: int) -> float:
-        """Time of a convolution with so many filters of one size."""
+        """Returns the time of a convolution with filters of one size."""
         if (channels, *size) == (
             self.layers[name].filters,
             *self.layers[name].kernel_size,
@@ -135,7 +135,7 @@ class Pieces:
         )
 
     def plain_ms(self, name: str) -> float:
-        """Time of the layer as it is, without its bias."""
+        """Returns the time of the plain layer, without its bias."""
         layer, shape = self.layers[name], self.shapes[name]
         return self._measured(
             ["Conv3D", layer.filters, *_key(layer, shape)],
@@ -149,7 +149,7 @@ class Pieces:
         )
 
     def joining_ms(self, name: str, parts: int) -> float:
-        """Time to put the outputs of several boxes side by side."""
+        """Returns the time to put the outputs of boxes side by side."""
         layer = self.layers[name]
         axis = _channel_axis(layer)
         whole = list(layer.compute_output_shape(self.shapes[name]))
@@ -170,22 +170,22 @@ class Pieces:
             layer = build()
             layer.build(shapes[0] if len(shapes) == 1 else shapes)
             function = phase_function(layer, shapes, self.phase)
-            timing = time_alternately({0: function}, self._repeats)[0]
+            timing = time_alternately({0: function}, repeats=self._repeats)[0]
             self._known.values[name] = timing.median_ms
             self._is_saved = False
         return max(self._known.values[name] - self._overhead, 0.0)
 
     def save(self) -> None:
-        """Writes what was measured since the last time."""
+        """Writes the times that were measured since the last call."""
         if not self._is_saved:
             self._known.save()
             self._is_saved = True
 
     def _measure_overhead(self) -> float:
-        """Time to call a compiled function that does next to nothing."""
+        """Times a compiled function that does next to nothing."""
         layer = keras.layers.Identity()
         function = phase_function(layer, [(1, 1)], self.phase)
-        return time_alternately({0: function}, 20)[0].median_ms
+        return time_alternately({0: function}, repeats=20)[0].median_ms
 
 
 def _geometry(layer: Any) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def _geometry(layer: Any) -> dict[str, Any]:
 
 
 def _key(layer: Any, shape: Shape) -> list[Any]:
-    """What the time of a layer depends on, besides sub-kernel and device."""
+    """Names all that sets the time of a layer but sub-kernel and device."""
     geometry = {**_geometry(layer), "dtype": layer.compute_dtype}
     return [shape, layer.kernel_size, *geometry.values()]
 

@@ -1,4 +1,4 @@
-"""Measured time of layers and networks."""
+"""Measures the time of layers and networks."""
 
 import contextlib
 import dataclasses
@@ -15,12 +15,8 @@ import keras
 
 from keras_cakes._errors import expect
 from keras_cakes._errors import whole
-from keras_cakes.cost.tracing import Call
 from keras_cakes.cost.tracing import batch_shapes
-from keras_cakes.cost.tracing import members
-from keras_cakes.cost.tracing import split_batch
-from keras_cakes.cost.tracing import symbolic_inputs
-from keras_cakes.cost.tracing import trace_calls
+from keras_cakes.cost.tracing import trace_batch
 from keras_cakes.layers.backends import expect_tensorflow
 from keras_cakes.layers.plans.device import PHASES
 from keras_cakes.layers.plans.device import processor
@@ -28,23 +24,23 @@ from keras_cakes.layers.plans.device import processor
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """Times of repeated runs, in milliseconds."""
+    """Holds the times of repeated runs, in milliseconds."""
 
     times_ms: tuple[float, ...]
 
     @property
     def median_ms(self) -> float:
-        """The median."""
+        """Returns the median."""
         return statistics.median(self.times_ms)
 
     @property
     def min_ms(self) -> float:
-        """The shortest time."""
+        """Returns the shortest time."""
         return min(self.times_ms)
 
     @property
     def max_ms(self) -> float:
-        """The longest time."""
+        """Returns the longest time."""
         return max(self.times_ms)
 
     def __str__(self) -> str:
@@ -53,22 +49,23 @@ class Timing:
         )
 
     def ratio_to(self, other: "Timing") -> float:
-        """Median ratio of runs that were made side by side."""
+        """Returns the median ratio of runs that were made side by side."""
         pairs = zip(self.times_ms, other.times_ms, strict=True)
         return statistics.median(a / b for a, b in pairs)
 
 
 def time_alternately(
     functions: Mapping[Any, Callable[[], Any]],
+    *,
     repeats: int = 10,
     warm_up: int = 2,
 ) -> dict[Any, Timing]:
-    """Times several functions in turns, so that noise troubles them alike.
+    """Times functions in turns, so that noise affects all of them alike.
 
     Args:
-        functions: What to time, by name.
+        functions: The functions, by name.
         repeats: Timed runs of each.
-        warm_up: Runs before, which are not counted.
+        warm_up: Runs of each before the timed ones.
     """
     import tensorflow as tf
 
@@ -77,7 +74,7 @@ def time_alternately(
         for name, function in functions.items():
             start = time.perf_counter()
             function()
-            # Devices other than the CPU answer before they have finished.
+            # Accelerators return before they have finished.
             tf.test.experimental.sync_devices()
             if repeat >= warm_up:
                 times[name].append(1e3 * (time.perf_counter() - start))
@@ -87,15 +84,15 @@ def time_alternately(
 def phase_function(
     layer: keras.Layer, batch_shapes: Sequence[Sequence[int]], phase: str
 ) -> Callable[[], Any]:
-    """A compiled pass of a layer or network over random inputs.
+    """Compiles a pass of a layer or network over random inputs.
 
     Args:
         layer: A layer or model.
         batch_shapes: The shapes of its inputs, batch included.
         phase: `"inference"`: the forward pass. `"training"`: the forward
-            pass and the gradients of the half sum of squares of the outputs,
-            by the inputs and by all that is trained; no optimizer, so that
-            what is trained stays as it is.
+            pass and the gradients of half the sum of squares of the outputs,
+            with respect to inputs and trained weights. No optimizer runs, so
+            weights do not change.
     """
     expect_tensorflow("Measuring time")
     import tensorflow as tf
@@ -128,16 +125,16 @@ def phase_function(
 
 @dataclasses.dataclass(frozen=True)
 class Latency:
-    """Measured time of a layer or network.
+    """Holds the measured time of a layer or network.
 
     Prints as a table.
 
     Args:
         timings: For each phase the times of the whole.
         device: Processor, threads and software.
-        per_layer: For each layer with weights of its own, by name, the
-            times of its calls with random inputs, one by one; empty if not
-            asked for. They need not add up to the whole.
+        per_layer: For each layer with weights, by name, its times with
+            random inputs, measured alone; empty if not asked for. They need
+            not add up to the whole.
     """
 
     timings: dict[str, Timing]
@@ -148,12 +145,12 @@ class Latency:
 
     @property
     def inference(self) -> Timing:
-        """Times of the forward pass."""
+        """Returns the times of the forward pass."""
         return self.timings["inference"]
 
     @property
     def training(self) -> Timing:
-        """Times of the forward and backward pass."""
+        """Returns the times of the forward and backward pass."""
         return self.timings["training"]
 
     def __str__(self) -> str:
@@ -169,6 +166,7 @@ class Latency:
 def measure_latency(
     model: keras.Layer,
     batch_shape: Any = None,
+    *,
     phases: Sequence[str] = ("inference",),
     repeats: int = 20,
     per_layer: bool = False,
@@ -184,7 +182,7 @@ def measure_latency(
             forward pass and all gradients, without the optimizer. Weights
             and statistics are the same afterwards.
         repeats: Timed runs, after two that warm up.
-        per_layer: Whether to measure each layer with weights on its own.
+        per_layer: True to measure each layer with weights on its own too.
 
     Returns:
         A `Latency`: for each phase a `Timing` with `median_ms`, `min_ms`
@@ -214,7 +212,7 @@ def measure_latency(
         timings = {
             phase: _time(model, shapes, phase, repeats) for phase in phases
         }
-        for call in _calls(model, batch_shape) if per_layer else []:
+        for call in trace_batch(model, batch_shape) if per_layer else []:
             if call.layer.weights and call.name not in rows:
                 rows[call.name] = {
                     phase: _time(call.layer, call.inputs, phase, repeats)
@@ -232,7 +230,7 @@ def check_measurement(phases: Sequence[str], repeats: int) -> None:
 
 @contextlib.contextmanager
 def keeping_state(model: keras.Layer) -> Iterator[None]:
-    """Undoes what training passes do to statistics and dropout."""
+    """Restores statistics and dropout seeds after training passes."""
     state = [
         (variable, keras.ops.copy(variable))
         for variable in model.non_trainable_variables
@@ -242,20 +240,13 @@ def keeping_state(model: keras.Layer) -> Iterator[None]:
         variable.assign(value)
 
 
-def _calls(model: keras.Model, batch_shape: Any) -> list[Call]:
-    batch, sample = split_batch(batch_shape)
-    inputs = symbolic_inputs(model, sample, batch)
-    return trace_calls(model, inputs, lambda layer: not any(members(layer)))
-
-
 def _time(layer: Any, shapes: Any, phase: str, repeats: int) -> Timing:
-    return time_alternately({0: phase_function(layer, shapes, phase)}, repeats)[
-        0
-    ]
+    function = phase_function(layer, shapes, phase)
+    return time_alternately({0: function}, repeats=repeats)[0]
 
 
 def describe_device() -> str:
-    """Processor, threads and software that a time depends on."""
+    """Describes the processor, threads and software of a measurement."""
     import tensorflow as tf
 
     accelerators = tf.config.list_logical_devices("GPU")

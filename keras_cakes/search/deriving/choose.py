@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_cakes._errors import choose as one_of
+from keras_cakes._errors import whole
 from keras_cakes.search.budget import Bound
 from keras_cakes.search.budget import CostTable
 from keras_cakes.search.budget import Limits
@@ -43,16 +45,8 @@ def choose(
         ValueError: If `rule` or `multiple` is not valid, or no choice keeps
             the bounds.
     """
-    if rule not in DERIVE_RULES:
-        raise ValueError(
-            f"`rule` is expected to be one of {DERIVE_RULES}. "
-            f"Received: rule={rule!r}"
-        )
-    if type(multiple) is not int or multiple < 1:
-        raise ValueError(
-            "`channel_multiple` is expected to be a positive integer. "
-            f"Received: channel_multiple={multiple!r}"
-        )
+    one_of("rule", rule, DERIVE_RULES)
+    multiple = whole("channel_multiple", multiple, least=1)
     bounds = [*limits.budgets, *limits.floors.values()]
     free = {
         n: choose_free(table, rule, multiple) for n, table in scores.items()

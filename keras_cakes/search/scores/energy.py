@@ -1,4 +1,4 @@
-"""What a trained 3D network says without any search."""
+"""Scores candidates by the kernels of a trained network, with no search."""
 
 from typing import Any
 
@@ -9,13 +9,12 @@ from keras_cakes.search.supernet import Supernet
 
 
 def kernel_energy(supernet: Supernet, model: keras.Model) -> dict[str, Any]:
-    """The share of each trained kernel that lies inside each sub-kernel.
+    """Returns the share of each trained kernel inside each sub-kernel.
 
-    For a user who has a trained 3D network already: no search is trained,
-    `supernet` only says what the candidates are and what they cost.
+    No search is trained; `supernet` only lists the candidates.
 
     Args:
-        supernet: What `to_supernet(model)` returns.
+        supernet: A supernet of `to_supernet(model)`.
         model: The trained functional model, with plain `Conv3D` layers.
 
     Returns:

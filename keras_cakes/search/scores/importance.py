@@ -1,4 +1,4 @@
-"""How much the loss would change if a candidate were taken away."""
+"""Estimates the change of the loss when a candidate is taken away."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,15 +11,16 @@ from keras_cakes.search.supernet import Supernet
 
 
 def importance(supernet: Supernet, batches: Iterable[Any]) -> dict[str, Any]:
-    """First-order importance of each candidate of each channel.
+    """Returns the first-order importance of each candidate of each channel.
 
-    The mean of `abs(gamma * dL / dgamma)` over batches, of those in which the
-    candidate was drawn: to first order, what the loss would change by if its
-    scale were zero. With the performance priority each batch has a new path;
-    some hundred are needed for each candidate to be drawn often.
+    It is the mean of `abs(gamma * dL / dgamma)` over the batches in which the
+    candidate was drawn: to first order, the change of the loss if the scale
+    `gamma` were zero. With the performance priority each batch has a new
+    path; draw each candidate often, for example with 200 batches.
 
     Args:
-        supernet: A compiled, trained supernet; only its draws go on.
+        supernet: A compiled, trained supernet; its random draws advance,
+            everything else is restored.
         batches: Inputs and targets.
 
     Returns:

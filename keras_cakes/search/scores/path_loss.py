@@ -1,4 +1,4 @@
-"""The loss of any path of a supernet, with the weights as they are."""
+"""Evaluates the loss of any path of a supernet, with its present weights."""
 
 import contextlib
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from keras_cakes.search.supernet import Supernet
 
 @contextlib.contextmanager
 def restored(states: Sequence[Any]) -> Iterator[None]:
-    """Gives variables their values back at the end, whatever happens."""
+    """Restores the values of variables at the end, also after an error."""
     before = [state.numpy() for state in states]
     try:
         yield
@@ -25,11 +25,11 @@ def restored(states: Sequence[Any]) -> Iterator[None]:
 
 
 class PathLoss:
-    """The mean loss of a path over fixed batches.
+    """Computes the mean loss of a path over fixed batches.
 
     Normalizations use the statistics of each batch, since moving statistics
-    are those of many paths. Dropout drops the same for every path. Nothing
-    of the supernet is changed but the path that was drawn last.
+    mix many paths. Dropout drops the same elements for every path. Only the
+    last drawn path of the supernet is changed.
 
     Args:
         supernet: A compiled supernet of the performance priority.
@@ -74,7 +74,7 @@ class PathLoss:
         self._loss = tf.function(self._loss_of_batch, reduce_retracing=True)
 
     def __call__(self, path: Mapping[str, Any]) -> float:
-        """The loss of one path.
+        """Returns the loss of one path.
 
         Args:
             path: For each search layer integers of shape `(filters,)`: the

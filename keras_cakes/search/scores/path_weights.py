@@ -1,4 +1,4 @@
-"""Derives a configuration from a supernet: scores, limits, choice."""
+"""Reads path weights and other scores of candidates."""
 
 import warnings
 from collections.abc import Mapping
@@ -37,8 +37,8 @@ def scores_of(supernet: Supernet, score: Any) -> dict[str, np.ndarray]:
         For each search layer a float64 array `(candidates, filters)`.
 
     Raises:
-        ValueError: If it is neither `"path_weights"` nor a mapping of all
-            search layers to finite arrays of that shape.
+        ValueError: If `score` is neither `"path_weights"` nor a mapping of
+            all search layers to finite arrays of that shape.
     """
     layers = supernet.search_layers
     is_own = isinstance(score, str) and score == "path_weights"
@@ -89,7 +89,7 @@ def scores_of(supernet: Supernet, score: Any) -> dict[str, np.ndarray]:
 
 
 def path_weight_rows(supernet: Supernet) -> list[dict[str, Any]]:
-    """Writes the path weights as rows of a table.
+    """Lists the path weights as rows of a table.
 
     Returns:
         For each candidate of each channel `layer`, `sub_kernel`, `channel`,

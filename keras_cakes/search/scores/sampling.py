@@ -1,4 +1,4 @@
-"""An additive model of the loss, from sampled paths."""
+"""Fits an additive model of the loss to sampled paths."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -16,18 +16,18 @@ _PARTS = 5
 
 @dataclasses.dataclass(frozen=True)
 class PathSamples:
-    """Paths of a supernet and their losses.
+    """Holds paths of a supernet and their losses.
 
-    Channels of a layer are exchangeable when training starts, so what
-    matters is how many of them each candidate has. The loss is modelled as a
-    sum over layers and candidates of `- a * share - b * sqrt(share)` with
-    `a, b >= 0`: more of a candidate never hurts by itself, and helps less
+    Channels of a layer are exchangeable when training starts, so only the
+    number of channels of each candidate counts. The loss is modelled as a sum
+    over layers and candidates of `- a * share - b * sqrt(share)` with
+    `a, b >= 0`: each further channel of a candidate lowers the loss, by less
     and less.
 
     Args:
         filters: For each search layer its number of channels.
-        shares: For each search layer an array `(samples, candidates)`: the
-            share of its channels that each candidate has.
+        shares: For each search layer an array `(samples, candidates)`, the
+            share of the channels of each candidate.
         losses: The loss of each path, `(samples,)`.
     """
 
@@ -36,15 +36,15 @@ class PathSamples:
     losses: np.ndarray
 
     def scores(self, strength: float = 0.1) -> dict[str, Any]:
-        """The gain of one more channel of each candidate.
+        """Returns the gain of each further channel of each candidate.
 
         Args:
-            strength: Of the ridge penalty on `a` and `b`.
+            strength: Strength of the ridge penalty on `a` and `b`.
 
         Returns:
-            For each search layer an array `(candidates, filters)`: by how
-            much the `j`-th channel of a candidate lowers the loss. It is a
-            score for `derive(..., rule="layer")`.
+            For each search layer an array `(candidates, filters)`: the drop
+            of the loss for the `j`-th channel of a candidate, a score for
+            `derive(..., rule="layer")`.
         """
         weights = _fit(self._features(), self.losses, strength)[1:]
         scores = {}
@@ -58,10 +58,10 @@ class PathSamples:
         return scores
 
     def correlation(self, strength: float = 0.1) -> float:
-        """Correlation of the losses with those predicted from other paths.
+        """Returns the correlation of predicted and measured losses.
 
-        A fifth of the paths is predicted from the rest, in turns. Near zero
-        the scores know nothing.
+        Each fifth of the paths is predicted from the rest. Near zero the
+        scores are noise.
         """
         features = self._features()
         parts = np.arange(len(self.losses)) % _PARTS
@@ -84,20 +84,21 @@ class PathSamples:
 def sample_paths(
     supernet: Supernet,
     batches: Iterable[Any],
+    *,
     samples: int = 400,
     seed: int = 0,
 ) -> PathSamples:
     """Evaluates random paths of a trained supernet.
 
-    Each layer of each path has a composition of its own, drawn evenly from
-    all there are, so that candidates differ more than in paths that draw
-    every channel alone.
+    Each layer of each path draws the shares of its candidates uniformly, so
+    that the shares vary more than if every channel drew alone.
 
     Args:
         supernet: A compiled, trained supernet of the performance priority.
-            Candidates that share weights know more after as many steps.
-        batches: Inputs and targets that every path is evaluated on; best
-            those that the supernet was not trained on.
+            Candidates with shared weights are better trained after the same
+            number of steps.
+        batches: Inputs and targets for every path; preferably data that the
+            supernet was not trained on.
         samples: Number of paths, at least 10.
         seed: Integer, start of the random draws.
 
@@ -140,7 +141,7 @@ def sample_paths(
 def _fit(
     features: np.ndarray, losses: np.ndarray, strength: float
 ) -> np.ndarray:
-    """Least squares with weights that are not negative, intercept first."""
+    """Fits weights that are not negative; the intercept comes first."""
     import scipy.optimize
 
     number("strength", strength, least=0)

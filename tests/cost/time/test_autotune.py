@@ -71,7 +71,7 @@ def test_one_phase_leaves_the_other_as_it_is():
     assert model.get_layer("second").plan["training"] is None
 
 
-def test_messages(tmp_path):
+def test_models_and_files_without_plans_are_refused(tmp_path):
     model = kc.models.unet3d((8, 8, 8, 1), width=2, depth=1)
     with pytest.raises(ValueError, match="to have `CakesConv3D` layers"):
         kc.autotune(model, (1, 8, 8, 8, 1))

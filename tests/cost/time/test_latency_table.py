@@ -22,7 +22,7 @@ def model():
 def table(model):
     names = kc.replaceable_layers(model)
     return kc.cost.LatencyTable(
-        model, names, "video_1d2d3d", repeats=2, verbose=0
+        model, names, kernel_set="video_1d2d3d", repeats=2, verbose=0
     )
 
 
@@ -86,7 +86,12 @@ def test_the_scale_is_that_of_the_fastest_network(model, phase, monkeypatch):
     monkeypatch.setattr(latency, "time_alternately", time_alternately)
     before = [np.array(weight) for weight in model.weights]
     table = kc.cost.LatencyTable(
-        model, names, "video_1d2d3d", phase=phase, repeats=1, verbose=0
+        model,
+        names,
+        kernel_set="video_1d2d3d",
+        phase=phase,
+        repeats=1,
+        verbose=0,
     )
     times = {
         name: dict(zip(table.sizes(name), table.channel_ms(name), strict=True))
@@ -166,7 +171,7 @@ def test_search_with_latency_as_its_cost(model, table):
     assert "expected_latency" not in performance.expected_cost()
 
 
-def test_messages(model, table):
+def test_layers_and_counts_that_the_table_lacks_are_refused(model, table):
     with pytest.raises(ValueError, match="name layers of the table.*'other'"):
         table.predict({"other": "1x3x3"})
     with pytest.raises(ValueError, match="add up to `filters`"):

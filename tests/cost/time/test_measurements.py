@@ -54,7 +54,7 @@ def test_memory_only():
         '{"format": "keras_cakes.plans", "version": 1, "devices": {"a": 1}}',
     ],
 )
-def test_messages(text, tmp_path):
+def test_a_file_of_anything_else_is_refused_and_kept(text, tmp_path):
     file = tmp_path / "values.json"
     file.write_text(text)
     with pytest.raises(ValueError, match="values.json: expected measurements"):

@@ -71,7 +71,7 @@ def test_path_weights():
     np.testing.assert_array_equal(weights, [[1.0, 2.0], [0.5, 0.0]])
 
 
-def test_messages():
+def test_path_weights_that_are_not_finite_are_refused():
     supernet = _supernet("video_2d3d", [[1.0, np.nan], [0.5, 0.0]])
     with pytest.raises(ValueError, match="finite.*'bottom_conv1' with 1 of 4"):
         kc.derive(supernet)
@@ -312,12 +312,12 @@ def test_a_stopped_program_says_what_is_proven(supernet, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:`supernet` is expected to be trained")
-def test_derive_messages(model, supernet):
+def test_derive_refuses_arguments_that_do_not_fit(model, supernet):
     names = [layer.name for layer in supernet.search_layers]
     whole = {name: np.zeros((7, 6)) for name in names}
     for arguments, message in (
         ({"rule": "best"}, "`rule` is expected.*rule='best'"),
-        ({"channel_multiple": 0}, "positive integer.*multiple=0"),
+        ({"channel_multiple": 0}, "integer of at least 1.*multiple=0"),
         ({"score": "size"}, "`score`.*'path_weights'.*Received: 'size'"),
         ({"score": {"a": 1}}, r"`score` .*bottom_conv1.* Received: \['a'\]"),
         (
@@ -337,8 +337,8 @@ def test_derive_messages(model, supernet):
             {"budget": {"latency": 3}},
             r"kinds of cost that are known, \['macs', 'params'\].*'latency'",
         ),
-        ({"budget": {"macs": -1}}, r"`budget\['macs'\]`.*positive.*: -1"),
-        ({"floor": 2}, "`floor` is expected.*0 to 1. Received: 2"),
+        ({"budget": {"macs": -1}}, r"`budget\['macs'\]`.*above 0.*=-1"),
+        ({"floor": 2}, "`floor` is expected.*0 to 1. Received: floor=2"),
         ({"floor": {"a": 0.5}}, r"`floor` .*search layers.*\['a'\]"),
     ):
         with pytest.raises(ValueError, match=message):

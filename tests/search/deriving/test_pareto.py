@@ -74,7 +74,7 @@ def test_scores_and_costs_of_a_front_are_keywords(supernet, scores):
             function(supernet, scores, "macs")
 
 
-def test_messages(model, supernet, scores):
+def test_a_front_refuses_costs_it_does_not_know(model, supernet, scores):
     with pytest.raises(ValueError, match="`points`.*at least 2.*points=1"):
         kc.pareto(supernet, scores, points=1)
     with pytest.raises(ValueError, match=r"\['macs', 'params'\].*cost='time'"):

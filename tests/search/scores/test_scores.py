@@ -162,7 +162,7 @@ def test_losses_of_chance_have_no_correlation():
     assert flat.correlation() == 0.0
 
 
-def test_messages(model, supernet):
+def test_scores_refuse_supernets_and_models_that_do_not_fit(model, supernet):
     cost = kc.to_supernet(model, priority="cost")
     with pytest.raises(ValueError, match="performance priority.*'cost'"):
         search.PathLoss(cost, [_data()])
