@@ -193,7 +193,7 @@ def _annotation(folder: Path, version: int, part: str) -> Path:
         names.append(f"{part}.{ending}")
     for pattern in ("", "*/"):
         for name in names:
-            # The name has no pattern: only this file can match.
+            # Asks each folder for this name only; large folders are not listed.
             for path in sorted(folder.glob(f"{pattern}{name}")):
                 return path
     raise DataError(
