@@ -50,9 +50,8 @@ def read_something_something(
         split: `"train"` or `"validation"`; the test split has no labels.
         min_frames: Clips of fewer frames are left out, and are in `skipped`.
         partial: Accepts other numbers of clips and classes than published.
-        on_error: `"raise"` stops at the first clip that is missing or
-            damaged; `"skip"` goes on without it, logs it and lists it in
-            `skipped`.
+        on_error: `"raise"` stops at the first missing or damaged clip;
+            `"skip"` goes on without it, logs it and lists it in `skipped`.
 
     Returns:
         The clips, in the order of the annotations, named after their paths.
@@ -185,13 +184,13 @@ def _annotation(folder: Path, version: int, part: str) -> Path:
             f"{folder}: the folder of the data set is expected. "
             "Received: no such folder"
         )
-    ending = {1: "csv", 2: "json"}[version]
-    names = [f"something-something-v{version}-{part}.{ending}"]
-    if version == 2:
-        names.append(f"{part}.{ending}")
+    names = {
+        1: [f"something-something-v1-{part}.csv"],
+        2: [f"something-something-v2-{part}.json", f"{part}.json"],
+    }[version]
     for pattern in ("", "*/"):
         for name in names:
-            # The name has no pattern: only this file can match.
+            # Asks each folder for this name only; large folders are not listed.
             for path in sorted(folder.glob(f"{pattern}{name}")):
                 return path
     raise DataError(

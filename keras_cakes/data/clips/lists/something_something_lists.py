@@ -1,4 +1,4 @@
-"""Writes lists of clips, also those of Something-Something."""
+"""Writes lists of clips, and the lists of Something-Something."""
 
 import csv
 import dataclasses
