@@ -32,6 +32,7 @@ ROOMS = (
 RECORDS = {
     "CalibratedDecoder",
     "Case",
+    "FrontPoint",
     "Clip",
     "ClipDataset",
     "ClipScores",
