@@ -9,8 +9,8 @@ import numpy as np
 
 from keras_cakes._errors import number
 from keras_cakes._files import available_memory
+from keras_cakes.cost.cakes_rules import layers_of_each_rank
 from keras_cakes.cost.tracing import Call
-from keras_cakes.cost.tracing import layers_of_each_rank
 from keras_cakes.cost.tracing import trace_batch
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D

@@ -28,7 +28,8 @@ FILES = sorted((ROOT / "keras_cakes").rglob("*.py"))
 
 # What may take more than two arguments by position, and why.
 MORE_BY_POSITION = {
-    "keras_cakes.kernels.SubKernel": "a named tuple of three sizes",
+    "keras_cakes.layers.CakesConv3D": "the order of `keras.layers.Conv3D`",
+    "keras_cakes.layers.CakesSearchConv3D": "the same order",
 }
 # Words that begin a clause, not a sentence.
 FIRST_WORDS = (
@@ -59,10 +60,10 @@ def _public():
                 yield f"{path}.{name}", value
 
 
-def _is_keras(function_name, cls):
+def _is_keras(name, cls):
     """Returns true for a method whose order of arguments Keras sets."""
     return any(
-        function_name in vars(base)
+        name in vars(base)
         for base in cls.__mro__
         if base.__module__.split(".")[0] == "keras"
     )
