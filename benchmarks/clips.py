@@ -156,7 +156,7 @@ def torch_clips(folder: Path) -> tuple[Iterator[Any], int]:
     ]
 
     class Clips(torch.utils.data.Dataset):
-        """One clip of each video."""
+        """Holds one clip of each video."""
 
         def __len__(self):
             return len(files)

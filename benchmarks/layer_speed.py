@@ -118,7 +118,7 @@ class Case:
 
     @property
     def mac_ratio(self) -> float:
-        """Returns the multiply-adds as a share of those of `Conv3D`."""
+        """Returns the ratio of multiply-adds to `Conv3D`."""
         counts = self.assignment.counts.items()
         taps = sum(SubKernel.parse(name).taps * n for name, n in counts)
         return taps / (27 * self.filters)

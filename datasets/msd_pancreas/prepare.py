@@ -24,7 +24,7 @@ SPLITS = Path(__file__).with_name("splits.json")
 
 
 def check(data: Path) -> None:
-    """Compares the cases with those of the split, and writes the split."""
+    """Refuses other cases than the split's, and writes the split."""
     dataset = read_msd(data)
     splits = SPLITS.read_text(encoding="utf-8")
     names = {case.name for case in dataset.cases}

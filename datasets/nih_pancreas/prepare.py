@@ -4,7 +4,7 @@
 
 expects the series and the labels, as fetched from The Cancer Imaging Archive
 and unpacked, anywhere below DATA. It makes DATA/cases.csv,
-DATA/splits.json and, for labels whose axes are not those of their series,
+DATA/splits.json and, for labels whose axes differ from their series,
 DATA/aligned_labels.
 """
 

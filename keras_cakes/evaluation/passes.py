@@ -98,6 +98,9 @@ def _check_logits(
     logits: Any, batch: tuple[int, ...], axes: int, most: int | None
 ) -> None:
     shape = getattr(logits, "shape", None)
+    if getattr(shape, "rank", axes) is None:
+        # `ensure_shape` checks it when the graph runs.
+        return
     require(
         shape is not None
         and len(shape) == axes + 1

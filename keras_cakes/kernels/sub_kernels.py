@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from keras_cakes._errors import expect
+from keras_cakes._errors import whole
 
 NAMED_SETS: Mapping[str, tuple[str, ...]] = {
     "1d": ("kx1x1", "1xkx1", "1x1xk"),
@@ -259,6 +260,7 @@ def uniform_counts(
         >>> list(uniform_counts(64, kernel_set("1d2d3d")).values())
         [10, 9, 9, 9, 9, 9, 9]
     """
+    whole("filters", filters, least=1)
     ordered = canonical_order(kernels)
     share, remainder = divmod(filters, len(ordered))
     return {

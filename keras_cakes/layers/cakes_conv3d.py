@@ -42,10 +42,10 @@ class CakesConv3D(SubKernelConv3D):
     `keras.layers.Conv3D` whose kernel holds each channel's sub-kernel,
     centred, and zeros elsewhere; the zeros are neither stored nor trained.
     With `strides=2, padding="same"` this centre is not where a 1-wide
-    `Conv3D` would sample: the embedded kernel is the definition.
-    Where inputs or weights are not finite the two agree as well, but for one
-    case: zero times infinity makes the output of that `Conv3D` NaN, and the
-    layer, which skips most zeros, may stay finite there.
+    `Conv3D` would sample: the embedded kernel is the definition. Where
+    inputs or weights are not finite the two agree too, with one exception:
+    zero times infinity makes the output of that `Conv3D` NaN, and the layer,
+    which skips most zeros, may stay finite.
 
     Besides `sub_kernels` and `plan`, the arguments and their order are those
     of `keras.layers.Conv3D`. `training` chooses between the two execution
@@ -71,8 +71,7 @@ class CakesConv3D(SubKernelConv3D):
         plan: The boxes in which channels run together, which changes the
             time and not the result. `None`: a rule that counts channels in
             whole blocks chooses them. `"dense"`: one convolution with the
-            full kernel.
-            `"separate"`: one convolution for each sub-kernel. A list of
+            full kernel. `"separate"`: one for each sub-kernel. A list of
             boxes, each a mapping with the `size` of one convolution, the
             `channels` of each sub-kernel that it computes, and a `form`,
             `"conv3d"` or, for `1 x k x k` and `k x 1 x 1`, `"conv2d"`. Or a

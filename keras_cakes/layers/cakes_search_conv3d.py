@@ -220,7 +220,7 @@ class CakesSearchConv3D(CandidateConv3D):
     def path_weights(self):
         """Returns the magnitude of the scale behind each candidate.
 
-        It is a float32 tensor of shape `(candidates, filters)`, rows in the
+        It is a float32 tensor of shape `(candidates, filters)`, with rows in
         canonical order of the kernel set.
         """
         return ops.abs(self.path_normalization.gamma)

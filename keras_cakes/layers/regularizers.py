@@ -10,8 +10,8 @@ from keras_cakes._errors import number
 class CostLasso(keras.regularizers.Regularizer):
     """Penalizes the scales behind the candidates of a layer by their cost.
 
-    The penalty is
-    `strength * sum_i relative_costs[i] * sum_o abs(gamma[i, o])`, the layer's part of Eq. 10 of the paper. Its gradient at 0 is 0.
+    The penalty, `strength * sum_i relative_costs[i] * sum_o abs(gamma[i, o])`,
+    is the layer's part of Eq. 10 of the paper. Its gradient at 0 is 0.
 
     Args:
         relative_costs: One number per candidate, the paper's beta; see

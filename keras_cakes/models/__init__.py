@@ -1,4 +1,4 @@
-"""Networks: builders, rewriting of your own, weights of others."""
+"""Builds networks, rewrites yours and reads published weights."""
 
 from keras_cakes.models.backbones.c2fnas import c2fnas
 from keras_cakes.models.backbones.resdsn import resdsn

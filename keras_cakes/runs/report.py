@@ -1,4 +1,4 @@
-"""The report of a run: a table, figures, plain words."""
+"""Writes the report of a run: a table, figures and sentences."""
 
 import dataclasses
 import functools
@@ -20,7 +20,7 @@ from keras_cakes.runs.files import write_text
 from keras_cakes.runs.run import SearchRun
 from keras_cakes.runs.settings import PRIORITIES
 
-# What `cost.json` of a network says.
+# Entries of the `cost.json` of a network.
 _COST = (
     *("params", "macs", "replaced_params_share", "replaced_macs_share"),
     *("median_ms", "min_ms", "max_ms"),
@@ -39,18 +39,18 @@ _EXPLANATIONS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Contents:
-    """What a kind of run adds to its report.
+    """Holds the parts of a report that depend on the kind of run.
 
     Args:
-        heading: Title and what the run was made of.
-        manual: What the variant `manual_1d2d3d` splits evenly.
-        sample: What one forward pass is of.
-        scores: For each score, the main one first, its heading in the table.
-            The key is the name of its column in `comparison.csv`.
-        values: For each variant its scores by the same keys.
-        score_note: What the scores are.
+        heading: Title, and a sentence about data and settings.
+        manual: Explanation of the variant `manual_1d2d3d`.
+        sample: Name of the input of one forward pass.
+        scores: Headings of the scores in the table, the main score first, by
+            the names of their columns in `comparison.csv`.
+        values: For each variant its scores by the same names.
+        score_note: Explanation of the scores.
         figures: For each file name a caption and a figure.
     """
 
@@ -68,7 +68,7 @@ def write_report(run: SearchRun, contents: Contents) -> Path:
 
     Args:
         run: A run whose variants have been trained and evaluated.
-        contents: What this kind of run adds.
+        contents: The parts that depend on the kind of run.
 
     Returns:
         The path of `report.md`.
@@ -211,13 +211,11 @@ def _write_figures(
     searches: Sequence[str],
     contents: Contents,
 ) -> dict[str, str]:
+    """Writes the figures and returns their captions by file name."""
     figures = {"tradeoff.png": "Accuracy against cost of every network"}
     key, label = next(iter(contents.scores.items()))
-    _save(
-        run,
-        "tradeoff.png",
-        evaluation.plot_tradeoff(rows, score=key, label=label),
-    )
+    figure = evaluation.plot_tradeoff(rows, score=key, label=label)
+    _save(run, "tradeoff.png", figure)
     for priority in searches:
         folder = run.folder / "search" / priority
         configuration = Configuration.load(folder / "configuration.json")

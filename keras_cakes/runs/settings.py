@@ -121,9 +121,7 @@ class RunSettings:
     def annotations(cls) -> dict[str, Any]:
         """Returns the annotation of each setting."""
         hints = typing.get_type_hints(cls)
-        return {
-            field.name: hints[field.name] for field in dataclasses.fields(cls)
-        }
+        return {f.name: hints[f.name] for f in dataclasses.fields(cls)}
 
     @classmethod
     def descriptions(cls) -> dict[str, str]:
@@ -160,7 +158,8 @@ class RunSettings:
             sizes = getattr(self, name)
             self.expect(
                 name,
-                len(sizes) == count and all(map(_is_size, sizes)),
+                len(sizes) == count
+                and all(isinstance(s, int) and s > 0 for s in sizes),
                 f"to be {count} positive sizes",
             )
 
@@ -242,11 +241,6 @@ def _check_type(name: str, value: Any, annotation: Any) -> None:
             f"`{name}` is expected to be of type {kind.__name__}. "
             f"Received: {name}={value!r}"
         )
-
-
-def _is_size(value: Any) -> bool:
-    """Tells whether a value is a positive integer."""
-    return isinstance(value, int) and value > 0
 
 
 def _arguments(text: str) -> dict[str, str]:

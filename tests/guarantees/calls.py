@@ -168,6 +168,17 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     "pack": {"source": source, "verbose": False},
     "phantom_clips": {"clips": 1, "shape": (4, 16, 16)},
+    "FrameSource": {
+        "names": ("a",),
+        "labels": (0,),
+        "frame_counts": (4,),
+        "classes": ("a",),
+    },
+    "read_something_something": {"version": 1, "split": "train"},
+    "write_something_something_lists": {"version": 1},
+    "uniform_counts": {"kernels": kc.kernels.kernel_set("2d")},
+    "write_phantom_clips": {"clips": 1, "shape": (4, 16, 16)},
+    "write_video": {"frames": np.zeros((2, 16, 16, 1), "uint8")},
     "planted_clips": {"clips": 1, "kind": "time", "shape": (4, 4, 4)},
     "segment_frames": {"count": 8, "segments": 2, "key": (0, 1)},
     "shifted_frames": {"count": 8, "segments": 2},
@@ -223,6 +234,10 @@ PATHS = {
     "read_class_folders": "root",
     "read_clip_list": "path",
     "read_video": "path",
+    "read_something_something": "folder",
+    "write_something_something_lists": "folder",
+    "write_phantom_clips": "folder",
+    "write_video": "path",
     "SegmentationRun": "folder",
     "VideoRun": "folder",
     "cross_validate": "folder",
@@ -251,7 +266,8 @@ def arguments_of(key: str, folder: Path) -> dict[str, Any]:
         for name, value in ARGUMENTS.get(key, {}).items()
     }
     if key in PATHS:
-        arguments[PATHS[key]] = folder / "new"
+        ending = ".mp4" if key == "write_video" else ""
+        arguments[PATHS[key]] = folder / f"new{ending}"
     for name in MORE_PATHS.get(key, ()):
         ending = ".nii" if name == "target" else ""
         arguments[name] = folder / f"{name}{ending}"

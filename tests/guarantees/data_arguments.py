@@ -88,6 +88,10 @@ DATA_ARGUMENTS: dict[str, dict[str, Checked | Free]] = {
     "ArrayClips.frames_of": {"clip": INDEX},
     "PackedClips.fingerprint": {"clip": INDEX},
     "PackedClips.frames_of": {"clip": INDEX},
+    "FrameSource": _CHANNELS,
+    "FrameSource.fail": {"clip": INDEX},
+    "FrameSource.fingerprint": {"clip": INDEX},
+    "FrameSource.frames_of": {"clip": INDEX},
     "VideoClips.fingerprint": {"clip": INDEX},
     "VideoClips.frames_of": {"clip": INDEX},
     "ClipAugmentation": {
@@ -137,6 +141,22 @@ DATA_ARGUMENTS: dict[str, dict[str, Checked | Free]] = {
     "read_class_folders": _LIST,
     "read_clip_list": {**_LIST, "split": MEMBER},
     "read_video": _CHANNELS,
+    "read_something_something": {
+        "version": choice(3, "1"),
+        "split": choice("test"),
+        "min_frames": whole(1),
+        "on_error": choice("Skip"),
+    },
+    "write_something_something_lists": {
+        "version": choice(3, "1"),
+        "min_frames": whole(1),
+    },
+    "write_phantom_clips": {
+        "clips": whole(1),
+        "events": choice("Motion"),
+        "seed": SEED,
+    },
+    "write_video": {"rate": whole(1)},
     "segment_frames": {
         "segments": whole(1),
         "short": choice("Spread"),

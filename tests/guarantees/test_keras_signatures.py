@@ -62,3 +62,17 @@ def test_the_overrides_are_found():
     names = {param.id for param in _overrides()}
     assert {"Supernet.fit", "CakesConv3D.build"} <= names
     assert issubclass(kc.Supernet, keras.Model)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        getattr(room, name)
+        for room in (kc.kernels, kc.layers, kc.models)
+        for name in room.__all__
+        if inspect.isfunction(getattr(room, name))
+    ],
+    ids=lambda function: function.__name__,
+)
+def test_a_function_takes_no_third_argument_by_position(function):
+    assert len(_parameters(function)) <= 2

@@ -1,1 +1,1 @@
-"""Clips: from videos to batches."""
+"""Turns videos into batches of clips."""

@@ -1,1 +1,1 @@
-"""Backbones as functional graphs with named blocks."""
+"""Builds backbones as functional graphs with named blocks."""

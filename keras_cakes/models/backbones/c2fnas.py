@@ -1,4 +1,4 @@
-"""The C2FNAS layout, as the paper's networks for volumes."""
+"""Builds the C2FNAS layout, as in the paper's networks for volumes."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from keras_cakes.models.backbones.parts import NORMALIZATIONS
 from keras_cakes.models.backbones.parts import check_volume
 from keras_cakes.models.backbones.parts import normalize
 
-# Cell, level (side and width follow from it) and what it reads: cells of the
-# same level as they are, of the level above halved, of the one below doubled.
+# Cell, level (which gives side and width) and the cells that it reads: sides of
+# a finer level are halved, of a coarser level doubled.
 _CELLS = (
     ("encoder1", 1, ("stem",)),
     ("encoder2", 1, ("encoder1", "stem")),
@@ -35,6 +35,7 @@ _LEVELS = 4
 def c2fnas(
     input_shape: tuple[int | None, ...] = (96, 96, 96, 1),
     classes: int = 3,
+    *,
     convolution: Any = "3d",
     width: int = 32,
     normalization: str = "batch",
@@ -49,18 +50,16 @@ def c2fnas(
     convolutions) and the steps stay as they are. Each convolution of a cell
     is preceded by a ReLU and followed by a normalization.
 
-    The cells and widths are those of C2FNAS; where its text leaves a choice,
-    the one that gives the paper's numbers of parameters and multiply-adds
-    was taken. To search or replace the network built with `"3d"` by name,
-    choose the cores: `layers=lambda layer: "_core" in layer.name`.
+    Cells and widths follow C2FNAS. Choices that its text leaves open were made
+    to match the paper's numbers of parameters and multiply-adds. To search or
+    replace a network built with `"3d"`, choose the cores:
+    `layers=lambda layer: "_core" in layer.name`.
 
     Args:
         input_shape: `(depth, height, width, channels)`, each spatial size a
             multiple of 16 or `None`.
         classes: Number of classes, background included.
-        convolution: `"3d"`, `"2d"` (1x3x3), `"p3d"` (1x3x3, then 3x1x1), a
-            kernel set split evenly, a `Configuration` or a
-            `SearchSpecification`.
+        convolution: The replaceable convolutions; see `unet3d`.
         width: Channels of the stem at full resolution; level `l` has `width
             * 2 ** l`.
         normalization: `"batch"` (over all replicas where the model is built
@@ -97,7 +96,7 @@ def c2fnas(
             return normalize(x, normalization, f"{name}_norm")
 
         def step(x, filters, size, name, **arguments):
-            """A convolution within a cell: ReLU, convolution, scale."""
+            """Applies ReLU, convolution and normalization."""
             x = keras.layers.ReLU(name=f"{name}_relu")(x)
             return convolve(x, filters, size, name, **arguments)
 

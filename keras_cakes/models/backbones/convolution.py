@@ -1,9 +1,8 @@
-"""One argument that says which convolutions a backbone is made of."""
+"""Reads the `convolution` argument of the backbones."""
 
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
-from typing import Protocol
 
 import keras
 
@@ -21,18 +20,8 @@ Strides = int | tuple[int, int, int]
 PLAIN = ("3d", "2d", "p3d")
 
 
-class ApplyConvolution(Protocol):
-    """How a backbone calls its replaceable convolution."""
-
-    def __call__(
-        self,
-        inputs: Any,
-        filters: int,
-        kernel_size: int,
-        name: str,
-        strides: Strides = 1,
-        **kwargs: Any,
-    ) -> Any: ...
+# Called as `apply_convolution`.
+ApplyConvolution = Callable[..., Any]
 
 
 def apply_convolution(
@@ -43,11 +32,11 @@ def apply_convolution(
     strides: Strides = 1,
     **kwargs: Any,
 ) -> Any:
-    """A convolution as backbones use it: padded, no bias, He start.
+    """Applies a convolution with padding, without bias, with a He start.
 
-    Keras' `"same"` pads only behind where a stride meets an even size. With
-    strides, both sides are padded alike here, so that a window lies around
-    the position it stands for (and weights from other frameworks fit).
+    With strides, both sides are padded alike, which centres each window and
+    fits weights of other frameworks. Keras' `"same"` pads an even size more
+    on the far side.
     """
     sizes, strides = _three(kernel_size), _three(strides)
     arguments = {
@@ -65,50 +54,20 @@ def apply_convolution(
     )(inputs)
 
 
-def apply_plane_convolution(
-    inputs: Any,
-    filters: int,
-    kernel_size: int,
-    name: str,
-    strides: Strides = 1,
-    **kwargs: Any,
-) -> Any:
-    """The convolution within a plane, 1 x k x k (Eq. 3 of the paper)."""
-    return apply_convolution(
-        inputs,
-        filters,
-        (1, kernel_size, kernel_size),
-        name,
-        strides,
-        **kwargs,
-    )
+def apply_plane_convolution(inputs, filters, size, name, strides=1, **kwargs):
+    """Convolves within a plane, 1 x k x k (Eq. 3 of the paper)."""
+    sizes = (1, size, size)
+    return apply_convolution(inputs, filters, sizes, name, strides, **kwargs)
 
 
-def apply_p3d_convolution(
-    inputs: Any,
-    filters: int,
-    kernel_size: int,
-    name: str,
-    strides: Strides = 1,
-    **kwargs: Any,
-) -> Any:
-    """1 x k x k, then k x 1 x 1, nothing between (Eq. 2 of the paper)."""
+def apply_p3d_convolution(inputs, filters, size, name, strides=1, **kwargs):
+    """Convolves with 1 x k x k, then with k x 1 x 1 (Eq. 2 of the paper)."""
     depth, height, width = _three(strides)
     x = apply_plane_convolution(
-        inputs,
-        filters,
-        kernel_size,
-        f"{name}_plane",
-        (1, height, width),
-        **kwargs,
+        inputs, filters, size, f"{name}_plane", (1, height, width), **kwargs
     )
     return apply_convolution(
-        x,
-        filters,
-        (kernel_size, 1, 1),
-        f"{name}_line",
-        (depth, 1, 1),
-        **kwargs,
+        x, filters, (size, 1, 1), f"{name}_line", (depth, 1, 1), **kwargs
     )
 
 
@@ -121,8 +80,8 @@ def build_with(
 ) -> keras.Model:
     """Builds a backbone from the convolutions that `convolution` names.
 
-    A kernel set, a configuration and a search are rewritings of the 3D
-    network, by the same functions that rewrite anyone's model.
+    A kernel set, a configuration and a search rewrite the 3D network, by the
+    functions that rewrite any model.
 
     Args:
         build: Function of the replaceable convolution that builds the

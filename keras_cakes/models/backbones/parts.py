@@ -1,4 +1,4 @@
-"""What backbones share besides their convolutions."""
+"""Builds the parts of backbones that are not convolutions."""
 
 from typing import Any
 
@@ -13,15 +13,14 @@ NORMALIZATIONS = ("batch", "instance")
 
 
 def normalize(inputs: Any, normalization: str, name: str) -> Any:
-    """Batch or instance normalization as backbones use it."""
+    """Applies batch or instance normalization."""
     if normalization == "instance":
         # One group per channel.
         return keras.layers.GroupNormalization(
             groups=-1, epsilon=1e-5, name=name
         )(inputs)
-    # Keras' defaults (0.99, 1e-3) lag behind in runs of a few hundred steps;
-    # these are also PyTorch's. The few samples of one replica are a poor
-    # batch.
+    # PyTorch's values; Keras' momentum of 0.99 lags behind in short runs. The
+    # samples of one replica are too few for batch statistics.
     return keras.layers.BatchNormalization(
         momentum=0.9,
         epsilon=1e-5,
@@ -31,12 +30,12 @@ def normalize(inputs: Any, normalization: str, name: str) -> Any:
 
 
 def video_head(x: Any, classes: int, dropout: float) -> Any:
-    """Logits of each frame from its pooled features, and their mean."""
+    """Returns the mean of each frame's logits from its pooled features."""
     x = keras.layers.TimeDistributed(
         keras.layers.GlobalAveragePooling2D(), name="frame_pool"
     )(x)
     x = keras.layers.Dropout(dropout, name="dropout")(x)
-    # Logits in float32, as their mean.
+    # Logits and their mean in float32.
     logits = keras.layers.Dense(
         classes,
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
@@ -47,13 +46,13 @@ def video_head(x: Any, classes: int, dropout: float) -> Any:
 
 
 def check_head(classes: int, dropout: float) -> None:
-    """Refuses a number of classes or a share that no head can have."""
+    """Refuses a number of classes or a dropout that no head can have."""
     whole("classes", classes, least=1)
     number("dropout", dropout, least=0, below=1)
 
 
 def check_volume(input_shape: Any, factor: int) -> None:
-    """Refuses sizes that cannot be halved as often as a network does."""
+    """Refuses sizes that the network cannot halve at each level."""
     if len(input_shape) != 4 or any(
         size is not None and (size <= 0 or size % factor)
         for size in input_shape[:3]

@@ -1,4 +1,4 @@
-"""A network in the manner of 3D ResDSN."""
+"""Builds a network in the manner of 3D ResDSN."""
 
 from typing import Any
 
@@ -18,6 +18,7 @@ _LEVELS = 4
 def resdsn(
     input_shape: tuple[int | None, ...] = (96, 96, 96, 1),
     classes: int = 3,
+    *,
     convolution: Any = "3d",
     width: int = 32,
     normalization: str = "batch",
@@ -39,9 +40,7 @@ def resdsn(
         input_shape: `(depth, height, width, channels)`, each spatial size a
             multiple of 8 or `None`.
         classes: Number of classes, background included.
-        convolution: `"3d"`, `"2d"` (1x3x3), `"p3d"` (1x3x3, then 3x1x1), a
-            kernel set split evenly, a `Configuration` or a
-            `SearchSpecification`.
+        convolution: The replaceable convolutions; see `unet3d`.
         width: Channels at full resolution; each level below has twice as
             many.
         normalization: `"batch"` or `"instance"`.

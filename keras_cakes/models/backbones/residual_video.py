@@ -16,6 +16,7 @@ from keras_cakes.models.backbones.parts import video_head
 def residual_video(
     input_shape: tuple[int | None, ...] = (16, 16, 16, 1),
     classes: int = 5,
+    *,
     convolution: Any = "3d",
     width: int = 16,
     stages: int = 3,
@@ -26,24 +27,22 @@ def residual_video(
 ) -> keras.Model:
     """Builds a residual network of basic blocks for clips.
 
-    For clips that a ResNet-50 is too large for: small frames, few clips,
+    It serves where a ResNet-50 is too large: small frames, small data sets,
     embedded devices. Each stage halves the side and doubles the channels.
-    As in `resnet50_video`, time is never strided nor pooled, and each frame
-    has logits of its own, whose mean is the output: without kernels that
-    span time, the order of the frames cannot matter.
+    As in `resnet50_video`, time is never strided nor pooled, and the output is
+    the mean of each frame's logits: without kernels that span time, the order
+    of the frames cannot matter.
 
     Args:
         input_shape: `(time, height, width, channels)`; sizes may be `None`.
         classes: Number of classes.
-        convolution: `"3d"`, `"2d"` (1x3x3), `"p3d"` (1x3x3, then 3x1x1), a
-            kernel set split evenly (such as `"video_1d2d3d"`), a
-            `Configuration` or a `SearchSpecification`.
+        convolution: The replaceable convolutions; see `unet3d`.
         width: Channels of the first stage.
         stages: Number of stages.
         blocks: Blocks in each stage, of two convolutions each.
         dropout: Share of the features that the head drops in training.
-        stem_kernel_size: Size of the first convolution, or one size for
-            time, height and width.
+        stem_kernel_size: Size of the first convolution, or sizes of time,
+            height and width.
         name: Name of the model.
 
     Returns:
@@ -60,7 +59,7 @@ def residual_video(
     - [He et al., 2015](https://arxiv.org/abs/1512.03385), basic blocks
 
     Examples:
-        >>> model = residual_video((8, 16, 16, 1), 5, "video_1d2d3d", width=4)
+        >>> model = residual_video((8, 16, 16, 1), 5, width=4)
         >>> model.output_shape
         (None, 5)
     """

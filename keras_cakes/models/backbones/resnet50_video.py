@@ -1,4 +1,4 @@
-"""ResNet-50 on clips, as the paper's video networks."""
+"""Builds ResNet-50 for clips, as in the paper's video networks."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ from keras_cakes.models.backbones.parts import video_head
 # Blocks and bottleneck channels of each stage.
 _STAGES = ((3, 64), (4, 128), (6, 256), (3, 512))
 _EXPANSION = 4
-# The layers of a block of which one may halve the side.
+# The layers of a block that may halve the side, one of them at a time.
 _STRIDED = ("reduce", "mixed")
 _UNSTRIDED = dict.fromkeys(_STRIDED, (1, 1, 1))
 
@@ -23,6 +23,7 @@ _UNSTRIDED = dict.fromkeys(_STRIDED, (1, 1, 1))
 def resnet50_video(
     input_shape: tuple[int | None, ...] = (8, 224, 224, 3),
     classes: int = 174,
+    *,
     convolution: Any = "3d",
     dropout: float = 0.3,
     strided: str = "mixed",
@@ -38,11 +39,9 @@ def resnet50_video(
     Args:
         input_shape: `(time, height, width, channels)`; sizes may be `None`.
         classes: Number of classes.
-        convolution: `"3d"` (the paper's C3D), `"2d"` (1x3x3, C2D), `"p3d"`
-            (1x3x3, then 3x1x1), a kernel set split evenly (such as
-            `"video_1d2d3d"`), a `Configuration` (such as those that the
-            authors published, see `Configuration.presets`), or a
-            `SearchSpecification`.
+        convolution: The replaceable convolutions; see `unet3d`. `"3d"`,
+            `"2d"` and `"p3d"` are the paper's C3D, C2D and P3D, and
+            `Configuration.presets` names those that the authors published.
         dropout: Share of the features that the head drops in training.
         strided: The layer of a stage's first block that halves the side:
             `"mixed"`, as in the paper and PyTorch's ResNet-50, or
@@ -82,7 +81,7 @@ def resnet50_video(
         )
         x = normalize(x, "batch", "stem_norm")
         x = keras.layers.ReLU(name="stem_relu")(x)
-        # Behind a ReLU, zeros pad a maximum as well as minus infinity does.
+        # Behind a ReLU no value is below zero, so zeros pad a maximum.
         x = keras.layers.ZeroPadding3D((0, 1, 1), name="stem_pool_pad")(x)
         x = keras.layers.MaxPooling3D((1, 3, 3), (1, 2, 2), name="stem_pool")(x)
         for stage, block, prefix in resnet50_blocks():
@@ -96,7 +95,7 @@ def resnet50_video(
 
 
 def resnet50_blocks() -> Iterator[tuple[int, int, str]]:
-    """Stage (from 1), block (from 0) and the start of our names for it."""
+    """Yields stage (from 1), block (from 0) and prefix of its layers."""
     for stage, (blocks, _) in enumerate(_STAGES, start=1):
         for block in range(blocks):
             yield stage, block, f"stage{stage}_block{block}"

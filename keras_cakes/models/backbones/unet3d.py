@@ -1,4 +1,4 @@
-"""A small residual 3D U-Net."""
+"""Builds a small residual 3D U-Net."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from keras_cakes.models.backbones.parts import NORMALIZATIONS
 from keras_cakes.models.backbones.parts import check_volume
 from keras_cakes.models.backbones.parts import normalize
 
-# From level to level, cubes of eight voxels become one and one becomes eight.
+# Steps between levels merge 2x2x2 voxels into one, or split one into 2x2x2.
 _SIZE_STEP = {
     "kernel_size": 2,
     "strides": 2,
@@ -25,6 +25,7 @@ _SIZE_STEP = {
 def unet3d(
     input_shape: tuple[int | None, ...] = (48, 64, 48, 1),
     classes: int = 3,
+    *,
     convolution: Any = "3d",
     width: int = 16,
     depth: int = 3,
@@ -44,19 +45,17 @@ def unet3d(
         input_shape: `(depth, height, width, channels)`, each spatial size a
             multiple of `2 ** (depth - 1)` or `None`.
         classes: Number of classes, background included.
-        convolution: Which convolutions the blocks are made of: `"3d"`,
-            `"2d"` (1x3x3), `"p3d"` (1x3x3, then 3x1x1), a kernel set split
-            evenly (a name such as `"1d2d3d"`, or a tuple; the set of all
-            three planes is `("1x3x3", "3x1x3", "3x3x1")`, since `"2d"` names
-            the single plane here), a `Configuration`, or a
-            `SearchSpecification` (a network of search layers).
+        convolution: The replaceable convolutions: `"3d"`, `"2d"` (1x3x3),
+            `"p3d"` (1x3x3, then 3x1x1), a kernel set split evenly (a name
+            such as `"1d2d3d"`, or a tuple such as `("1x3x3", "3x1x3",
+            "3x3x1")`; `"2d"` is a single plane here), a `Configuration`, or
+            a `SearchSpecification` (a network of search layers).
         width: Number of channels of the first level.
         depth: Number of levels.
         normalization: `"batch"` (over all replicas where the model is built
             under a `tf.distribute` strategy of several) or `"instance"`.
-        stem_kernel_size: Size of the first convolution, or one size for
-            all three axes. With 1 only the blocks see neighbours, and what
-            is chosen for them matters more.
+        stem_kernel_size: Size of the first convolution, or three sizes. With
+            1 only the blocks see neighbours, and their kernels matter more.
         name: Name of the model.
 
     Returns:

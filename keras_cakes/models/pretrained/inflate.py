@@ -122,7 +122,7 @@ def _start(
     if isinstance(layer, keras.layers.Conv3D):
         start = inflate_kernel(
             _numpy(counterpart.kernel),
-            layer.kernel_size,
+            "x".join(map(str, layer.kernel_size)),
             rule=rule,
             axis=axis,
         )

@@ -147,7 +147,7 @@ class ChannelSpaces:
         return parts
 
     def _outputs(self, name: str, sources: list[list[int]]) -> list[int]:
-        """Finds the spaces of a layer's output from those of its inputs."""
+        """Finds the spaces of a layer's output from the inputs' spaces."""
         layer = self.graph.layer(name)
         if self.makes_channels(name):
             return [self._new(_channels(layer))]

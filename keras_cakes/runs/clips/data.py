@@ -71,9 +71,9 @@ class VideoData:
 
     def record(self) -> dict[str, Any]:
         """Describes these data without their place."""
-        sides = (self.training, self.validation)
+        sides = {"training": self.training, "validation": self.validation}
         record: dict[str, Any] = {"classes": list(self.classes)}
-        for name, side in zip(("training", "validation"), sides, strict=True):
+        for name, side in sides.items():
             record[f"{name}_clips"] = summarize_cases(
                 zip(
                     side.names,

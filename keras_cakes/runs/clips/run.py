@@ -43,12 +43,15 @@ class VideoTask:
         classes = len(self.data.classes)
         if settings.network == "resnet50":
             return resnet50_video(
-                shape, classes, convolution, dropout=settings.dropout
+                shape,
+                classes,
+                convolution=convolution,
+                dropout=settings.dropout,
             )
         return residual_video(
             shape,
             classes,
-            convolution,
+            convolution=convolution,
             width=settings.width,
             stages=settings.stages,
             blocks=settings.blocks,

@@ -1,4 +1,4 @@
-"""The report of a segmentation run."""
+"""Writes the report of a segmentation run."""
 
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def _heading(run: SegmentationRun) -> str:
 
 
 def _contours(run: SegmentationRun) -> Any:
-    """The case of median score of the first network, by up to three."""
+    """Plots the case whose score is the median of the first network."""
     variants = list(run.variants)
     shown = [v for v in ("3d", *PRIORITIES) if v in variants] or variants[:1]
     scores = evaluation.read_scores(
@@ -92,14 +92,15 @@ def _contours(run: SegmentationRun) -> Any:
     scores.sort(key=lambda row: row["mean"])
     median = scores[len(scores) // 2]["case"]
     volume = next(v for v in run.data.validation if v.name == median)
-    predictions = {}
-    for variant in shown:
-        predictions[variant] = evaluation.predict_volume(
+    predictions = {
+        variant: evaluation.predict_volume(
             run.network(variant),
             volume.image,
             patch_shape=run.settings.patch_shape,
             overlap=run.settings.overlap,
         )
+        for variant in shown
+    }
     return evaluation.plot_contours(
         volume, predictions, class_names=run.data.classes
     )

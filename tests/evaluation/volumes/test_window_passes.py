@@ -157,3 +157,20 @@ def test_a_class_that_is_ruled_out_is_allowed():
         RuledOut(), np.zeros((4, 4, 4, 1)), patch_shape=(4, 4, 4)
     )
     np.testing.assert_array_equal(found[0, 0, 0], [0.0, 0.5, 0.5])
+
+
+def test_a_graph_that_does_not_know_its_shape_answers():
+    import tensorflow as tf
+
+    class Unknown(keras.Model):
+        def call(self, batch):
+            return tf.py_function(
+                lambda x: tf.repeat(x, 2, axis=-1), [batch], tf.float32
+            )
+
+    model = Unknown()
+    model.compile(jit_compile=False)
+    found = evaluation.predict_probabilities(
+        model, np.zeros((4, 4, 4, 1)), patch_shape=(4, 4, 4)
+    )
+    np.testing.assert_array_equal(found, np.full((4, 4, 4, 2), 0.5))

@@ -13,7 +13,7 @@ def clip():
 
 def _network(convolution, **options):
     return kc.models.residual_video(
-        (6, 16, 16, 1), 5, convolution, width=8, **options
+        (6, 16, 16, 1), 5, convolution=convolution, width=8, **options
     )
 
 

@@ -37,7 +37,10 @@ def frame():
 
 def _network(convolution, frames=8):
     return kc.models.resnet50_video(
-        (frames, SIDE, SIDE, 3), 5, convolution, strided="reduce"
+        (frames, SIDE, SIDE, 3),
+        5,
+        convolution=convolution,
+        strided="reduce",
     )
 
 
@@ -221,7 +224,7 @@ def test_channels_keep_their_filters():
 
 
 def test_what_stays_is_told(source):
-    network = kc.models.resnet50_video((2, SIDE, SIDE, 3), 7, "p3d")
+    network = kc.models.resnet50_video((2, SIDE, SIDE, 3), 7, convolution="p3d")
     left = kc.inflate(source, network)
     lines = [x.name for x in network.layers if x.name.endswith("_line")]
     assert left == (*lines, "frame_logits")

@@ -65,7 +65,7 @@ def opened(path: Path) -> Iterator["Packets"]:
 
 
 def import_av() -> Any:
-    """Imports PyAV, or raises an error that tells what to install."""
+    """Imports PyAV, or names the package to install."""
     try:
         import av
     except ImportError:
@@ -151,7 +151,7 @@ class Packets:
 
     @property
     def is_proven(self) -> bool:
-        """True once all frames came, in order, each with its time stamp."""
+        """Tells if all frames came, in order, each with its time stamp."""
         return self._matches and self.decoded == self.count
 
     def frames(self) -> Iterator[Any]:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_cakes._errors import expect
+from keras_cakes._errors import whole
 from keras_cakes._files import atomic
 from keras_cakes.data.clips.decoding.packets import import_av
 
@@ -41,11 +43,8 @@ def write_video(
             "channels), height and width even, 1 channel or 3. "
             f"Received: {frames.dtype} of shape {frames.shape}"
         )
-    if path.suffix != ".mp4" or rate < 1:
-        raise ValueError(
-            "`path` is expected to end in .mp4, `rate` to be at least 1. "
-            f"Received: path={path}, rate={rate}"
-        )
+    expect("path", str(path), path.suffix == ".mp4", "to end in .mp4")
+    whole("rate", rate, least=1)
     av = import_av()
     with (
         atomic(path) as temporary,

@@ -95,13 +95,10 @@ def read_clip_list(
             f"column. Received: split={split!r} for {path}"
         )
     folder = path.parent if root is None else Path(root)
-    if is_table:
-        rows = read_csv_list(path)
-        entries = _chosen(path, rows, split)
-        labels = [entry.label for entry, _ in rows if not entry.problem]
-    else:
-        entries = read_text_list(path)
-        labels = [entry.label for entry in entries if not entry.problem]
+    entries = read_csv_list(path) if is_table else read_text_list(path)
+    labels = [entry.label for entry in entries if not entry.problem]
+    if split is not None:
+        entries = _chosen(path, entries, split)
     if not folder.is_dir():
         raise DataError(
             f"{folder}: the folder of the clips is expected. Received: no "
@@ -121,13 +118,11 @@ def read_clip_list(
     )
 
 
-def _chosen(
-    path: Path, rows: Sequence[tuple[Entry, str]], split: str | None
-) -> list[Entry]:
+def _chosen(path: Path, rows: Sequence[Entry], split: str) -> list[Entry]:
     """Returns the rows of a split."""
-    chosen = [entry for entry, part in rows if split in (None, part)]
+    chosen = [row for row in rows if row.split == split]
     if rows and not chosen:
-        parts = sorted({part for _, part in rows})
+        parts = sorted({row.split for row in rows})
         raise DataError(
             f"{path}: rows of the split {split!r} are expected. "
             f"Received: rows of {parts[:9]}"
@@ -194,9 +189,8 @@ def _is_high(label: str) -> bool:
 def _without_high_number(entry: Entry, names: tuple[str, ...]) -> Entry:
     """Adds a problem to an entry whose number asks for too many classes."""
     label = entry.label
-    if entry.problem or label in names or not label.isdecimal():
-        return entry
-    if not _is_high(label):
+    is_number = label.isdecimal() and label not in names
+    if entry.problem or not is_number or not _is_high(label):
         return entry
     problem = (
         f"a number of a class below {_MOST_CLASSES} is expected where "
@@ -208,15 +202,15 @@ def _without_high_number(entry: Entry, names: tuple[str, ...]) -> Entry:
 def _label(label: str, indices: dict[str, int]) -> int:
     if label in indices:
         return indices[label]
-    try:
-        number = int(label)
-    except ValueError:
-        number = -1
     if not label:
         raise ValueError(
             "a label, the number or the name of a class, is expected. "
             "Received: nothing"
         )
+    try:
+        number = int(label)
+    except ValueError:
+        number = -1
     if not 0 <= number < len(indices):
         raise ValueError(
             f"a label from 0 to {len(indices) - 1}, or the name of a class, "

@@ -24,6 +24,7 @@ class Entry:
         label: Number or name of its class; empty if unknown.
         frames: Number of frames, or `None`.
         problem: An error in the line, or `None`.
+        split: Name of its split; empty if unknown.
     """
 
     line: int
@@ -31,6 +32,7 @@ class Entry:
     label: str
     frames: int | None
     problem: str | None = None
+    split: str = ""
 
 
 def read_text_list(path: Path) -> list[Entry]:
@@ -53,11 +55,8 @@ def read_text_list(path: Path) -> list[Entry]:
     return entries
 
 
-def read_csv_list(path: Path) -> list[tuple[Entry, str]]:
+def read_csv_list(path: Path) -> list[Entry]:
     """Reads CSV with names of columns in the first line.
-
-    Returns:
-        The entries, each with the value of its column `split`.
 
     Raises:
         DataError: If the file is no CSV in UTF-8, or a column is missing or
@@ -83,7 +82,7 @@ def read_csv_list(path: Path) -> list[tuple[Entry, str]]:
                 reader.line_num,
                 row.get("path", ""),
                 row.get("label", ""),
-                row.get("num_frames"),
+                row.get("num_frames", ""),
             )
             if len(values) != len(columns):
                 problem = (
@@ -91,14 +90,14 @@ def read_csv_list(path: Path) -> list[tuple[Entry, str]]:
                     f"Received: {len(values)}"
                 )
                 entry = dataclasses.replace(entry, problem=problem)
-            entries.append((entry, row.get("split", "")))
+            entries.append(
+                dataclasses.replace(entry, split=row.get("split", ""))
+            )
     except csv.Error as error:
         raise DataError(
             f"{path}, line {reader.line_num}: CSV is expected. "
             f"Received: {error}"
         ) from None
-    if "split" not in columns:
-        return [(entry, "") for entry, _ in entries]
     return entries
 
 
@@ -118,23 +117,19 @@ def list_text(path: Path, expected: str) -> str:
         ) from None
 
 
-def _entry(line: int, path: str, label: str, frames: str | None) -> Entry:
-    problem = None
-    count = None
-    if frames:
-        try:
-            count = int(frames)
-        except ValueError:
-            problem = (
-                f"a number of frames is expected. Received: {frames[:80]!r}"
-            )
-        if count is not None and count < 1:
-            problem = f"1 frame or more is expected. Received: {count}"
-        if count is not None and count > _MOST_FRAMES:
-            problem = (
-                f"at most {_MOST_FRAMES} frames are expected. "
-                f"Received: {frames[:80]}"
-            )
+def _entry(line: int, path: str, label: str, frames: str) -> Entry:
+    problem = count = None
+    try:
+        count = int(frames) if frames else None
+    except ValueError:
+        problem = f"a number of frames is expected. Received: {frames[:80]!r}"
+    if count is not None and count < 1:
+        problem = f"1 frame or more is expected. Received: {count}"
+    elif count is not None and count > _MOST_FRAMES:
+        problem = (
+            f"at most {_MOST_FRAMES} frames are expected. "
+            f"Received: {frames[:80]}"
+        )
     if not path:
         problem = "the path of a clip is expected. Received: nothing"
     return Entry(line, path, label, count, problem)

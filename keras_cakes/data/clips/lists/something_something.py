@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_cakes._errors import DataError
+from keras_cakes._errors import choose
 from keras_cakes.data.clips.clip import ClipDataset
 from keras_cakes.data.clips.lists.list_files import list_text
 from keras_cakes.data.clips.lists.listed import ListedClip
@@ -49,9 +50,8 @@ def read_something_something(
         split: `"train"` or `"validation"`; the test split has no labels.
         min_frames: Clips of fewer frames are left out, and are in `skipped`.
         partial: Accepts other numbers of clips and classes than published.
-        on_error: `"raise"` stops at the first clip that is missing or
-            damaged; `"skip"` goes on without it, logs it and lists it in
-            `skipped`.
+        on_error: `"raise"` stops at the first missing or damaged clip;
+            `"skip"` goes on without it, logs it and lists it in `skipped`.
 
     Returns:
         The clips, in the order of the annotations, named after their paths.
@@ -68,12 +68,9 @@ def read_something_something(
     """
     folder = Path(folder)
     check_options(on_error, min_frames)
-    sizes: Mapping[str, int] = SOMETHING_SOMETHING_SIZES.get(version, {})
-    if split not in sizes:
-        raise ValueError(
-            "`version` is expected to be 1 or 2, `split` 'train' or "
-            f"'validation'. Received: version={version!r}, split={split!r}"
-        )
+    choose("version", version, tuple(SOMETHING_SOMETHING_SIZES))
+    sizes: Mapping[str, int] = SOMETHING_SOMETHING_SIZES[version]
+    choose("split", split, tuple(sizes))
     source, read, ending = _LAYOUTS[version]
     labels = _annotation(folder, version, "labels")
     classes = read_labels(labels)
@@ -187,13 +184,13 @@ def _annotation(folder: Path, version: int, part: str) -> Path:
             f"{folder}: the folder of the data set is expected. "
             "Received: no such folder"
         )
-    ending = {1: "csv", 2: "json"}[version]
-    names = [f"something-something-v{version}-{part}.{ending}"]
-    if version == 2:
-        names.append(f"{part}.{ending}")
+    names = {
+        1: [f"something-something-v1-{part}.csv"],
+        2: [f"something-something-v2-{part}.json", f"{part}.json"],
+    }[version]
     for pattern in ("", "*/"):
         for name in names:
-            # The name has no pattern: only this file can match.
+            # Asks each folder for this name only; large folders are not listed.
             for path in sorted(folder.glob(f"{pattern}{name}")):
                 return path
     raise DataError(

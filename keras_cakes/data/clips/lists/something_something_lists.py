@@ -1,4 +1,4 @@
-"""Writes lists of clips, also those of Something-Something."""
+"""Writes lists of clips, and the lists of Something-Something."""
 
 import csv
 import dataclasses
@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from keras_cakes._errors import DataError
+from keras_cakes._errors import whole
 from keras_cakes._files import write_text
 from keras_cakes.data.clips.clip import Clip
 from keras_cakes.data.clips.clip import ClipDataset
@@ -49,6 +50,7 @@ def write_something_something_lists(
         ValueError: If `version` is neither 1 nor 2.
     """
     folder = Path(folder)
+    whole("min_frames", min_frames, least=1)
     datasets = {}
     missing = []
     for split in ("train", "validation"):

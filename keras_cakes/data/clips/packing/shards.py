@@ -20,6 +20,13 @@ from keras_cakes.data.clips.sources import FrameSource
 from keras_cakes.data.volumes.preparing.prepared import read_json
 
 _ENCODINGS = ("jpeg", "png")
+# Holds for each frame of a shard its begin, its bytes and their CRC-32.
+INDEX = np.dtype([("offset", "<u8"), ("bytes", "<u4"), ("crc", "<u4")])
+# Keys of a shard's note, and of its entry for the clips.
+_NOTE = ("bytes", "sha256", "clips", "skipped", "fingerprints")
+_CLIPS = ("name", "label", "frames", "height", "width")
+# Bytes of TFRecord before and behind each record.
+_BEFORE, _BEHIND = 12, 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,15 +77,6 @@ class Encoding:
                 # More effort takes many times as long for little.
                 return tf.io.encode_png(frame, compression=1).numpy()
             return tf.io.encode_jpeg(frame, quality=self.quality).numpy()
-
-
-# Holds for each frame of a shard its begin, its bytes and their CRC-32.
-INDEX = np.dtype([("offset", "<u8"), ("bytes", "<u4"), ("crc", "<u4")])
-# Keys of a shard's note, and of its entry for the clips.
-_NOTE = ("bytes", "sha256", "clips", "skipped", "fingerprints")
-_CLIPS = ("name", "label", "frames", "height", "width")
-# Bytes of TFRecord before and behind each record.
-_BEFORE, _BEHIND = 12, 4
 
 
 @dataclasses.dataclass(frozen=True)

@@ -181,8 +181,10 @@ def test_what_is_no_json(tmp_path):
 
 
 def test_a_wrong_version_or_split_is_named(tmp_path):
-    for version, split in ((3, "train"), (1, "test"), (2, "val")):
-        with pytest.raises(ValueError, match="`version` .*`split` .*Received"):
+    with pytest.raises(ValueError, match="`version` .* one of .1, 2.*=3"):
+        read_something_something(tmp_path, 3, split="train")
+    for version, split in ((1, "test"), (2, "val")):
+        with pytest.raises(ValueError, match=f"`split` .*'train'.*='{split}'"):
             read_something_something(tmp_path, version, split=split)
     with pytest.raises(ValueError, match="`on_error` is expected"):
         _read(tmp_path, on_error="ignore")
