@@ -8,10 +8,10 @@ import keras
 from keras import ops
 
 from keras_cakes._errors import choose
+from keras_cakes._errors import number
 from keras_cakes._errors import whole
 from keras_cakes.cost.memory import batch_shape_of
 from keras_cakes.cost.memory import check_capacity
-from keras_cakes.cost.memory import checked_limit
 from keras_cakes.cost.memory import estimate_memory
 from keras_cakes.cost.memory import free_memory
 from keras_cakes.layers.backends import expect_tensorflow
@@ -135,7 +135,9 @@ class Supernet(keras.Model):
 
     @memory_limit.setter
     def memory_limit(self, limit: float | None) -> None:
-        self._memory_limit = checked_limit(limit)
+        if limit is not None:
+            limit = number("memory_limit", limit, above=0)
+        self._memory_limit = limit
 
     def call(self, inputs, training=None):
         return self.network(inputs, training=training)

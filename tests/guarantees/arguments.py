@@ -142,7 +142,6 @@ ARGUMENTS: dict[str, dict[str, Checked | Free]] = {
     },
     "count_cost": {"convention": choice("Plain"), "path": choice("x")},
     "derive": {**_DERIVE, **_BUDGET},
-    "even_configuration": {"kernel_set": choice(), **_BUDGET},
     "inflate": {"rule": choice("Sum"), "axis": whole(0, 2)},
     "inflate_kernel": {"rule": choice("Sum"), "axis": whole(0, 2)},
     "kernel_set": {"kernels": choice(says="`kernel_set` is expected")},

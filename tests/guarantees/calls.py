@@ -89,7 +89,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "autotune": {"model": model, "batch_shape": (1, 8, 8, 8, 1)},
     "count_cost": {"model": model},
     "derive": {"supernet": supernet},
-    "even_configuration": _CHOICES,
     "inflate": {"source": model, "target": model},
     "inflate_kernel": {"kernel": np.ones((3, 3, 1, 1)), "sub_kernel": "3x3x3"},
     "measure_latency": {"model": model},

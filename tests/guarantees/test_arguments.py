@@ -36,6 +36,7 @@ RECORDS = {
     "ClipDataset",
     "ClipScores",
     "Cost",
+    "FrontPoint",
     "Latency",
     "LayerCost",
     "Memory",
