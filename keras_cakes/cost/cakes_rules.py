@@ -17,6 +17,15 @@ class Count(NamedTuple):
     elementwise: int = 0
 
 
+def layers_of_each_rank(*kinds: str) -> tuple[Any, ...]:
+    """Lists the Keras layers of 1, 2 and 3 dimensions of given kinds."""
+    return tuple(
+        getattr(keras.layers, f"{kind}{rank}D")
+        for kind in kinds
+        for rank in (1, 2, 3)
+    )
+
+
 def positions(layer: Any, shape: tuple[int, ...]) -> int:
     """Counts the positions of a feature map, batch included."""
     channels = -1 if layer.data_format == "channels_last" else 1

@@ -1,5 +1,6 @@
 """Counts parameters and operations; the network is not run."""
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -127,13 +128,10 @@ def count_cost(
         if convention != "plain":
             seen = isinstance(layer, _COUNTED_IN_PAPER)
             elementwise *= seen and id(layer) not in silent
-        rows[id(layer)] = LayerCost(
-            known.name,
-            known.kind,
-            known.params,
-            known.macs + macs,
-            known.elementwise + elementwise,
-            known.is_known,
+        rows[id(layer)] = dataclasses.replace(
+            known,
+            macs=known.macs + macs,
+            elementwise=known.elementwise + elementwise,
         )
     rest = _params(model, owned)
     if rest:

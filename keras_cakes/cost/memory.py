@@ -7,10 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_cakes._errors import number
 from keras_cakes._files import available_memory
+from keras_cakes.cost.cakes_rules import layers_of_each_rank
 from keras_cakes.cost.tracing import Call
-from keras_cakes.cost.tracing import layers_of_each_rank
 from keras_cakes.cost.tracing import trace_batch
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
@@ -226,15 +225,6 @@ def batch_shape_of(data: Any, batch_size: int | None = None) -> Any:
         ]
     shapes = [tuple(shape) for shape in shapes]
     return shapes[0] if len(shapes) == 1 else shapes
-
-
-def checked_limit(limit: Any) -> float | None:
-    """Returns a memory limit as a plain number.
-
-    Raises:
-        ValueError: If it is neither `None` nor a positive, finite number.
-    """
-    return None if limit is None else number("memory_limit", limit, above=0)
 
 
 def check_capacity(

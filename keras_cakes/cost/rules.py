@@ -10,9 +10,9 @@ from keras_cakes.cost.cakes_rules import Count
 from keras_cakes.cost.cakes_rules import after
 from keras_cakes.cost.cakes_rules import count_cakes
 from keras_cakes.cost.cakes_rules import count_search
+from keras_cakes.cost.cakes_rules import layers_of_each_rank
 from keras_cakes.cost.cakes_rules import positions
 from keras_cakes.cost.tracing import Call
-from keras_cakes.cost.tracing import layers_of_each_rank
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
 from keras_cakes.layers.upsampling import TrilinearUpSampling3D
@@ -121,87 +121,53 @@ def _nothing(call: Call) -> Count:
     return Count()
 
 
-_RULES: tuple[tuple[tuple[Any, ...], Callable[[Call], Count]], ...] = (
-    ((CakesConv3D,), count_cakes),
-    ((CakesSearchConv3D,), count_search),
-    ((layers.SeparableConv1D, layers.SeparableConv2D), _separable),
-    (
-        (
-            layers.Conv1D,
-            layers.Conv2D,
-            layers.Conv3D,
-            layers.DepthwiseConv1D,
-            layers.DepthwiseConv2D,
-        ),
-        _convolution,
-    ),
-    (
-        (
-            layers.Conv1DTranspose,
-            layers.Conv2DTranspose,
-            layers.Conv3DTranspose,
-        ),
-        _transposed,
-    ),
-    ((layers.Dense,), _dense),
-    ((layers.EinsumDense,), _einsum_dense),
-    ((layers.MultiHeadAttention,), _attention),
-    (
-        (
-            layers.BatchNormalization,
-            layers.GroupNormalization,
-            layers.LayerNormalization,
-            layers.Normalization,
-            layers.Rescaling,
-            layers.UnitNormalization,
-        ),
-        _normalization,
-    ),
-    (
-        (
-            layers.Activation,
-            layers.ELU,
-            layers.LeakyReLU,
-            layers.PReLU,
-            layers.ReLU,
-            layers.Softmax,
-        ),
-        _activation,
-    ),
-    (
-        (
-            layers.Resizing,
-            *layers_of_each_rank("UpSampling"),
-            TrilinearUpSampling3D,
-        ),
-        _resize,
-    ),
-    (
-        layers_of_each_rank(
-            "MaxPooling",
-            "AveragePooling",
-            "GlobalMaxPooling",
-            "GlobalAveragePooling",
-        ),
-        _pool,
-    ),
-    (
-        (
-            layers.Add,
-            layers.Average,
-            layers.Maximum,
-            layers.Minimum,
-            layers.Multiply,
-            layers.Subtract,
-        ),
-        _merge,
-    ),
-    ((layers.Dot,), _dot),
+Rule = Callable[[Call], Count]
+
+_RULES: dict[Any, Rule] = {
+    CakesConv3D: count_cakes,
+    CakesSearchConv3D: count_search,
+    layers.SeparableConv1D: _separable,
+    layers.SeparableConv2D: _separable,
+    layers.DepthwiseConv1D: _convolution,
+    layers.DepthwiseConv2D: _convolution,
+    **dict.fromkeys(layers_of_each_rank("Conv"), _convolution),
+    layers.Conv1DTranspose: _transposed,
+    layers.Conv2DTranspose: _transposed,
+    layers.Conv3DTranspose: _transposed,
+    layers.Dense: _dense,
+    layers.EinsumDense: _einsum_dense,
+    layers.MultiHeadAttention: _attention,
+    layers.BatchNormalization: _normalization,
+    layers.GroupNormalization: _normalization,
+    layers.LayerNormalization: _normalization,
+    layers.Normalization: _normalization,
+    layers.Rescaling: _normalization,
+    layers.UnitNormalization: _normalization,
+    layers.Activation: _activation,
+    layers.ELU: _activation,
+    layers.LeakyReLU: _activation,
+    layers.PReLU: _activation,
+    layers.ReLU: _activation,
+    layers.Softmax: _activation,
+    layers.Resizing: _resize,
+    **dict.fromkeys(layers_of_each_rank("UpSampling"), _resize),
+    TrilinearUpSampling3D: _resize,
+    **dict.fromkeys(layers_of_each_rank("MaxPooling"), _pool),
+    **dict.fromkeys(layers_of_each_rank("AveragePooling"), _pool),
+    **dict.fromkeys(layers_of_each_rank("GlobalMaxPooling"), _pool),
+    **dict.fromkeys(layers_of_each_rank("GlobalAveragePooling"), _pool),
+    layers.Add: _merge,
+    layers.Average: _merge,
+    layers.Maximum: _merge,
+    layers.Minimum: _merge,
+    layers.Multiply: _merge,
+    layers.Subtract: _merge,
+    layers.Dot: _dot,
     # A table is read, not multiplied.
-    ((layers.Embedding,), _nothing),
-)
+    layers.Embedding: _nothing,
+}
 # Operations of `keras.ops` in a functional graph have no public classes.
-_OPERATIONS: dict[str, Callable[[Call], Count]] = {
+_OPERATIONS: dict[str, Rule] = {
     "Matmul": _matmul,
     "Add": _merge,
     "Subtract": _merge,
@@ -215,19 +181,16 @@ _OPERATIONS: dict[str, Callable[[Call], Count]] = {
 _COSTLY_OPERATIONS = ("Conv", "DepthwiseConv", "Dot", "Einsum", "Tensordot")
 
 
-def rule_of(layer: Any) -> Callable[[Call], Count] | None:
+def rule_of(layer: Any) -> Rule | None:
     """Returns the rule for a layer or operation, `None` if there is none.
 
     A subclass has the rule of its base, unless it has a `call` of its own.
     """
-    for kinds, rule in _RULES:
-        for kind in kinds:
-            own = getattr(type(layer), "call", None)
-            if isinstance(layer, kind) and own is kind.call:
-                return rule
-    if not isinstance(layer, keras.Layer):
-        name = type(layer).__name__
-        if name in _OPERATIONS:
-            return _OPERATIONS[name]
-        return None if name in _COSTLY_OPERATIONS else _nothing
-    return None
+    own = getattr(type(layer), "call", None)
+    for kind, rule in _RULES.items():
+        if isinstance(layer, kind) and own is kind.call:
+            return rule
+    name = type(layer).__name__
+    if isinstance(layer, keras.Layer) or name in _COSTLY_OPERATIONS:
+        return None
+    return _OPERATIONS.get(name, _nothing)

@@ -53,16 +53,16 @@ def symbolic_inputs(
             "of one sample. Received: model "
             f"{model.name!r} with input shapes {shapes}"
         )
-    if not known:
-        tensors = [keras.KerasTensor((batch_size, *shape)) for shape in shapes]
-        return tensors[0] if len(tensors) == 1 else tensors
+    types = [tensor.dtype for tensor in known or ()] or ["float32"] * len(
+        shapes
+    )
     tensors = [
-        keras.KerasTensor((batch_size, *shape), tensor.dtype)
-        for shape, tensor in zip(shapes, known, strict=True)
+        keras.KerasTensor((batch_size, *shape), dtype)
+        for shape, dtype in zip(shapes, types, strict=True)
     ]
-    if isinstance(model, keras.Sequential):
-        return tensors[0]
-    return keras.tree.pack_sequence_as(model.input, tensors)
+    if known and not isinstance(model, keras.Sequential):
+        return keras.tree.pack_sequence_as(model.input, tensors)
+    return tensors[0] if len(tensors) == 1 else tensors
 
 
 def split_batch(batch_shape: Any) -> tuple[int, Any]:
@@ -101,7 +101,7 @@ def batch_shapes(model: keras.Model, batch_shape: Any) -> list[Shape]:
 
     Args:
         model: A Keras model.
-        batch_shape: One shape, a list of them, or `None` for one sample of
+        batch_shape: One shape, a list of shapes, or `None` for one sample of
             the sizes that the model was built with.
     """
     batch_size, sample = split_batch(batch_shape)
@@ -296,13 +296,4 @@ def members(layer: Any) -> Iterator[tuple[str, Any]]:
 def _tensors(structure: Any) -> tuple[Any, ...]:
     return tuple(
         item for item in keras.tree.flatten(structure) if hasattr(item, "shape")
-    )
-
-
-def layers_of_each_rank(*kinds: str) -> tuple[Any, ...]:
-    """Lists the Keras layers of 1, 2 and 3 dimensions of given kinds."""
-    return tuple(
-        getattr(keras.layers, f"{kind}{rank}D")
-        for kind in kinds
-        for rank in (1, 2, 3)
     )

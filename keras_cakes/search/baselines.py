@@ -98,9 +98,9 @@ def random_configuration(
 ) -> Configuration:
     """Draws a random configuration of a given cost.
 
-    Every channel draws its sub-kernel independently. The odds of a sub-kernel
-    fall or rise with its number of taps, by the amount that makes the
-    expected cost the wanted one; the nearest in cost of 200 draws is returned.
+    Every channel draws its sub-kernel independently. The odds rise or fall
+    with the taps of a sub-kernel, so that the expected cost is the budget. Of
+    200 draws the one of nearest cost is returned.
 
     Args:
         model: The functional Keras model that is replaced.

@@ -8,10 +8,10 @@ import keras
 from keras import ops
 
 from keras_cakes._errors import choose
+from keras_cakes._errors import number
 from keras_cakes._errors import whole
 from keras_cakes.cost.memory import batch_shape_of
 from keras_cakes.cost.memory import check_capacity
-from keras_cakes.cost.memory import checked_limit
 from keras_cakes.cost.memory import estimate_memory
 from keras_cakes.cost.memory import free_memory
 from keras_cakes.layers.backends import expect_tensorflow
@@ -135,7 +135,9 @@ class Supernet(keras.Model):
 
     @memory_limit.setter
     def memory_limit(self, limit: float | None) -> None:
-        self._memory_limit = checked_limit(limit)
+        if limit is not None:
+            limit = number("memory_limit", limit, above=0)
+        self._memory_limit = limit
 
     def call(self, inputs, training=None):
         return self.network(inputs, training=training)
@@ -221,17 +223,8 @@ class Supernet(keras.Model):
         batch_size=None,
         epochs=1,
         verbose="auto",
-        callbacks=None,
-        validation_split=0.0,
-        validation_data=None,
-        shuffle=True,
-        class_weight=None,
-        sample_weight=None,
-        initial_epoch=0,
-        steps_per_epoch=None,
-        validation_steps=None,
-        validation_batch_size=None,
-        validation_freq=1,
+        *args,
+        **kwargs,
     ):
         expect_tensorflow("Training a supernet")
         batch_shape = batch_shape_of(x, batch_size)
@@ -245,24 +238,7 @@ class Supernet(keras.Model):
             )
             if verbose:
                 logger.info(statement)
-        return super().fit(
-            x,
-            y,
-            batch_size=batch_size,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=callbacks,
-            validation_split=validation_split,
-            validation_data=validation_data,
-            shuffle=shuffle,
-            class_weight=class_weight,
-            sample_weight=sample_weight,
-            initial_epoch=initial_epoch,
-            steps_per_epoch=steps_per_epoch,
-            validation_steps=validation_steps,
-            validation_batch_size=validation_batch_size,
-            validation_freq=validation_freq,
-        )
+        return super().fit(x, y, batch_size, epochs, verbose, *args, **kwargs)
 
     def make_train_function(self, force=False):
         expect_tensorflow("Training a supernet")

@@ -37,6 +37,7 @@ RECORDS = {
     "ClipDataset",
     "ClipScores",
     "Cost",
+    "FrontPoint",
     "Latency",
     "LayerCost",
     "Memory",

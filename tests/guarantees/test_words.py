@@ -61,10 +61,10 @@ def _public():
                 yield f"{path}.{name}", value
 
 
-def _is_keras(function_name, cls):
+def _is_keras(name, cls):
     """Returns true for a method whose order of arguments Keras sets."""
     return any(
-        function_name in vars(base)
+        name in vars(base)
         for base in cls.__mro__
         if base.__module__.split(".")[0] == "keras"
     )

@@ -12,8 +12,8 @@ from keras_cakes.cost.time.measurements import Measurements
 from keras_cakes.cost.time.pieces import Pieces
 from keras_cakes.cost.time.timing import check_measurement
 from keras_cakes.cost.time.timing import describe_device
-from keras_cakes.cost.time.timing import keeping_state
 from keras_cakes.cost.time.timing import phase_function
+from keras_cakes.cost.time.timing import restored
 from keras_cakes.cost.time.timing import time_alternately
 from keras_cakes.cost.tracing import Shape
 from keras_cakes.cost.tracing import batch_shapes
@@ -132,7 +132,7 @@ class LatencyTable:
 
         least = keras.models.clone_model(model, clone_function=substitute)
         shapes = batch_shapes(model, batch_shape)
-        with keeping_state(model):
+        with restored(model.non_trainable_variables):
             plain, short = time_alternately(
                 {
                     network: phase_function(network, shapes, self.phase)

@@ -208,7 +208,7 @@ def measure_latency(
     else:
         shapes = [tuple(batch_shape)]
     rows = {}
-    with keeping_state(model):
+    with restored(model.non_trainable_variables):
         timings = {
             phase: _time(model, shapes, phase, repeats) for phase in phases
         }
@@ -229,15 +229,14 @@ def check_measurement(phases: Sequence[str], repeats: int) -> None:
 
 
 @contextlib.contextmanager
-def keeping_state(model: keras.Layer) -> Iterator[None]:
-    """Restores statistics and dropout seeds after training passes."""
-    state = [
-        (variable, keras.ops.copy(variable))
-        for variable in model.non_trainable_variables
-    ]
-    yield
-    for variable, value in state:
-        variable.assign(value)
+def restored(variables: Sequence[Any]) -> Iterator[None]:
+    """Restores the values of variables at the end, also after an error."""
+    before = [keras.ops.copy(variable) for variable in variables]
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
 
 
 def _time(layer: Any, shapes: Any, phase: str, repeats: int) -> Timing:

@@ -36,10 +36,10 @@ def choose(
         limits: The budgets and floors.
 
     Returns:
-        For each layer the indices that `choose_free` returns if they keep all
-        bounds. Otherwise those of a choice whose score is proven to be within
-        `GAP` of the best possible. A `UserWarning` states the proven
-        difference if the proof takes longer than `SECONDS`.
+        For each layer the indices of `choose_free` if they keep all bounds;
+        otherwise indices whose total score is proven to be within `GAP` of
+        the best possible. If the proof takes longer than `SECONDS`, a
+        `UserWarning` states the difference that is proven.
 
     Raises:
         ValueError: If `rule` or `multiple` is not valid, or no choice keeps

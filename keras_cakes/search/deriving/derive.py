@@ -24,8 +24,8 @@ def derive(
     """Chooses a sub-kernel for every channel by a score, within a budget.
 
     Without `budget` and `floor` each layer is chosen on its own. With them
-    one integer program over all layers finds the largest total score that
-    keeps them, to a ten-thousandth of what there is to gain.
+    one integer program over all layers finds the largest total score, to
+    within 1/10,000 of the possible gain.
 
     Args:
         supernet: A trained supernet.
@@ -40,15 +40,14 @@ def derive(
             `k` its `j`-th channel; decreasing rows then express diminishing
             returns.
         channel_multiple: Each sub-kernel gets a multiple of this number of
-            channels, for example 8 or 16 if a processor computes that many
-            at once; the loss of score is minimal. Channels are sorted then.
-            If the filters of a layer are no multiple, one sub-kernel has the
-            rest.
+            channels, for example 8 or 16 for a processor that computes that
+            many at once; channels are sorted then. If the filters of a layer
+            are no multiple, one sub-kernel has the rest.
         budget: The largest cost of the derived network: a mapping of
             `"params"`, `"macs"` (of one sample) or, if the supernet was made
             with `cost="latency"` or a table, `"latency"` (milliseconds) to a
             number. Up to 1 it is a share of the cost of the network with full
-            kernels, above 1 an amount. All kinds that are given are kept.
+            kernels, above 1 an amount. All given kinds are kept.
         floor: The smallest cost of each layer, as a share of the
             multiply-adds (and so of the weights) of its largest candidate:
             a number from 0 to 1, or a mapping of layer name to one. It stops
@@ -66,10 +65,9 @@ def derive(
             states the least possible cost.
 
     Warns:
-        UserWarning: If the path weights decide and are as they were before
-            training. If the integer program takes longer than a minute; the
-            best choice so far is returned then, and the warning states the
-            largest possible difference to the best choice.
+        UserWarning: If the path weights are used and are untrained. If the
+            integer program takes longer than a minute: the best choice so far
+            is returned, and the warning states its largest possible loss.
 
     Reference:
 

@@ -25,11 +25,11 @@ def choose_free(
 
     Returns:
         With `rule="channel"` and `multiple=1` the index of each channel's
-        candidate; otherwise the indices in ascending order, since only the
-        number of each matters then. Their total score is the largest that
-        the rule allows; in blocks of `rule="channel"` it is proven to a
-        ten-thousandth of the gain. With `multiple=1` ties go to the candidate
-        that comes first, then to the channel of lower index.
+        candidate; otherwise indices in ascending order, since only the count
+        of each candidate matters. The total score is the largest that the
+        rule allows (for blocks of `rule="channel"` up to `GAP`). With
+        `multiple=1` ties go to the candidate that comes first, then to the
+        channel of lower index.
     """
     candidates, filters = scores.shape
     if multiple > 1:
@@ -40,7 +40,7 @@ def choose_free(
             gap=GAP if rule == "channel" else 0.0,
             seconds=math.inf,
         )
-        # There always is a solution without bounds.
+        # Without bounds there always is a solution.
         counts = (found.counts or {})["layer"]
         return np.repeat(np.arange(candidates), counts)
     if rule == "channel":

@@ -47,16 +47,15 @@ def pareto(
     channel_multiple: int = 1,
     floor: Any = 0.0,
 ) -> tuple[FrontPoint, ...]:
-    """Derives the whole front of a supernet, from cheapest to dearest.
+    """Derives the front of a supernet, from cheapest to dearest.
 
     The budgets are evenly spaced between the cost of the cheapest choice and
-    that of the choice without a budget: a dearer one scores no more.
+    the cost of the choice without a budget, which has the largest score.
 
     Args:
         supernet: A trained supernet.
         score: See `derive`.
-        cost: `"params"`, `"macs"`, or `"latency"` where the supernet knows
-            it.
+        cost: `"params"`, `"macs"`, or `"latency"` if the supernet has it.
         points: Integer, the number of budgets, at least 2.
         rule: See `derive`.
         channel_multiple: See `derive`.

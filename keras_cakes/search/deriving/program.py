@@ -1,10 +1,9 @@
 """Solves one integer program: the sub-kernels of all layers under bounds.
 
-Its integers are the blocks of channels of each candidate of each layer; costs
-depend on nothing else. With `rule="channel"`, continuous variables distribute
-the channels over the candidates: with whole counts this transport has a whole
-solution, so these variables need not be integers. That leaves some hundred
-integers for a network of thousands of channels.
+The integers are the blocks of channels of each candidate of each layer; costs
+depend on them alone. With `rule="channel"`, continuous variables distribute
+the channels over the candidates: for whole counts this transport problem has
+an integer optimum. A network of thousands of channels needs about 100 integers.
 """
 
 import dataclasses
@@ -22,9 +21,9 @@ from keras_cakes.search.budget import CostTable
 # One array for each layer.
 Arrays = Mapping[str, np.ndarray]
 
-# A choice may score this share of what there is to gain less than the best
-# possible. Of blocks it is the same share of the score, as far as that is no
-# more than ten times as much: to prove the last of it takes minutes.
+# The solver may stop at this distance from the best score, as a share of the
+# possible gain. For blocks it is a share of the score, up to `_MOST_GAPS`
+# times as much: proving the last difference takes minutes.
 GAP = 1e-4
 _MOST_GAPS = 10
 SECONDS = 60.0
@@ -61,9 +60,9 @@ class Solution(NamedTuple):
 
     Args:
         counts: For each layer integers of shape `(candidates,)`, or `None`
-            if there are none, or none were found in time.
-        is_stopped: Whether the time was over.
-        best: No solution has a larger score; not a number if unknown.
+            if none exist or none were found in time.
+        is_stopped: True if the time ran out.
+        best: An upper bound of the score; not a number if unknown.
     """
 
     counts: dict[str, np.ndarray] | None
@@ -87,10 +86,10 @@ def best_counts(
         scores: For each layer an array of shape `(candidates, filters)`.
         rule: See `keras_cakes.derive`.
         multiple: Candidates have whole blocks of this number of channels.
-        bounds: Bounds on the network and on single layers. The solver keeps
-            them up to its tolerance; see `tightened`.
-        free_score: The largest score without bounds, if `gap` may be a share
-            of it instead of a share of the gain.
+        bounds: Bounds on the network and on single layers, which the solver
+            keeps up to its tolerance; see `tightened`.
+        free_score: The largest score without bounds, to make `gap` a share of
+            it instead of a share of the gain.
         gap: Share of the gain at which the solver may stop.
         seconds: Time after which the solver is stopped.
     """
@@ -154,8 +153,7 @@ def tightened(bound: Bound, multiple: int) -> Bound:
 def _score_columns(table: np.ndarray, rule: str, multiple: int) -> _Columns:
     """Builds the columns of a layer whose score is maximized.
 
-    Scores are counted from the least, so that a relative gap means a share
-    of the gain.
+    The least score counts as zero, so a relative gap is a share of the gain.
     """
     import scipy.sparse
 

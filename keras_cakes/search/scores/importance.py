@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_cakes.cost.time.timing import restored
 from keras_cakes.layers.backends import expect_tensorflow
-from keras_cakes.search.scores.path_loss import restored
 from keras_cakes.search.supernet import Supernet
 
 

@@ -1,27 +1,14 @@
 """Evaluates the loss of any path of a supernet, with its present weights."""
 
-import contextlib
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from keras_cakes.cost.time.timing import restored
 from keras_cakes.layers.backends import expect_tensorflow
 from keras_cakes.search.supernet import Supernet
-
-
-@contextlib.contextmanager
-def restored(states: Sequence[Any]) -> Iterator[None]:
-    """Restores the values of variables at the end, also after an error."""
-    before = [state.numpy() for state in states]
-    try:
-        yield
-    finally:
-        for state, value in zip(states, before, strict=True):
-            state.assign(value)
 
 
 class PathLoss:
