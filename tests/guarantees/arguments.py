@@ -262,5 +262,4 @@ ARGUMENTS: dict[str, dict[str, Checked | Free]] = {
     },
     "predict_clip": {"variant": choice()},
     "predict_scan": {"variant": choice()},
-    "load_network": {"variant": MEMBER},
 }

@@ -37,7 +37,6 @@ RECORDS = {
     "ClipDataset",
     "ClipScores",
     "Cost",
-    "FrontPoint",
     "Latency",
     "LayerCost",
     "Memory",
