@@ -212,7 +212,6 @@ ARGUMENTS: dict[str, dict[str, Checked | Free]] = {
         "decay": NOT_NEGATIVE,
         "clip_norm": POSITIVE,
     },
-    "load_network": {"variant": FILE},
     "fit_resumable": {
         "steps": whole(1),
         "steps_per_epoch": whole(1),
