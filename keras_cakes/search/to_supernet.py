@@ -57,7 +57,7 @@ def to_supernet(
         A `Supernet` with new weights, to `compile` and `fit`.
 
     Raises:
-        ValueError: If an argument is not one of the listed values, or `model`
+        ValueError: If an argument is not a listed value, or `model`
             has nothing to replace.
     """
     whole("seed", seed, least=0)
