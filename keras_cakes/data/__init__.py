@@ -18,9 +18,6 @@ from keras_cakes.data.clips.decoding.video_writing import write_video
 from keras_cakes.data.clips.lists.class_folders import read_class_folders
 from keras_cakes.data.clips.lists.clip_lists import read_clip_list
 from keras_cakes.data.clips.lists.something_something import (
-    SOMETHING_SOMETHING_CLASSES,
-)
-from keras_cakes.data.clips.lists.something_something import (
     read_something_something,
 )
 from keras_cakes.data.clips.lists.something_something_lists import (
@@ -89,7 +86,6 @@ __all__ = [
     "Preparation",
     "PreparedCase",
     "PreparedDataset",
-    "SOMETHING_SOMETHING_CLASSES",
     "SOMETHING_SOMETHING_PAIRS",
     "Scan",
     "VideoClips",

@@ -5,7 +5,6 @@ from keras_cakes.kernels.configuration import Configuration
 from keras_cakes.kernels.sub_kernels import NAMED_SETS
 from keras_cakes.kernels.sub_kernels import SubKernel
 from keras_cakes.kernels.sub_kernels import kernel_set
-from keras_cakes.kernels.sub_kernels import uniform_counts
 
 __all__ = [
     "Assignment",
@@ -13,5 +12,4 @@ __all__ = [
     "NAMED_SETS",
     "SubKernel",
     "kernel_set",
-    "uniform_counts",
 ]

@@ -2,12 +2,10 @@
 
 from keras_cakes._errors import RunError
 from keras_cakes.runs.clips.predict import predict_clip
-from keras_cakes.runs.clips.report import write_video_report
 from keras_cakes.runs.clips.run import VideoRun
 from keras_cakes.runs.clips.settings import VideoSettings
 from keras_cakes.runs.segmentation.folds import cross_validate
 from keras_cakes.runs.segmentation.predict import predict_scan
-from keras_cakes.runs.segmentation.report import write_segmentation_report
 from keras_cakes.runs.segmentation.run import SegmentationRun
 from keras_cakes.runs.segmentation.settings import SegmentationSettings
 
@@ -20,6 +18,4 @@ __all__ = [
     "cross_validate",
     "predict_clip",
     "predict_scan",
-    "write_segmentation_report",
-    "write_video_report",
 ]

@@ -71,6 +71,7 @@ class RunSettings:
     """
 
     data: str = "phantom"
+    _: dataclasses.KW_ONLY
     batch_size: int = 2
     width: int = 16
     learning_rate: float = 0.1

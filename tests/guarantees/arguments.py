@@ -158,6 +158,7 @@ ARGUMENTS: dict[str, dict[str, Checked | Free]] = {
         "weights": Free("the old name of `candidate_kernels`"),
     },
     "uniform_configuration": {"kernel_set": choice()},
+    "uniform_counts": {"filters": whole(1)},
     # Layers and models.
     "PathNormalization": {
         "normalization": choice("layer"),
@@ -211,6 +212,7 @@ ARGUMENTS: dict[str, dict[str, Checked | Free]] = {
         "decay": NOT_NEGATIVE,
         "clip_norm": POSITIVE,
     },
+    "load_network": {"variant": FILE},
     "fit_resumable": {
         "steps": whole(1),
         "steps_per_epoch": whole(1),
@@ -260,6 +262,4 @@ ARGUMENTS: dict[str, dict[str, Checked | Free]] = {
     },
     "predict_clip": {"variant": choice()},
     "predict_scan": {"variant": choice()},
-    "load_network": {"variant": MEMBER},
-    "uniform_counts": {"filters": whole(1)},
 }

@@ -32,11 +32,11 @@ ROOMS = (
 RECORDS = {
     "CalibratedDecoder",
     "Case",
+    "FrontPoint",
     "Clip",
     "ClipDataset",
     "ClipScores",
     "Cost",
-    "FrontPoint",
     "Latency",
     "LayerCost",
     "Memory",

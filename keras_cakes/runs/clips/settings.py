@@ -25,7 +25,7 @@ VARIANTS = (*CONVOLUTIONS, *SEARCHED)
 NETWORKS = ("residual", "resnet50")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class VideoSettings(RunSettings):
     """Holds every setting that a run on clips depends on.
 

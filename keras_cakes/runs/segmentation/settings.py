@@ -22,7 +22,7 @@ CONVOLUTIONS = {
 VARIANTS = (*CONVOLUTIONS, *SEARCHED)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class SegmentationSettings(RunSettings):
     """Holds every setting that a segmentation depends on.
 

@@ -121,7 +121,7 @@ class ClipAugmentation:
         expected = f"to be one of {allowed} where crop={self.crop!r}"
         expect("crops", crops, fits, expected)
 
-    def augment(self, frames: Any, label: Any, key: Any) -> tuple[Any, Any]:
+    def augment(self, frames: Any, label: Any, *, key: Any) -> tuple[Any, Any]:
         """Crops, flips and recolours a clip.
 
         Args:

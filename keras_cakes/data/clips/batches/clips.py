@@ -121,7 +121,7 @@ def clips(
                 lambda clip: sample(clip, keys[0]),
             )
         images.set_shape((frames, None, None, source.channels))
-        images, label = augmentation.augment(images, labels[clip], keys[1])
+        images, label = augmentation.augment(images, labels[clip], key=keys[1])
         images.set_shape((frames, *augmentation.size, source.channels))
         return images, label
 

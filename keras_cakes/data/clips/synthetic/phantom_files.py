@@ -16,8 +16,8 @@ from keras_cakes.data.clips.synthetic.clip_phantom import phantom_clips
 def write_phantom_clips(
     folder: str | os.PathLike[str],
     clips: int,
-    shape: Sequence[int] = (8, 32, 32),
     *,
+    shape: Sequence[int] = (8, 32, 32),
     seed: int = 0,
     events: str = "motion",
 ) -> None:

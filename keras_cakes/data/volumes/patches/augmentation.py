@@ -71,6 +71,7 @@ class Augmentation:
         self,
         image: Any,
         label: Any,
+        *,
         offset: Any,
         shape: tuple[int, ...],
         key: Any,

@@ -187,7 +187,11 @@ def _augmented(
         image, label = (patch[0] for patch in read(row[None]))
         if moves:
             image, label = augmentation.distort(
-                image, label, margin, crops.patch_shape, _other(key, 0)
+                image,
+                label,
+                offset=margin,
+                shape=crops.patch_shape,
+                key=_other(key, 0),
             )
             order, reverse = orders[drawn.pose], reverses[drawn.pose]
             image = pose(image, order, reverse)

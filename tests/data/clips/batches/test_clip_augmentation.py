@@ -23,7 +23,7 @@ def _frames(frames=3, height=20, width=30, channels=3):
 
 def _augment(augmentation, frames, label=0, number=0):
     clip, label = augmentation.augment(
-        tf.constant(frames), tf.constant(label), tf.constant([7, number])
+        tf.constant(frames), tf.constant(label), key=tf.constant([7, number])
     )
     return clip.numpy(), int(label)
 

@@ -50,7 +50,11 @@ def test_image_and_label_are_moved_alike(augmentation):
     label = _ball()
     image = tf.constant(label[..., None], tf.float32)
     image, moved = augmentation.distort(
-        image, tf.constant(label), tf.constant([8, 8, 8]), (24, 24, 24), KEY
+        image,
+        tf.constant(label),
+        offset=tf.constant([8, 8, 8]),
+        shape=(24, 24, 24),
+        key=KEY,
     )
     assert image.shape == (24, 24, 24, 1) and moved.shape == (24, 24, 24)
     agree = (image[..., 0].numpy() > 0.5) == (moved.numpy() > 0)
@@ -64,9 +68,9 @@ def test_a_rotation_is_rigid():
     _, moved = Augmentation(angle=90).distort(
         tf.constant(label[..., None], tf.float32),
         tf.constant(label),
-        tf.constant([0, 0, 0]),
-        (40, 40, 40),
-        KEY,
+        offset=tf.constant([0, 0, 0]),
+        shape=(40, 40, 40),
+        key=KEY,
     )
     before = np.argwhere(label).mean(axis=0) - 19.5
     after = np.argwhere(moved.numpy()).mean(axis=0) - 19.5
@@ -84,9 +88,9 @@ def test_the_size_changes_within_its_range():
         _, moved = Augmentation(scale=0.2).distort(
             tf.constant(label[..., None], tf.float32),
             tf.constant(label),
-            tf.constant([0, 0, 0]),
-            (40, 40, 40),
-            tf.constant([1, number]),
+            offset=tf.constant([0, 0, 0]),
+            shape=(40, 40, 40),
+            key=tf.constant([1, number]),
         )
         volumes.append((moved.numpy().sum() / label.sum()) ** (1 / 3))
     assert 0.77 < min(volumes) < 0.9 and 1.1 < max(volumes) < 1.23
@@ -156,9 +160,9 @@ def test_the_margin_holds_what_a_turned_patch_shows():
         image, _ = augmentation.distort(
             ones[..., None],
             tf.cast(ones, tf.uint8),
-            tf.constant(margin),
-            (32, 32, 16),
-            tf.constant([number, 0]),
+            offset=tf.constant(margin),
+            shape=(32, 32, 16),
+            key=tf.constant([number, 0]),
         )
         np.testing.assert_allclose(image, 1.0, atol=1e-5)
 
