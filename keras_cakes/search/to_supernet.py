@@ -33,9 +33,9 @@ def to_supernet(
 ) -> Supernet:
     """Turns a functional model into the supernet of its search.
 
-    Layers that are not replaced stay as they are. On several replicas the
-    search layers' batch statistics are those of the whole batch; the model's
-    own batch normalizations need `synchronized=True` for the same.
+    Other layers are copied. On several replicas search layers use the batch
+    statistics of the whole batch; the model's own batch normalizations need
+    `synchronized=True` for the same.
 
     Args:
         model: A functional Keras model; it is not changed.
@@ -57,7 +57,7 @@ def to_supernet(
         A `Supernet` with new weights, to `compile` and `fit`.
 
     Raises:
-        ValueError: If an argument is not one of those listed, or `model`
+        ValueError: If an argument is not a listed value, or `model`
             has nothing to replace.
     """
     whole("seed", seed, least=0)
@@ -75,7 +75,7 @@ def to_supernet(
     model = as_functional(model)
     names = replaceable_layers(model, layers)
     if is_measured:
-        # Minutes, spent when everything else is known to fit.
+        # This takes minutes, so all other arguments are checked first.
         cost = LatencyTable(model, names, kernel_set=kernel_set)
         specification = dataclasses.replace(specification, cost=cost)
     network = to_search_network(model, specification, layers=layers)

@@ -17,8 +17,8 @@ from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.layers.plans.device import present_device
 from keras_cakes.layers.plans.plan import Plan
 
-# Times are measured at these numbers of channels and those of the layer, and
-# interpolated between them.
+# Times are measured at these numbers of channels and at all channels of the
+# layer, and interpolated between them.
 _CHANNELS = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 

@@ -60,7 +60,7 @@ def derive(
         canonical order, then to the channel of lower index.
 
     Raises:
-        ValueError: If an argument is not one of those listed, a score is not
+        ValueError: If an argument is not a listed value, a score is not
             finite, or every choice costs more than `budget`; the message
             states the least possible cost.
 

@@ -66,7 +66,7 @@ def pareto(
         costs as much as another and scores no more is left out.
 
     Raises:
-        ValueError: If an argument is not one of those listed, or the cost of
+        ValueError: If an argument is not a listed value, or the cost of
             the network with full kernels is not known.
 
     Examples:

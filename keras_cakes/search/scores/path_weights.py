@@ -73,14 +73,14 @@ def scores_of(supernet: Supernet, score: Any) -> dict[str, np.ndarray]:
                 f"(candidates, filters), {shape}. Received: {received}"
             )
         if not np.isfinite(table).all():
-            what = (
+            fault = (
                 "Path weights are expected to be finite; the search has "
                 "diverged."
                 if is_own
                 else "`score` is expected to hold finite numbers."
             )
             raise ValueError(
-                f"{what} Received: layer {layer.name!r} with "
+                f"{fault} Received: layer {layer.name!r} with "
                 f"{np.count_nonzero(~np.isfinite(table))} of "
                 f"{table.size} not finite"
             )
