@@ -89,7 +89,10 @@ def test_a_derived_network_trains():
         (
             "Measuring time",
             lambda s: kc.autotune(
-                kc.models.unet3d(SHAPE[1:], 3, "1d2d3d", 4, 1), SHAPE
+                kc.models.unet3d(
+                    SHAPE[1:], 3, convolution="1d2d3d", width=4, depth=1
+                ),
+                SHAPE,
             ),
         ),
     ],

@@ -206,7 +206,7 @@ def test_a_key_that_is_missing_is_told_or_done_without(kind, tmp_path):
         (
             "networks/3d/scores.csv",
             ("label", "predicted", "mean"),
-            lambda run: video_report._rows(run, "3d"),
+            lambda run: video_report._read_clips(run, "3d"),
         ),
         (
             "networks/3d/history.csv",

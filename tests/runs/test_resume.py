@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_cakes import _files
 from keras_cakes._errors import RunError
-from keras_cakes.runs import folder as runs
+from keras_cakes.runs.files import read_table
 from keras_cakes.runs.resume import fit_resumable
 from keras_cakes.training.recipes import compile_segmentation
 
@@ -39,7 +40,7 @@ class _Killed(Exception):
 
 def _kill_after(epochs, monkeypatch):
     """Stops the run just before the checkpoint of an epoch appears."""
-    replace = runs.os.replace
+    replace = _files.os.replace
     seen = []
 
     def stop(source, target):
@@ -49,7 +50,7 @@ def _kill_after(epochs, monkeypatch):
                 raise _Killed
         replace(source, target)
 
-    monkeypatch.setattr(runs.os, "replace", stop)
+    monkeypatch.setattr(_files.os, "replace", stop)
 
 
 @pytest.mark.parametrize("epochs", [0, 1, 3])
@@ -63,7 +64,7 @@ def test_interrupted_run_ends_alike(tmp_path, monkeypatch, epochs):
     for a, b in zip(whole.variables, resumed.variables, strict=True):
         np.testing.assert_array_equal(a, b)
     tables = [
-        runs.read_table(tmp_path / name / "history.csv")
+        read_table(tmp_path / name / "history.csv")
         for name in ("whole", "killed")
     ]
     assert tables[0] == tables[1]
@@ -84,12 +85,12 @@ def test_full_disk(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs.os, "fsync", full)
+        patch.setattr(_files.os, "fsync", full)
         with pytest.raises(RunError, match="history.csv.*No space left"):
             _fit(tmp_path)
     assert not (tmp_path / "checkpoint.keras").exists()
     _fit(tmp_path)
-    assert len(runs.read_table(tmp_path / "history.csv")) == 4
+    assert len(read_table(tmp_path / "history.csv")) == 4
 
 
 def test_damaged_checkpoint(tmp_path):

@@ -75,6 +75,7 @@ def derive(
     - [the authors' code](https://github.com/yucornetto/CAKES)
 
     Examples:
+        >>> import keras
         >>> import keras_cakes as kc
         >>> model = kc.models.unet3d((8, 8, 8, 1), width=8, depth=1)
         >>> supernet = kc.to_supernet(model, kernel_set="1d2d3d")

@@ -88,5 +88,8 @@ def test_a_front_refuses_costs_it_does_not_know(model, supernet, scores):
             for layer in plain.search_layers
         },
     )
-    with pytest.raises(ValueError, match="full kernels.*cost='latency'"):
+    with (
+        pytest.warns(UserWarning, match="expected to be trained"),
+        pytest.raises(ValueError, match="full kernels.*cost='latency'"),
+    ):
         kc.pareto(timed, cost="latency")

@@ -54,7 +54,7 @@ def read_case_list(
         >>> from keras_cakes.data import write_nifti
         >>> folder = Path(tempfile.mkdtemp())
         >>> for file in ("ct.nii.gz", "organ.nii.gz"):
-        ...     write_nifti(np.eye(3)[None], np.eye(4), folder / file)
+        ...     write_nifti(np.eye(3)[None], np.eye(4), path=folder / file)
         >>> _ = (folder / "own.csv").write_text(
         ...     "name,image,label\\npatient_1,ct.nii.gz,organ.nii.gz\\n"
         ... )

@@ -80,7 +80,7 @@ def patches(
             argument is out of range or does not fit the patch.
 
     Examples:
-        >>> from keras_cakes.data.phantom import phantom_volumes
+        >>> from keras_cakes.data import phantom_volumes
         >>> volumes = phantom_volumes(2, (16, 16, 16))
         >>> data = patches(volumes, (8, 8, 8), batch_size=2, seed=0, steps=1)
         >>> [(image.shape, label.shape) for image, label in data]

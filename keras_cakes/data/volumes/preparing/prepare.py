@@ -74,7 +74,7 @@ def prepare(
         >>> from keras_cakes.data import Case
         >>> root = Path(tempfile.mkdtemp())
         >>> image = np.arange(4 * 5 * 6, dtype="int16").reshape(4, 5, 6)
-        >>> write_nifti(image, np.eye(4), root / "a.nii.gz")
+        >>> write_nifti(image, np.eye(4), path=root / "a.nii.gz")
         >>> cases = (Case("a", root / "a.nii.gz", None),)
         >>> prepared = prepare(
         ...     VolumeDataset("small", cases, ("background", "organ")),
