@@ -261,4 +261,5 @@ ARGUMENTS: dict[str, dict[str, Checked | Free]] = {
     },
     "predict_clip": {"variant": choice()},
     "predict_scan": {"variant": choice()},
+    "load_network": {"variant": MEMBER},
 }
