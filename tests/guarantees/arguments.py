@@ -158,7 +158,6 @@ ARGUMENTS: dict[str, dict[str, Checked | Free]] = {
         "weights": Free("the old name of `candidate_kernels`"),
     },
     "uniform_configuration": {"kernel_set": choice()},
-    "uniform_counts": {"filters": whole(1)},
     # Layers and models.
     "PathNormalization": {
         "normalization": choice("layer"),

@@ -96,7 +96,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "random_configuration": _CHOICES,
     "to_supernet": {"model": model},
     "uniform_configuration": {"model": model, "kernel_set": "1d2d3d"},
-    "uniform_counts": {"filters": 4, "kernels": ("1x3x3", "3x1x1")},
     "c2fnas": {"input_shape": (16, 16, 16, 1), "width": 1},
     "resdsn": {"input_shape": (8, 8, 8, 1), "width": 2},
     "residual_video": {"input_shape": (4, 8, 8, 1), "width": 2},
