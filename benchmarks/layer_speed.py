@@ -38,7 +38,7 @@ from keras_cakes.cost.time.timing import describe_device
 from keras_cakes.cost.time.timing import phase_function
 from keras_cakes.cost.time.timing import time_alternately
 from keras_cakes.kernels import SubKernel
-from keras_cakes.kernels import uniform_counts
+from keras_cakes.kernels.sub_kernels import uniform_counts
 
 COLUMNS = {
     "shape": "<16",
