@@ -183,7 +183,7 @@ def test_replace_keeps_the_arguments_of_the_layer():
         bias_initializer="ones",
         kernel_regularizer="l2",
         name="middle",
-        dtype="float64",
+        dtype="mixed_bfloat16",
     )(x)
     model = keras.Model(image, keras.layers.Conv3D(2, 1, name="head")(x))
     configuration = kc.Configuration({"middle": {"1x3x3": 2, "3x1x1": 3}})
@@ -193,7 +193,7 @@ def test_replace_keeps_the_arguments_of_the_layer():
     assert after.pop("sub_kernels") == [["1x3x3", 2], ["3x1x1", 3]]
     for name in before:
         assert after[name] == before[name], name
-    assert network.get_layer("middle").compute_dtype == "float64"
+    assert network.get_layer("middle").compute_dtype == "bfloat16"
 
 
 def test_replaced_network_computes_the_embedded_one(tmp_path):
