@@ -10,7 +10,6 @@ from keras_cakes._errors import whole
 from keras_cakes.kernels.sub_kernels import NAMED_SETS
 from keras_cakes.kernels.sub_kernels import SubKernel
 from keras_cakes.kernels.sub_kernels import canonical_order
-from keras_cakes.kernels.sub_kernels import members_of
 from keras_cakes.kernels.sub_kernels import uniform_counts
 
 # Far above any real layer, so that a hostile number in a file is an error and
@@ -74,10 +73,14 @@ class Assignment:
         """
         whole("filters", filters, least=1)
         if isinstance(sub_kernels, str):
-            members = members_of(
-                "sub_kernels", sub_kernels, kernel_size=kernel_size
+            assignment = cls(
+                uniform_counts(
+                    filters,
+                    sub_kernels,
+                    kernel_size=kernel_size,
+                    argument="sub_kernels",
+                ).items()
             )
-            assignment = cls(uniform_counts(filters, members))
         elif isinstance(sub_kernels, Assignment):
             assignment = sub_kernels
         else:
@@ -170,9 +173,10 @@ def _pairs(sub_kernels: Any) -> list[tuple[SubKernel, int]]:
     pairs = []
     for entry in sub_kernels:
         if isinstance(entry, list | tuple) and len(entry) == 2:
-            pairs.append(
-                (SubKernel.parse(entry[0]), _count(entry[0], entry[1]))
-            )
+            kernel, count = entry
+            if not isinstance(kernel, SubKernel):
+                kernel = SubKernel.parse(kernel)
+            pairs.append((kernel, _count(kernel, count)))
         else:
             pairs.append((SubKernel.parse(entry), 1))
     return pairs

@@ -249,19 +249,29 @@ def members_of(
 
 
 def uniform_counts(
-    filters: int, kernels: Sequence[SubKernel]
+    filters: int,
+    kernels: "str | Iterable[str | Iterable[int]]",
+    *,
+    kernel_size: Sequence[int] = (3, 3, 3),
+    argument: str = "kernel_set",
 ) -> dict[SubKernel, int]:
     """Splits `filters` channels evenly, as the paper's manual setting does.
 
     Every sub-kernel serves `filters // len(kernels)` channels and the first
     one in canonical order also the remainder.
 
+    Args:
+        filters: Number of channels.
+        kernels: A kernel set; see `kernel_set`.
+        kernel_size: Size of the full kernel.
+        argument: Name of the argument that holds the set, for messages.
+
     Examples:
-        >>> list(uniform_counts(64, kernel_set("1d2d3d")).values())
+        >>> list(uniform_counts(64, "1d2d3d").values())
         [10, 9, 9, 9, 9, 9, 9]
     """
     whole("filters", filters, least=1)
-    ordered = canonical_order(kernels)
+    ordered = members_of(argument, kernels, kernel_size=kernel_size)
     share, remainder = divmod(filters, len(ordered))
     return {
         kernel: share + (remainder if index == 0 else 0)

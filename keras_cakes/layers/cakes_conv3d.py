@@ -1,7 +1,6 @@
 """Defines `CakesConv3D`: a `Conv3D` with sub-kernels of several sizes."""
 
 import itertools
-import math
 
 import keras
 from keras import ops
@@ -184,9 +183,8 @@ class CakesConv3D(SubKernelConv3D):
             self._choose_plans()
 
     def build(self, input_shape):
-        in_channels = self._check_input(input_shape)
         self.sub_kernel_weights = self._add_kernels(
-            in_channels, list(self.channel_counts.items())
+            input_shape, list(self.channel_counts.items())
         )
         self.bias = None
         if self.use_bias:
@@ -197,8 +195,6 @@ class CakesConv3D(SubKernelConv3D):
                 regularizer=self.bias_regularizer,
                 constraint=self.bias_constraint,
             )
-        sizes = self.geometry.spatial(self.compute_output_shape(input_shape))
-        self._positions = None if None in sizes else math.prod(sizes)
         self._choose_plans()
         self.built = True
 
@@ -225,8 +221,8 @@ class CakesConv3D(SubKernelConv3D):
         choose("phase", phase, PHASES)
         return default_plan(
             channels or self.channel_kernels,
-            self.sub_kernel_weights[0].shape[-2],
-            positions=self._positions,
+            self.in_channels,
+            positions=self.positions,
             phase=phase,
             in_any_order=in_any_order,
         )
@@ -307,7 +303,7 @@ class CakesConv3D(SubKernelConv3D):
             return parts
         axis = self.geometry.channel_axis
         places = sorted(range(self.filters), key=lambda o: order[o])
-        bias = permute_channels(self.bias, places)
+        bias = ops.take(self.bias, places)
         shape = [1] * (self.rank + 2)
         shape[axis] = -1
         starts = itertools.accumulate((p.shape[axis] for p in parts), initial=0)

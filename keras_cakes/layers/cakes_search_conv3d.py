@@ -182,15 +182,14 @@ class CakesSearchConv3D(CandidateConv3D):
         )
 
     def build(self, input_shape):
-        in_channels = self._check_input(input_shape)
-        self._build_candidates(in_channels)
+        self._build_candidates(input_shape)
         self.is_grouped = (
             self.priority == "performance"
             and self.draw == "balanced"
             and self.groups == 1
             and is_grouping_faster(
                 self.filters,
-                in_channels,
+                self.in_channels,
                 kernel_set=self.kernel_set,
                 kernel_size=self.kernel_size,
             )

@@ -1,5 +1,6 @@
 """Defines the base of the search layer: the weights of its candidates."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from keras_cakes.kernels.sub_kernels import SubKernel
@@ -22,16 +23,15 @@ class CandidateConv3D(SubKernelConv3D):
     kernel_set: tuple[SubKernel, ...]
     candidate_kernels: str
 
-    def _build_candidates(self, in_channels: int) -> None:
+    def _build_candidates(self, input_shape: Sequence[int | None]) -> None:
         """Adds the variables of the candidates."""
-        self.in_channels = in_channels
         kernels = (
             [SubKernel(*self.kernel_size)]
             if self.is_shared
             else self.kernel_set
         )
         variables = self._add_kernels(
-            in_channels, [(kernel, self.filters) for kernel in kernels]
+            input_shape, [(kernel, self.filters) for kernel in kernels]
         )
         if self.is_shared:
             self.full_kernel = variables[0]

@@ -1,5 +1,6 @@
 """Defines the base of the layers that are made of sub-kernels."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,8 +29,19 @@ class SubKernelConv3D(keras.layers.Conv3D):
             self.data_format,
         )
 
-    def _check_input(self, input_shape: Sequence[int | None]) -> int:
-        """Checks the input shape; returns the channels a kernel reads."""
+    def _add_kernels(
+        self,
+        input_shape: Sequence[int | None],
+        counts: Sequence[tuple[SubKernel, int]],
+    ) -> list[Any]:
+        """Adds one variable per sub-kernel, with its number of channels.
+
+        Sets `in_channels`, the channels that a kernel reads, and `positions`,
+        the places of a kernel in one input, `None` where sizes are unknown.
+
+        Raises:
+            ValueError: If the input does not fit the layer.
+        """
         axis = self.geometry.channel_axis
         channels = input_shape[axis]
         if channels is None or channels % self.groups:
@@ -42,21 +54,16 @@ class SubKernelConv3D(keras.layers.Conv3D):
             min_ndim=self.rank + 2, axes={axis: channels}
         )
         # Refuses inputs smaller than the kernel before weights exist.
-        self.compute_output_shape(input_shape)
-        return channels // self.groups
-
-    def _add_kernels(
-        self,
-        in_channels: int,
-        counts: Sequence[tuple[SubKernel, int]],
-    ) -> list[Any]:
-        """Adds one variable per sub-kernel, with its number of channels."""
+        sizes = list(self.compute_output_shape(input_shape))
+        del sizes[axis], sizes[0]
+        self.positions = None if None in sizes else math.prod(sizes)
+        self.in_channels = channels // self.groups
         # Each kernel is a weight of its own, so that initializers see the
         # fan of the sub-kernel and not that of the full one.
         return [
             self.add_weight(
                 name=f"kernel_{sub_kernel}",
-                shape=(*sub_kernel, in_channels, count),
+                shape=(*sub_kernel, self.in_channels, count),
                 initializer=_distinct(self.kernel_initializer, index),
                 regularizer=self.kernel_regularizer,
                 constraint=self.kernel_constraint,

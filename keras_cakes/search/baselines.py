@@ -61,8 +61,7 @@ def uniform_configuration(
         return Configuration(
             {
                 layer.name: uniform_counts(
-                    layer.filters,
-                    resolve_kernel_set(kernel_set, layer.kernel_size),
+                    layer.filters, kernel_set, kernel_size=layer.kernel_size
                 )
                 for layer in found
             }

@@ -8,7 +8,6 @@ import keras
 
 from keras_cakes._errors import expect
 from keras_cakes.kernels.configuration import Configuration
-from keras_cakes.kernels.sub_kernels import kernel_set as resolve_kernel_set
 from keras_cakes.kernels.sub_kernels import names_kernels
 from keras_cakes.kernels.sub_kernels import uniform_counts
 from keras_cakes.models.rewriting.replace import replace
@@ -139,7 +138,7 @@ def _even_split(
     return Configuration(
         {
             layer.name: uniform_counts(
-                layer.filters, resolve_kernel_set(kernel_set, layer.kernel_size)
+                layer.filters, kernel_set, kernel_size=layer.kernel_size
             )
             for layer in layers
         }

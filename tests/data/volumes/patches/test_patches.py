@@ -210,7 +210,7 @@ def test_the_number_of_threads_changes_nothing():
         ({"foreground": 1.5}, "`foreground` is .* from 0 to 1.*=1.5"),
     ],
 )
-def test_messages(keywords, message):
+def test_patches_that_cannot_be_cut_are_refused(keywords, message):
     arguments = {
         "volumes": [_volume((4, 4, 4))],
         "patch_shape": (4, 4, 4),

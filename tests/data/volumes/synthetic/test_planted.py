@@ -142,6 +142,6 @@ def test_mixed_clips_differ_in_the_order_of_their_halves():
         ),
     ],
 )
-def test_messages(make, message):
+def test_volumes_and_clips_that_cannot_be_planted_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
