@@ -63,7 +63,7 @@ def test_channels_that_cannot_be_assigned_are_refused(value, message):
         Assignment(value)
 
 
-def test_resolve_messages():
+def test_channels_that_do_not_fit_a_layer_are_refused():
     with pytest.raises(ValueError, match="add up to `filters`.*filters=4"):
         Assignment.resolve({"1x3x3": 3}, 4, kernel_size=(3, 3, 3))
     with pytest.raises(ValueError, match="no larger than the full kernel"):

@@ -131,6 +131,6 @@ def test_other_bytes_and_too_large_files(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("layers", [None, [], "a", {1: ["3x3x3"]}])
-def test_constructor_messages(layers):
+def test_what_maps_no_layers_is_refused(layers):
     with pytest.raises(ValueError, match="Received: "):
         Configuration(layers)

@@ -24,7 +24,7 @@ def test_name_and_sizes_agree():
     ["3x3", "0x3x3", "3x3x3x3", "", "3X3X3", "100x1x1", (3, 3), (3, 3, True)]
     + [(3, 3, 0), (3.0, 3, 3), 3, None, "03x3x3"],
 )
-def test_sub_kernel_message(value):
+def test_what_is_no_three_sizes_is_refused(value):
     with pytest.raises(ValueError, match="three sizes from 1 to 99") as info:
         SubKernel.parse(value)
     assert f"Received: {value!r}" in str(info.value)
@@ -74,7 +74,7 @@ def test_named_sets_follow_the_full_kernel():
     ]
 
 
-def test_kernel_set_messages():
+def test_an_unknown_or_empty_kernel_set_is_refused():
     with pytest.raises(ValueError, match="`kernel_set` is expected.*'4d'"):
         kernel_set("4d")
     with pytest.raises(ValueError, match="at least one sub-kernel"):

@@ -37,6 +37,6 @@ def test_configuration_round_trip():
     assert again.get_config() == lasso.get_config()
 
 
-def test_message():
+def test_a_negative_strength_is_refused():
     with pytest.raises(ValueError, match="`strength` is expected.*-1"):
         CostLasso([1.0], strength=-1)

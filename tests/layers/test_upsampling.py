@@ -37,6 +37,6 @@ def test_sizes_known_only_from_the_batch(tmp_path):
 
 
 @pytest.mark.parametrize("size", [0, (2, 2), (2, 2, 1.5)])
-def test_message(size):
+def test_a_size_that_is_no_positive_integer_is_refused(size):
     with pytest.raises(ValueError, match="`size` is expected to be a positive"):
         TrilinearUpSampling3D(size)

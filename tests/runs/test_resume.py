@@ -105,7 +105,7 @@ def test_diverging_loss_is_an_error(tmp_path):
     assert not (tmp_path / "checkpoint.keras").exists()
 
 
-def test_steps_message(tmp_path):
+def test_steps_that_do_not_end_with_an_epoch_are_refused(tmp_path):
     with pytest.raises(ValueError, match="`steps_per_epoch` is expected"):
         _fit(tmp_path, steps_per_epoch=3)
 

@@ -67,7 +67,7 @@ from keras_cakes.runs.settings import read_settings
         ({"learning_rate": float("nan")}, "`learning_rate` is expected to be"),
     ],
 )
-def test_settings_messages(settings, message):
+def test_a_setting_out_of_range_is_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         SegmentationSettings(**settings)
 

@@ -63,7 +63,7 @@ def test_configuration_round_trip():
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 4, 4), (1, 4, 4, 3), (1, 4, 4, 4, 1)])
-def test_message(shape):
+def test_predictions_that_are_no_logits_are_refused(shape):
     with pytest.raises(ValueError, match="`y_pred` is expected to be logits"):
         DiceCrossEntropy().call(np.zeros((1, 4, 4, 4)), np.zeros(shape))
 
@@ -101,7 +101,7 @@ def test_trains_under_mixed_precision():
 @pytest.mark.parametrize(
     "argument", ["smooth", "dice_weight", "cross_entropy_weight"]
 )
-def test_message_of_a_negative_weight(argument):
+def test_a_negative_weight_is_refused(argument):
     with pytest.raises(
         ValueError, match=f"`{argument}` is expected.*Received: {argument}=-1"
     ):

@@ -42,13 +42,13 @@ def test_latency_of_a_layer():
 @pytest.mark.parametrize(
     "shape", [(), (None, 8), (2, 0), 3, [(2, 8), (1, 8)], ("2", 8)]
 )
-def test_batch_shape_message(shape):
+def test_a_shape_without_known_sizes_is_refused(shape):
     model = kc.models.unet3d((8, 8, 8, 1), width=2, depth=1)
     with pytest.raises(ValueError, match="batch first.*Received: batch_shape="):
         kc.measure_latency(model, shape)
 
 
-def test_layer_message():
+def test_a_layer_that_is_no_model_is_refused():
     layer = keras.layers.Dense(1, name="dense")
     with pytest.raises(ValueError, match="that is not a model.*'dense'"):
         kc.measure_latency(layer)

@@ -102,14 +102,14 @@ def _strided():
     return keras.Model(image, keras.layers.Conv3D(3, 1, strides=2)(image))
 
 
-def test_message_of_a_network_that_strides():
+def test_a_network_that_strides_is_refused():
     with pytest.raises(ValueError, match=r"Received: shape \(1, 2, 2, 2, 3\)"):
         evaluation.predict_volume(
             _strided(), np.zeros((4, 4, 4, 1)), patch_shape=(4, 4, 4)
         )
 
 
-def test_message_of_another_network_that_strides():
+def test_another_network_that_strides_is_refused():
     class Other:
         predict_on_batch = _strided().predict_on_batch
 
@@ -119,14 +119,14 @@ def test_message_of_another_network_that_strides():
         )
 
 
-def test_message_of_one_class():
+def test_a_network_of_one_class_is_refused():
     with pytest.raises(ValueError, match="2 to 256 classes. Received: shape"):
         evaluation.predict_volume(
             pointwise(classes=1), np.zeros((4, 4, 4, 1)), patch_shape=(4, 4, 4)
         )
 
 
-def test_message_of_networks_of_different_classes():
+def test_networks_of_different_classes_are_refused():
     with pytest.raises(ValueError, match="same classes. Received: 3 and 4"):
         evaluation.predict_volume(
             [pointwise(classes=3), Constant(4)],

@@ -72,7 +72,7 @@ def test_sizes_of_the_stem():
 
 @pytest.mark.parametrize("size", [0, 1.5, None, (3, 3), (3, 0, 3), "333"])
 @pytest.mark.parametrize("build", [kc.models.residual_video, kc.models.unet3d])
-def test_message_of_the_stem(build, size):
+def test_a_stem_of_another_size_is_refused(build, size):
     with pytest.raises(
         ValueError, match="`stem_kernel_size` is expected to be.*stem_kernel"
     ):

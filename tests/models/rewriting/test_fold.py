@@ -283,7 +283,7 @@ def test_the_rule_knows_that_channels_may_come_in_any_order():
     )
 
 
-def test_message():
+def test_a_model_without_a_graph_is_refused():
     class Own(keras.Model):
         def call(self, inputs):
             return inputs

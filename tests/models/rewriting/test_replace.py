@@ -211,7 +211,7 @@ def test_replaced_network_computes_the_embedded_one(tmp_path):
     np.testing.assert_array_equal(loaded(image), network(image))
 
 
-def test_replace_messages():
+def test_a_configuration_of_another_network_is_refused():
     model = _chain(keras.layers.ReLU())
     for name in ("absent", "norm"):
         with pytest.raises(ValueError, match=f"of the model.*{name}"):
