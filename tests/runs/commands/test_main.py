@@ -25,7 +25,7 @@ def test_quick_demo_settings_are_sound():
     assert searches_behind("3d") == ()
 
 
-def test_a_wrong_flag_ends_with_a_sentence_and_a_status(tmp_path, capsys, monkeypatch):
+def test_a_wrong_flag_ends_with_a_sentence(tmp_path, capsys, monkeypatch):
     output = ["--output", str(tmp_path / "run")]
     assert cli.main(["segment", "compare", *output]) == 2
     assert "`--data` is expected to start a run" in capsys.readouterr().err
