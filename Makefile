@@ -14,6 +14,7 @@ ANY_BACKEND := tests/guarantees/test_backends.py \
   tests/layers/test_channels.py tests/layers/plans/test_device.py \
   tests/layers/test_upsampling.py tests/layers/test_regularizers.py \
   tests/models/rewriting tests/search/deriving/test_derive.py \
+  tests/search/shrinking tests/training/test_recalibration.py \
   tests/cost/test_counting.py tests/training/test_losses.py \
   tests/training/test_metrics.py
 ARGS ?=

@@ -2,8 +2,9 @@
 
 The names below follow the data: `to_supernet` turns a model into a supernet,
 training finds path weights, `derive` reads a `Configuration` from them, and
-`replace` builds the network of `CakesConv3D` layers to train. Everything else
-is in nine rooms, each a namespace such as `keras_cakes.layers`.
+`replace` builds the network of `CakesConv3D` layers to train. `shrink` makes a
+trained network smaller, without a search. Everything else is in nine rooms,
+each a namespace such as `keras_cakes.layers`.
 """
 
 import importlib
@@ -37,6 +38,7 @@ from keras_cakes.search import Supernet
 from keras_cakes.search import derive
 from keras_cakes.search import pareto
 from keras_cakes.search import random_configuration
+from keras_cakes.search import shrink
 from keras_cakes.search import to_supernet
 from keras_cakes.search import uniform_configuration
 
@@ -49,6 +51,8 @@ __all__ = [
     "Configuration",
     "replace",
     "replaceable_layers",
+    # The short way, from a trained network.
+    "shrink",
     # Configurations that a search has to beat.
     "uniform_configuration",
     "random_configuration",

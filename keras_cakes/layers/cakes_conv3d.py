@@ -242,6 +242,25 @@ class CakesConv3D(SubKernelConv3D):
         (kernel,) = self._box_kernels(plan)
         return permute_channels(kernel, plan.order(self.channel_kernels))
 
+    def assign_kernel(self, kernel):
+        """Takes over a full kernel: each channel its sub-kernel's taps.
+
+        Args:
+            kernel: Weights of shape `kernel_size + (in_channels / groups,
+                filters)`; taps outside a channel's sub-kernel are left out.
+        """
+        kernel = ops.convert_to_numpy(kernel)
+        for sub_kernel, weights in zip(
+            self.channel_counts, self.sub_kernel_weights, strict=True
+        ):
+            channels = [
+                channel
+                for channel, own in enumerate(self.channel_kernels)
+                if own == sub_kernel
+            ]
+            taps = sub_kernel.slices_in(self.kernel_size)
+            weights.assign(kernel[taps][..., channels])
+
     def _box_kernels(self, plan):
         """Joins the weights of each box, sub-kernel after sub-kernel."""
         counts = self.channel_counts

@@ -1,4 +1,4 @@
-"""Trains supernets, scores their candidates, derives configurations."""
+"""Trains supernets, derives configurations, shrinks trained networks."""
 
 from keras_cakes.search.baselines import (
     even_configuration as even_configuration,
@@ -14,6 +14,9 @@ from keras_cakes.search.scores.path_loss import PathLoss
 from keras_cakes.search.scores.path_weights import path_weights
 from keras_cakes.search.scores.sampling import PathSamples
 from keras_cakes.search.scores.sampling import sample_paths
+from keras_cakes.search.shrinking.reconstruct import reconstruct
+from keras_cakes.search.shrinking.reconstruction import Reconstruction
+from keras_cakes.search.shrinking.shrink import shrink
 from keras_cakes.search.supernet import Supernet
 from keras_cakes.search.to_supernet import to_supernet
 
@@ -21,6 +24,7 @@ __all__ = [
     "FrontPoint",
     "PathLoss",
     "PathSamples",
+    "Reconstruction",
     "Supernet",
     "derive",
     "importance",
@@ -28,7 +32,9 @@ __all__ = [
     "pareto",
     "path_weights",
     "random_configuration",
+    "reconstruct",
     "sample_paths",
+    "shrink",
     "to_supernet",
     "uniform_configuration",
 ]

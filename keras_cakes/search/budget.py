@@ -9,14 +9,29 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
+from typing import Protocol
 
 from keras_cakes._errors import number
 from keras_cakes._errors import shortened
 from keras_cakes.kernels.sub_kernels import SubKernel
-from keras_cakes.search.supernet import Supernet
 
 # Kinds of cost that are integers as they stand.
 _COUNTED = ("params", "macs")
+
+
+class Searched(Protocol):
+    """Lists candidates and their costs: a supernet, or a reconstruction.
+
+    `search_layers` have a `name`, a `kernel_set`, a `kernel_size` and a number
+    of `filters`. For the costs see `Supernet`.
+    """
+
+    channel_costs: Mapping[str, Mapping[str, Sequence[float]]] | None
+    fixed_cost: Mapping[str, float] | None
+
+    @property
+    def search_layers(self) -> Sequence[Any]:
+        """Lists the layers whose candidates are chosen."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,13 +81,13 @@ class Limits:
     floors: Mapping[str, Bound]
 
 
-def read_limits(supernet: Supernet, budget: Any, floor: Any) -> Limits:
+def read_limits(searched: Searched, budget: Any, floor: Any) -> Limits:
     """Reads the arguments `budget` and `floor` of `derive`.
 
     Raises:
         ValueError: If one of them is not valid.
     """
-    layers = {layer.name: layer for layer in supernet.search_layers}
+    layers = {layer.name: layer for layer in searched.search_layers}
     floors = {
         name: floor_bound(
             name,
@@ -82,7 +97,7 @@ def read_limits(supernet: Supernet, budget: Any, floor: Any) -> Limits:
         )
         for name, share in parse_floor(floor, layers).items()
     }
-    tables = cost_tables(supernet)
+    tables = cost_tables(searched)
     plain = {kind: table.plain for kind, table in tables.items()}
     budget = {} if budget is None else budget
     budgets = [
@@ -92,12 +107,12 @@ def read_limits(supernet: Supernet, budget: Any, floor: Any) -> Limits:
     return Limits(tables, budgets, floors)
 
 
-def cost_tables(supernet: Supernet) -> dict[str, CostTable]:
+def cost_tables(searched: Searched) -> dict[str, CostTable]:
     """Builds the cost table of each kind that a supernet knows."""
-    channel_costs = supernet.channel_costs or {}
-    layers = supernet.search_layers
+    channel_costs = searched.channel_costs or {}
+    layers = searched.search_layers
     tables = {}
-    for kind, cost in (supernet.fixed_cost or {}).items():
+    for kind, cost in (searched.fixed_cost or {}).items():
         fixed = round(cost * unit_of(kind))
         of_layers = {
             layer.name: tuple(

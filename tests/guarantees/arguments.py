@@ -82,6 +82,15 @@ _RUN_SETTINGS = {
     "variants": Checked((("tpyo",), ())),
 }
 
+_CHOSEN = {n: _DERIVE[n] for n in ("channel_multiple", "floor")}
+_RECONSTRUCT = {
+    "kernel_set": choice(),
+    "output": choice("softmx"),
+    "cases": whole(1),
+    "seed": SEED,
+    **_VERBOSE,
+}
+
 ARGUMENTS: dict[str, dict[str, Checked | Free]] = {
     # The method.
     "Assignment.resolve": {"filters": whole(1)},
@@ -112,6 +121,12 @@ ARGUMENTS: dict[str, dict[str, Checked | Free]] = {
     "LatencyTable.channel_ms": {"name": choice()},
     "LatencyTable.layer_ms": {"name": choice()},
     "LatencyTable.sizes": {"name": choice()},
+    "Reconstruction.derive": {**_CHOSEN, **_BUDGET},
+    "Reconstruction.pareto": {
+        **_CHOSEN,
+        "cost": choice("latncy"),
+        "points": whole(2),
+    },
     "SearchSpecification": {
         **_SEARCH,
         **_LASSO,
@@ -151,6 +166,13 @@ ARGUMENTS: dict[str, dict[str, Checked | Free]] = {
     },
     "pareto": {**_DERIVE, "cost": choice("latncy"), "points": whole(2)},
     "random_configuration": {"kernel_set": choice(), **_BUDGET, "seed": SEED},
+    "reconstruct": {
+        **_RECONSTRUCT,
+        "positions": whole(1),
+        "cost": choice("latncy"),
+    },
+    "replace": {"weights": choice("inherited")},
+    "shrink": {**_RECONSTRUCT, **_CHOSEN, **_BUDGET},
     "to_supernet": {
         **_SEARCH,
         **_LASSO,

@@ -29,6 +29,17 @@ def supernet() -> kc.Supernet:
 
 
 @functools.cache
+def reconstruction() -> kc.search.Reconstruction:
+    """Returns the prices of a small network with other statistics."""
+    network = kc.models.unet3d((8, 8, 8, 1), width=2, depth=1)
+    network.get_layer("stem_norm").moving_mean.assign([1.0, 2.0])
+    scans = np.random.default_rng(0).normal(size=(2, 8, 8, 8, 1))
+    return kc.search.reconstruct(
+        network, scans.astype("float32"), positions=100, verbose=0
+    )
+
+
+@functools.cache
 def latency_table() -> kc.cost.LatencyTable:
     """Returns a measured table of `model`."""
     names = kc.replaceable_layers(model())
@@ -58,6 +69,8 @@ def nothing_done(*arguments: Any) -> Any:
 
 _CASES = [{"case": name, "mean": 0.5} for name in "ab"]
 _BATCH = (np.zeros((1, 8, 8, 8, 1), "float32"), np.zeros((1, 8, 8, 8), int))
+# Read by nothing: arguments are checked first.
+_NO_DATA = np.zeros((0, 8, 8, 8, 1), "float32")
 _IMAGE = np.ones((4, 4, 4, 1), "float32")
 _LABEL = np.zeros((4, 4, 4), int)
 _SURFACES = {
@@ -94,6 +107,12 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "measure_latency": {"model": model},
     "pareto": {"supernet": supernet},
     "random_configuration": _CHOICES,
+    "reconstruct": {"model": model, "data": _NO_DATA},
+    "replace": {
+        "model": model,
+        "configuration": kc.Configuration({"bottom_conv1": {"1x3x3": 2}}),
+    },
+    "shrink": {"model": model, "data": _NO_DATA, "budget": {"macs": 0.5}},
     "to_supernet": {"model": model},
     "uniform_configuration": {"model": model, "kernel_set": "1d2d3d"},
     "c2fnas": {"input_shape": (16, 16, 16, 1), "width": 1},
@@ -252,6 +271,7 @@ MORE_PATHS = {
 OBJECTS: dict[str, Callable[[], Any]] = {
     "CakesConv3D": layer,
     "LatencyTable": latency_table,
+    "Reconstruction": reconstruction,
     "PathSamples": lambda: _SAMPLES,
     "ClipAugmentation": lambda: data.ClipAugmentation((8, 8)),
 }

@@ -44,6 +44,7 @@ RECORDS = {
     "PairedInterval",
     "PathSamples",
     "PreparedDataset",
+    "Reconstruction",
     "Scan",
     "Timing",
     "VideoInfo",

@@ -20,7 +20,7 @@ ROOMS = (
 
 
 def test_the_package_shows_the_method_and_the_rooms_and_nothing_else():
-    assert len(dir(kc)) == 15 + len(ROOMS)
+    assert len(dir(kc)) == 16 + len(ROOMS)
     assert set(ROOMS) < set(dir(kc))
     assert dir(kc) == sorted(kc.__all__)
 

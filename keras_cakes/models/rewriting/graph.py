@@ -83,7 +83,8 @@ class Graph:
         for name, sources in self.producers.items():
             for source in sources:
                 self.consumers[source].append(name)
-        self.outputs = set(_histories(model.get_config()["output_layers"]))
+        outputs = histories(model.get_config()["output_layers"])
+        self.outputs = {name for name, _, _ in outputs}
 
     def layer(self, name: str) -> Any:
         """Returns the layer or operation of that name."""
@@ -180,15 +181,19 @@ def _tensors(value: Any) -> Iterator[tuple[str, tuple[int | None, ...]]]:
             yield from _tensors(item)
 
 
-def _histories(value: Any) -> Iterator[str]:
-    """Names in the `[name, call, tensor]` triples of a model's outputs."""
+def histories(value: Any) -> Iterator[tuple[str, int, int]]:
+    """Finds the `(name, call, output)` of a model's inputs or outputs.
+
+    The order is that of `keras.tree.flatten`.
+    """
     if isinstance(value, dict):
-        value = list(value.values())
+        value = [value[key] for key in sorted(value)]
     if value and isinstance(value[0], str):
-        yield value[0]
+        name, call, output = value
+        yield name, call, output
     else:
         for item in value:
-            yield from _histories(item)
+            yield from histories(item)
 
 
 def rewrite(

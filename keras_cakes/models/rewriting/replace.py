@@ -5,11 +5,13 @@ from typing import Any
 
 import keras
 
+from keras_cakes._errors import choose
 from keras_cakes.kernels.configuration import Configuration
 from keras_cakes.layers.cakes_conv3d import CakesConv3D
 from keras_cakes.models.rewriting.graph import Graph
 from keras_cakes.models.rewriting.graph import as_functional
 from keras_cakes.models.rewriting.graph import rewrite
+from keras_cakes.models.rewriting.inherit import inherit
 
 # Arguments that a replacement copies from its convolution.
 SHARED_ARGUMENTS = (
@@ -91,31 +93,50 @@ def replaceable_layers(
     return tuple(chosen)
 
 
-def replace(model: keras.Model, configuration: Configuration) -> keras.Model:
+def replace(
+    model: keras.Model, configuration: Configuration, *, weights: Any = "new"
+) -> keras.Model:
     """Builds the network that a configuration describes.
+
+    Names of layers and of inputs, dtype policies and frozen layers
+    (`trainable=False`) stay. The network is not compiled: optimizer, loss and
+    metrics of `model` are not taken over.
 
     Args:
         model: The functional Keras model that was searched, or one with the
             same layer names; it stays as it is.
         configuration: The sub-kernel of each channel of each replaced layer.
+        weights: One of
+
+            - `"new"`: every layer starts anew, to be trained from scratch;
+            - `"inherit"`: the weights of `model`; a replaced layer keeps
+              those under the taps of its sub-kernels (`keras_cakes.shrink`
+              fits better ones to data);
+            - a trained `Supernet` of `model`: the weights of the candidates
+              that `configuration` names, with their normalization. With the
+              performance priority the network of the arg-max path computes
+              what the supernet predicts.
 
     Returns:
         A functional Keras model with `CakesConv3D` in place of the layers
-        that `configuration` names. All weights are new: train it from
-        scratch.
+        that `configuration` names.
 
     Raises:
         ValueError: If a layer is missing, is not a `Conv3D`, or has another
-            number of filters.
+            number of filters; if a supernet does not fit.
 
     Examples:
         >>> import keras_cakes as kc
         >>> model = kc.models.unet3d((16, 16, 16, 1), width=4, depth=2)
         >>> names = kc.replaceable_layers(model)
         >>> configuration = kc.Configuration({names[0]: {"1x3x3": 4}})
-        >>> kc.replace(model, configuration).get_layer(names[0]).assignment
+        >>> network = kc.replace(model, configuration, weights="inherit")
+        >>> network.get_layer(names[0]).assignment
         Assignment([['1x3x3', 4]])
     """
+    source = getattr(weights, "network", weights)
+    if not isinstance(source, keras.Model):
+        source = choose("weights", weights, ("new", "inherit"))
     model = as_functional(model)
     replaceable_layers(model, list(configuration))
 
@@ -130,7 +151,10 @@ def replace(model: keras.Model, configuration: Configuration) -> keras.Model:
         except ValueError as error:
             raise ValueError(f"Layer {layer.name!r}: {error}") from None
 
-    return rewrite(model, substitute)
+    network = rewrite(model, substitute)
+    if source != "new":
+        inherit(network, model if source == "inherit" else source)
+    return network
 
 
 def layer_arguments(layer: Any, names: Sequence[str]) -> dict[str, Any]:

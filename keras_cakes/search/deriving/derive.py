@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_cakes.kernels.configuration import Configuration
+from keras_cakes.search.budget import Searched
 from keras_cakes.search.budget import read_limits
 from keras_cakes.search.deriving.choose import choose
 from keras_cakes.search.scores.path_weights import scores_of
@@ -94,7 +95,7 @@ def derive(
 
 
 def configuration_of(
-    supernet: Supernet, chosen: Mapping[str, np.ndarray]
+    searched: Searched, chosen: Mapping[str, np.ndarray]
 ) -> Configuration:
     """Builds the configuration of the chosen candidates of each layer."""
     return Configuration(
@@ -102,6 +103,6 @@ def configuration_of(
             layer.name: [
                 str(layer.kernel_set[index]) for index in chosen[layer.name]
             ]
-            for layer in supernet.search_layers
+            for layer in searched.search_layers
         }
     )

@@ -6,6 +6,7 @@ from typing import Any
 from keras_cakes._errors import whole
 from keras_cakes.kernels.configuration import Configuration
 from keras_cakes.search.budget import Bound
+from keras_cakes.search.budget import Searched
 from keras_cakes.search.budget import read_limits
 from keras_cakes.search.budget import unit_of
 from keras_cakes.search.deriving.choose import choose
@@ -14,6 +15,7 @@ from keras_cakes.search.deriving.choose import least_counts
 from keras_cakes.search.deriving.choose import total_cost
 from keras_cakes.search.deriving.choose import total_score
 from keras_cakes.search.deriving.derive import configuration_of
+from keras_cakes.search.deriving.program import Arrays
 from keras_cakes.search.scores.path_weights import scores_of
 from keras_cakes.search.supernet import Supernet
 
@@ -79,9 +81,30 @@ def pareto(
         >>> [point.score for point in front]
         [144.0, 288.0, 432.0]
     """
+    return front_of(
+        supernet,
+        scores_of(supernet, score),
+        cost=cost,
+        points=points,
+        rule=rule,
+        channel_multiple=channel_multiple,
+        floor=floor,
+    )
+
+
+def front_of(
+    searched: Searched,
+    scores: Arrays,
+    *,
+    cost: str,
+    points: int,
+    rule: str,
+    channel_multiple: int,
+    floor: Any,
+) -> tuple[FrontPoint, ...]:
+    """Derives the front of given scores; see `pareto`."""
     whole("points", points, least=2)
-    scores = scores_of(supernet, score)
-    limits = read_limits(supernet, None, floor)
+    limits = read_limits(searched, None, floor)
     if cost not in limits.tables:
         raise ValueError(
             "`cost` is expected to be one that the supernet knows, "
@@ -113,7 +136,7 @@ def pareto(
                 total if unit == 1 else total / unit,
                 total / plain,
                 total_score(scores, chosen, rule, channel_multiple),
-                configuration_of(supernet, chosen),
+                configuration_of(searched, chosen),
             )
         )
     return _not_dominated(front)

@@ -1,0 +1,139 @@
+"""Takes over trained weights into a network of `CakesConv3D` layers."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_cakes.kernels.assignment import Assignment
+from keras_cakes.layers.cakes_conv3d import CakesConv3D
+from keras_cakes.layers.cakes_search_conv3d import CakesSearchConv3D
+from keras_cakes.models.rewriting.graph import Graph
+
+
+def inherit(network: keras.Model, source: keras.Model) -> None:
+    """Gives the layers of a network the weights of those of equal name.
+
+    A `CakesConv3D` takes the taps that its sub-kernels cover: from the kernel
+    of a convolution, or from the candidates of a search layer, whose
+    normalization goes to the layer behind the convolution.
+
+    Args:
+        network: A network of `replace`; its weights are written.
+        source: The trained model that `network` was made from, or the trained
+            network of its supernet.
+
+    Raises:
+        ValueError: If a layer of `source` is missing or has weights of other
+            shapes.
+    """
+    graph = Graph(network)
+    searched = set()
+    for layer in network.layers:
+        if isinstance(layer, CakesConv3D):
+            origin = _layer_of(source, layer.name)
+            if isinstance(origin, CakesSearchConv3D):
+                searched.add(_inherit_search(graph, layer, origin))
+    for layer in network.layers:
+        if not layer.weights or layer.name in searched:
+            continue
+        origin = _layer_of(source, layer.name)
+        if isinstance(origin, CakesSearchConv3D):
+            continue
+        if isinstance(layer, CakesConv3D):
+            _expect_shape(layer, layer.kernel.shape, origin.kernel.shape)
+            layer.assign_kernel(origin.kernel)
+            if layer.use_bias:
+                layer.bias.assign(origin.bias)
+            continue
+        for variable, given in zip(layer.weights, origin.weights, strict=True):
+            _expect_shape(layer, variable.shape, given.shape)
+            variable.assign(given)
+
+
+def _inherit_search(
+    graph: Graph, layer: CakesConv3D, search: CakesSearchConv3D
+) -> str:
+    """Takes over the candidates that a layer has; names the normalization."""
+    if search.priority == "cost" and search.aggregation == "concat":
+        raise ValueError(
+            "`weights` is expected to be a supernet whose layers have one "
+            "output for each channel (the performance priority, or "
+            "`aggregation='sum'`); the layers behind others are wider than "
+            f"those of the derived network. Received: layer {search.name!r} "
+            "with priority='cost', aggregation='concat'"
+        )
+    path = _path(layer.assignment, search)
+    kernel = search.kernel_of(path)
+    _expect_shape(layer, layer.kernel.shape, kernel.shape)
+    own = search.path_normalization
+    behind = graph.normalization_behind(layer.name)
+    channels = np.arange(search.filters)
+
+    def chosen(weight: Any) -> Any:
+        return ops.convert_to_numpy(weight)[path, channels]
+
+    gamma, beta = chosen(own.gamma), chosen(own.beta)
+    if behind is not None and behind.scale and behind.center:
+        behind.gamma.assign(gamma)
+        behind.beta.assign(beta)
+        if isinstance(behind, keras.layers.BatchNormalization):
+            behind.moving_mean.assign(chosen(own.moving_mean))
+            behind.moving_variance.assign(chosen(own.moving_variance))
+        layer.assign_kernel(kernel)
+        if layer.use_bias:
+            layer.bias.assign(np.zeros(layer.filters))
+        return str(behind.name)
+    if behind is not None or search.normalization == "instance":
+        raise ValueError(
+            "A normalization with scale and offset is expected behind a layer "
+            "that takes over the weights of a supernet. Received: layer "
+            f"{layer.name!r} in front of {behind!r}"
+        )
+    if search.normalization == "batch":
+        deviation = np.sqrt(chosen(own.moving_variance) + search.epsilon)
+        gamma = gamma / deviation
+        beta = beta - gamma * chosen(own.moving_mean)
+    if not layer.use_bias and np.any(beta):
+        raise ValueError(
+            "A bias is expected in a layer that takes over the offset of a "
+            f"supernet. Received: layer {layer.name!r} with use_bias=False"
+        )
+    layer.assign_kernel(ops.multiply(kernel, gamma))
+    if layer.use_bias:
+        layer.bias.assign(beta)
+    return layer.name
+
+
+def _path(assignment: Assignment, search: CakesSearchConv3D) -> np.ndarray:
+    """Returns the index of each channel's candidate."""
+    unknown = set(assignment.kernels) - set(search.kernel_set)
+    if unknown:
+        raise ValueError(
+            "`configuration` is expected to hold sub-kernels that the "
+            f"supernet has. Received: layer {search.name!r} with "
+            f"{sorted(map(str, unknown))}"
+        )
+    return np.array(
+        [search.kernel_set.index(k) for k in assignment.channel_kernels]
+    )
+
+
+def _layer_of(source: keras.Model, name: str) -> Any:
+    try:
+        return source.get_layer(name)
+    except ValueError:
+        names = [layer.name for layer in source.layers]
+        raise ValueError(
+            "`weights` is expected to be a model with the layers of `model`. "
+            f"Received: a model without {name!r}; it has {names}"
+        ) from None
+
+
+def _expect_shape(layer: Any, expected: Any, received: Any) -> None:
+    if tuple(expected) != tuple(received):
+        raise ValueError(
+            f"Weights of shape {tuple(expected)} are expected for layer "
+            f"{layer.name!r}. Received: {tuple(received)}"
+        )

@@ -1,0 +1,1 @@
+"""Shrinks trained networks: prices of sub-kernels, weights that are fitted."""

@@ -1,0 +1,149 @@
+"""Fits the weights of a layer on the taps of sub-kernels, by least squares.
+
+With the second moments `H` of a layer's columns, the best weights of an
+output on the columns `S` are `inv(H[S, S]) @ H[S] @ w`, and the mean square
+that they leave is the rest of `w @ H @ w`. It is the algebra of Optimal Brain
+Surgeon (Hassibi and Stork, 1993) and of GPTQ (Frantar et al., 2023), for all
+taps outside a sub-kernel at once.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from keras_cakes.search.shrinking.affine import Affine
+
+Array = np.ndarray
+# Systems up to this size are solved in double precision.
+_MOST_DOUBLE = 4096
+# A smaller share of a variance is rounding.
+_CONSTANT = 1e-6
+
+
+class Moments:
+    """Adds up second moments of columns and targets over positions.
+
+    Args:
+        columns: The number of columns.
+        outputs: The number of targets of each position.
+    """
+
+    def __init__(self, columns: int, outputs: int):
+        self.columns = np.zeros((columns, columns), "float32")
+        self.products = np.zeros((columns, outputs), "float32")
+        self.squares = np.zeros(outputs)
+        self.column_means = np.zeros(columns)
+        self.target_means = np.zeros(outputs)
+        self.is_constant = False
+
+    def add(self, columns: Array, targets: Array, count: int) -> None:
+        """Adds positions to means over `count` positions in all."""
+        self.columns += columns.T @ columns / count
+        self.products += columns.T @ targets / count
+        self.squares += np.square(targets).sum(axis=0, dtype="float64") / count
+        self.column_means += columns.sum(axis=0, dtype="float64") / count
+        self.target_means += targets.sum(axis=0, dtype="float64") / count
+
+    def centre(self) -> None:
+        """Takes the means away: a bias or a normalization makes up for them."""
+        diagonal = np.einsum("ii->i", self.columns)
+        before = float(diagonal.mean())
+        means = self.column_means.astype("float32")
+        self.columns -= np.outer(means, means)
+        self.products -= np.outer(means, self.target_means.astype("float32"))
+        self.squares -= np.square(self.target_means)
+        self.is_constant = float(diagonal.mean()) <= _CONSTANT * before
+
+    def add_ridge(self, share: float, towards: Array) -> None:
+        """Adds a share of the mean second moment to each column's own.
+
+        Columns that never vary keep the weights they are drawn to.
+
+        Args:
+            share: The share.
+            towards: Weights that a fit is drawn to, `(columns, outputs)`.
+        """
+        diagonal = np.einsum("ii->i", self.columns)
+        mean = float(diagonal.mean())
+        self.is_constant = self.is_constant or mean <= 0
+        if self.is_constant:
+            self.columns[:], self.products[:] = 0, 0
+        ridge = 1.0 if self.is_constant else share * mean
+        diagonal += ridge
+        self.products += ridge * towards
+        self.squares += ridge * np.square(towards).sum(axis=0)
+
+    def fit(self, rows: Array, outputs: Array) -> Array:
+        """Returns the best weights of outputs on some of the columns."""
+        system = self.columns[np.ix_(rows, rows)]
+        return _solve(system, self.products[np.ix_(rows, outputs)])
+
+    def errors(self, rows: Array) -> Array:
+        """Returns the mean square that the best weights on columns leave."""
+        if len(rows) == len(self.columns) or self.is_constant:
+            return np.zeros(len(self.squares))
+        weights = self.fit(rows, np.arange(len(self.squares)))
+        kept = np.einsum(
+            "ro,ro->o", weights, self.products[rows], dtype="float64"
+        )
+        return np.maximum(self.squares - kept, 0)
+
+
+def moments_of(
+    layer: Affine,
+    blocks: Iterable[tuple[Array, Array]],
+    *,
+    count: int,
+    ridge: float,
+    centred: bool,
+) -> list[Moments]:
+    """Adds up the moments of each group of channels of a layer.
+
+    Args:
+        layer: The layer; fits are drawn to its present weights.
+        blocks: Pairs of columns, `(positions, taps, channels)`, and targets,
+            `(positions, outputs)`, as float32.
+        count: The number of positions of all blocks.
+        ridge: See `Moments.add_ridge`.
+        centred: Whether means are taken away.
+    """
+    kernel = layer.kernel
+    groups = list(layer.groups())
+    width = kernel.shape[-1] // len(groups)
+    found = [Moments(layer.columns_of_group, width) for _ in groups]
+    for columns, targets in blocks:
+        for moments, (channels, outputs) in zip(found, groups, strict=True):
+            own = columns[..., channels].reshape(len(columns), -1)
+            moments.add(own, targets[:, outputs], count)
+    for moments, (_, outputs) in zip(found, groups, strict=True):
+        if centred:
+            moments.centre()
+        moments.add_ridge(ridge, kernel[..., outputs].reshape(-1, width))
+    return found
+
+
+def solving_bytes(columns: int) -> int:
+    """Returns the bytes of moments and of a system of all columns."""
+    double = columns <= _MOST_DOUBLE
+    # Moments and the part that is added, then a system and its factor.
+    return columns**2 * (4 + max(4, 2 * (8 if double else 4)))
+
+
+def _solve(system: Array, right: Array) -> Array:
+    """Solves a symmetric positive system."""
+    import scipy.linalg
+
+    kind = "float64" if len(system) <= _MOST_DOUBLE else "float32"
+    system, right = system.astype(kind), right.astype(kind)
+    mean = float(np.trace(system)) / len(system)
+    lift = 0.0
+    while True:
+        try:
+            factor = scipy.linalg.cho_factor(system)
+        except scipy.linalg.LinAlgError:
+            # Rounding made it indefinite.
+            system[np.diag_indices(len(system))] += max(lift, 1e-6 * mean)
+            lift += max(lift, 1e-6 * mean)
+            continue
+        solution: Array = scipy.linalg.cho_solve(factor, right)
+        return solution.astype("float32")
