@@ -79,7 +79,7 @@ test-tf217: $(OLD_READY)
 	  tests/runs/segmentation/test_run.py
 
 test-jax test-torch: $(READY)
-	KERAS_BACKEND=$(@:test-%=%) timeout 600 $(BIN)/python -m pytest -n 2 \
+	KERAS_BACKEND=$(@:test-%=%) timeout 900 $(BIN)/python -m pytest -n 2 \
 	  --dist loadfile --durations 5 -p no:cacheprovider \
 	  --junit-xml build/tests-$(@:test-%=%).xml $(ARGS) $(ANY_BACKEND)
 

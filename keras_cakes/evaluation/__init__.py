@@ -16,6 +16,7 @@ from keras_cakes.evaluation.plots.cases import plot_paired_scores
 from keras_cakes.evaluation.plots.cases import plot_planes
 from keras_cakes.evaluation.plots.confusion import plot_confusion
 from keras_cakes.evaluation.plots.networks import plot_history
+from keras_cakes.evaluation.plots.networks import plot_shrinking
 from keras_cakes.evaluation.plots.networks import plot_tradeoff
 from keras_cakes.evaluation.plots.searches import plot_composition
 from keras_cakes.evaluation.plots.searches import plot_front
@@ -52,6 +53,7 @@ __all__ = [
     "plot_paired_scores",
     "plot_path_weights",
     "plot_planes",
+    "plot_shrinking",
     "plot_tradeoff",
     "predict_clips",
     "predict_probabilities",

@@ -53,7 +53,12 @@ class Task(Protocol):
         """Builds the network with a kind of convolution."""
 
     def compile(
-        self, model: keras.Model, training: Any, priority: str | None
+        self,
+        model: keras.Model,
+        training: Any,
+        priority: str | None,
+        *,
+        tuning: int | None = None,
     ) -> tuple[int, int]:
         """Compiles a model; returns its training steps and those of an epoch.
 
@@ -61,6 +66,8 @@ class Task(Protocol):
             model: A supernet or a network.
             training: Training cases, from `Data.training_data`.
             priority: Priority of a search; `None` for a network.
+            tuning: Steps of a trained network that was shrunk, which starts
+                with half the learning rate; `None` for those of a training.
         """
 
     def batches(self, training: Any, start_step: int, steps: int) -> Any:

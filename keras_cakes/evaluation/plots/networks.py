@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from keras_cakes._errors import expect
+from keras_cakes.evaluation.plots.style import BLUE
 from keras_cakes.evaluation.plots.style import CYCLE
+from keras_cakes.evaluation.plots.style import GREEN
 from keras_cakes.evaluation.plots.style import MARKERS
+from keras_cakes.evaluation.plots.style import ORANGE
 from keras_cakes.evaluation.plots.style import new_figure
 from keras_cakes.evaluation.plots.style import require_some
 
@@ -59,6 +62,52 @@ def plot_tradeoff(
         axis.set_xlim(0, 1.08 * max(row[column] for row in rows) / unit)
     axes[0, 0].set_ylabel(label)
     figure.legend(loc="outside right center", title="network")
+    return figure
+
+
+def plot_shrinking(
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    original: float,
+    label: str = "mean DSC",
+) -> "Figure":
+    """Plots the scores of shrunk networks against their multiply-adds.
+
+    Args:
+        rows: One mapping per network: `choice`, which names who chose its
+            sub-kernels, `macs_share` of the trained network (0 to 1), and the
+            scores `as_it_is`, `recalibrated` and `tuned`; a score that a row
+            lacks is left out.
+        original: Score of the trained network.
+        label: Name of the score in the figure.
+    """
+    require_some("rows", rows)
+    styles = {"as_it_is": ":", "recalibrated": "--", "tuned": "-"}
+    choices = list(dict.fromkeys(row["choice"] for row in rows))
+    figure, axes = new_figure(7.5, 4.2)
+    axis = axes[0, 0]
+    axis.axhline(original, color="black", linewidth=1, label="trained network")
+    for index, choice in enumerate(choices):
+        own = sorted(
+            (row for row in rows if row["choice"] == choice),
+            key=lambda row: row["macs_share"],
+        )
+        for state, style in styles.items():
+            shown = [row for row in own if state in row]
+            if shown:
+                axis.plot(
+                    [100 * row["macs_share"] for row in shown],
+                    [row[state] for row in shown],
+                    linestyle=style,
+                    color=(BLUE, ORANGE, GREEN)[index % 3],
+                    marker=MARKERS[index % len(MARKERS)],
+                    markersize=6,
+                    label=f"{choice}, {state.replace('_', ' ')}",
+                )
+    axis.set_xlabel("multiply-adds (% of the trained network)")
+    axis.set_ylabel(label)
+    axis.grid(alpha=0.3)
+    figure.legend(loc="outside right center")
     return figure
 
 

@@ -60,17 +60,26 @@ class VideoTask:
         )
 
     def compile(
-        self, model: keras.Model, training: Any, priority: str | None
+        self,
+        model: keras.Model,
+        training: Any,
+        priority: str | None,
+        *,
+        tuning: int | None = None,
     ) -> tuple[int, int]:
         # The rest of an incomplete batch comes first in the next epoch.
         steps_per_epoch = len(training) // self.settings.batch_size
         epochs = self.settings.epochs_of(priority)
+        rate = self.settings.learning_rate
+        if tuning is not None:
+            # The rise and the falls of the rate span these steps.
+            steps_per_epoch, epochs, rate = tuning, 1, rate / 2
         compile_video(
             model,
             steps_per_epoch,
             epochs=epochs,
             is_search=priority == "performance",
-            learning_rate=self.settings.learning_rate,
+            learning_rate=rate,
             decay=self.settings.decay,
         )
         return steps_per_epoch * epochs, steps_per_epoch

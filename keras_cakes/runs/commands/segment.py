@@ -16,12 +16,13 @@ from keras_cakes.runs.segmentation.settings import SegmentationSettings
 
 _STEPS = (
     *("search", "derive", "train", "evaluate"),
-    *("predict", "compare", "folds"),
+    *("predict", "compare", "folds", "shrink"),
 )
 _KIND = Kind(
     SegmentationSettings,
     SegmentationRun,
     write_segmentation_report,
+    label="mean DSC",
     data="a folder in the layout of the Medical Segmentation Decathlon, a "
     "prepared folder, or phantom",
 )

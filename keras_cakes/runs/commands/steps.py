@@ -15,6 +15,9 @@ from keras_cakes.runs.settings import RENAMED
 from keras_cakes.runs.settings import RunSettings
 from keras_cakes.runs.settings import kinds_of
 from keras_cakes.runs.settings import read_settings
+from keras_cakes.runs.shrink_report import write_shrink_report
+from keras_cakes.runs.shrinking import CHOICES
+from keras_cakes.runs.shrinking import Shrinking
 
 
 def add_output(
@@ -45,12 +48,14 @@ class Kind:
         settings: Class of its settings, with their defaults and descriptions.
         run: Makes a run of a folder and settings.
         write_report: Writes the report of a run.
+        label: Name of the main score.
         data: Values of `--data`, in words.
     """
 
     settings: type[RunSettings]
     run: Callable[[Path, Any], SearchRun]
     write_report: Callable[[Any], Path]
+    label: str
     data: str
 
 
@@ -86,7 +91,57 @@ def add_steps(
         if name in ("train", "evaluate", "predict"):
             variants = kind.settings.known_variants()
             command.add_argument("--variant", choices=variants, required=True)
+        if name == "shrink":
+            _add_shrink(command, kind.settings.known_variants())
     return commands
+
+
+def _add_shrink(
+    command: argparse.ArgumentParser, variants: Sequence[str]
+) -> None:
+    command.add_argument(
+        "--variant",
+        choices=variants,
+        default="3d",
+        help="the trained network of the run (default: 3d)",
+    )
+    command.add_argument(
+        "--budgets",
+        type=float,
+        nargs="+",
+        default=(0.5, 0.25),
+        help="shares of its multiply-adds (default: 0.5 0.25)",
+    )
+    command.add_argument(
+        "--choices",
+        choices=CHOICES,
+        nargs="+",
+        default=("shrink", "random"),
+        help="who chooses the sub-kernels (default: shrink random)",
+    )
+    command.add_argument(
+        "--finetune-steps",
+        type=int,
+        default=0,
+        help="training steps of each smaller network (default: 0)",
+    )
+    command.set_defaults(run=_shrink)
+
+
+def _shrink(options: argparse.Namespace) -> None:
+    make_deterministic()
+    kind = options.kind
+    shrinking = Shrinking(
+        kind.run(options.output, settings_of(options)),
+        options.variant,
+        budgets=options.budgets,
+        choices=options.choices,
+        finetune_steps=options.finetune_steps,
+    )
+    shrinking.complete()
+    report = write_shrink_report(shrinking, label=kind.label)
+    print(report.read_text(encoding="utf-8").split("\n## ")[1])
+    print(f"Report and figure: {report}")
 
 
 def _run(options: argparse.Namespace) -> None:

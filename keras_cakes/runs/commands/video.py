@@ -16,12 +16,13 @@ from keras_cakes.runs.commands.steps import add_steps
 
 _STEPS = (
     *("pack", "search", "derive", "train", "evaluate"),
-    *("predict", "compare"),
+    *("predict", "compare", "shrink"),
 )
 _KIND = Kind(
     VideoSettings,
     VideoRun,
     write_video_report,
+    label="top-1",
     data="a CSV list with a column split, a folder of packs or class folders, "
     "or phantom",
 )

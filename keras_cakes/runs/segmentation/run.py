@@ -1,6 +1,7 @@
 """Runs segmentations: a U-Net on patches of volumes, scored by DSC."""
 
 import functools
+import math
 import os
 from typing import Any
 
@@ -45,17 +46,22 @@ class SegmentationTask:
         )
 
     def compile(
-        self, model: keras.Model, training: Any, priority: str | None
+        self,
+        model: keras.Model,
+        training: Any,
+        priority: str | None,
+        *,
+        tuning: int | None = None,
     ) -> tuple[int, int]:
         settings = self.settings
         steps = settings.search_steps if priority else settings.steps
+        rate = settings.learning_rate
+        if tuning is not None:
+            steps, rate = tuning, rate / 2
         compile_segmentation(
-            model,
-            self.data.classes,
-            steps=steps,
-            learning_rate=settings.learning_rate,
+            model, self.data.classes, steps=steps, learning_rate=rate
         )
-        return steps, min(settings.steps_per_epoch, steps)
+        return steps, math.gcd(steps, min(settings.steps_per_epoch, steps))
 
     def batches(self, training: Any, start_step: int, steps: int) -> Any:
         settings = self.settings
