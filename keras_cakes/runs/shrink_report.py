@@ -84,8 +84,8 @@ def _text(
         )
     plural = "" if steps == 1 else "s"
     tuning = (
-        f" `tuned`: after {steps} training step{plural}, from half the "
-        "learning rate of the training."
+        f" `tuned`: after {steps} training step{plural}, from a tenth "
+        "of the learning rate, and recalibrated."
         if steps
         else ""
     )

@@ -188,6 +188,8 @@ class Shrinking:
                 folder=tuned,
                 verbose=run.verbose,
             )
+            # Moving statistics lag behind so few steps.
+            recalibrate(network, self._batches(_BATCHES))
             finish_training(network, file)
         self._score(tuned / "scores.csv", load_whole(file))
 

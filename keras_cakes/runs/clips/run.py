@@ -73,7 +73,7 @@ class VideoTask:
         rate = self.settings.learning_rate
         if tuning is not None:
             # The rise and the falls of the rate span these steps.
-            steps_per_epoch, epochs, rate = tuning, 1, rate / 2
+            steps_per_epoch, epochs, rate = tuning, 1, rate / 10
         compile_video(
             model,
             steps_per_epoch,

@@ -57,7 +57,7 @@ class SegmentationTask:
         steps = settings.search_steps if priority else settings.steps
         rate = settings.learning_rate
         if tuning is not None:
-            steps, rate = tuning, rate / 2
+            steps, rate = tuning, rate / 10
         compile_segmentation(
             model, self.data.classes, steps=steps, learning_rate=rate
         )
