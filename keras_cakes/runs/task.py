@@ -67,7 +67,7 @@ class Task(Protocol):
             training: Training cases, from `Data.training_data`.
             priority: Priority of a search; `None` for a network.
             tuning: Steps of a trained network that was shrunk, which starts
-                with a tenth of the learning rate; `None` for those of a training.
+                with a tenth of the learning rate; `None` for a training.
         """
 
     def batches(self, training: Any, start_step: int, steps: int) -> Any:
