@@ -136,10 +136,10 @@ class Affine:
                 outputs, or of inputs if the layer is transposed.
 
         Returns:
-            Array of shape `(count, taps, channels)`.
+            Array of shape `(count, taps, channels)`, as float32.
         """
         if self.reads_one:
-            return inputs[tuple(positions.T)][:, None]
+            return inputs[tuple(positions.T)][:, None].astype("float32")
         layer = self.layer
         strides, rates = np.array(layer.strides), np.array(layer.dilation_rate)
         spans = (np.array(layer.kernel_size) - 1) * rates + 1
@@ -156,7 +156,8 @@ class Affine:
             for tap in np.ndindex(*layer.kernel_size)
         )
         samples = positions[:, 0]
-        return np.stack([padded[(samples, *p.T)] for p in places], axis=1)
+        read = np.stack([padded[(samples, *p.T)] for p in places], axis=1)
+        return read.astype("float32", copy=False)
 
 
 def taps_of(sub_kernel: SubKernel, kernel_size: Sequence[int]) -> Array:

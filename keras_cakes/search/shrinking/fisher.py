@@ -142,7 +142,7 @@ def squared_gradients(
 
         gradients = jax.grad(loss_of)(zeros)
     return {
-        name: np.square(ops.convert_to_numpy(value))
+        name: np.square(ops.convert_to_numpy(value).astype("float32"))
         for name, value in gradients.items()
     }
 

@@ -91,7 +91,8 @@ def reconstruct(
         MemoryError: If more memory is needed than is free.
 
     Warns:
-        UserWarning: If `model` seems to be untrained.
+        UserWarning: If `model` seems to be untrained, or a layer is called
+            more than once and therefore stays as it is.
     """
     whole("cases", cases, least=1)
     whole("positions", positions, least=1)
@@ -102,13 +103,13 @@ def reconstruct(
     if isinstance(cost, str):
         one_of("cost", cost, ("latency",))
     model = as_functional(model)
-    names = replaceable_layers(model, layers)
+    walk = Walk(model)
+    names = _called_once(walk, replaceable_layers(model, layers))
     candidates = {
         name: resolve_kernel_set(kernel_set, model.get_layer(name).kernel_size)
         for name in names
     }
     batches = read_batches(model, data, cases)
-    walk = Walk(model)
     _warn_if_untrained(model)
     check_memory(model, walk, batches, positions)
     samples = draw_samples(
@@ -131,6 +132,24 @@ def reconstruct(
         fixed_cost=fixed_cost,
         verbose=verbose,
     )
+
+
+def _called_once(walk: Walk, names: Sequence[str]) -> tuple[str, ...]:
+    """Leaves out layers that are called more than once, and says so."""
+    calls = fitted_calls(walk)
+    shared = [name for name in names if name not in calls]
+    if len(shared) == len(names):
+        raise ValueError(
+            "A layer to shrink is expected to be called once. Received: "
+            f"layers {shared}, which are called more than once"
+        )
+    if shared:
+        warnings.warn(
+            f"Layers {shared} stay as they are: a layer to shrink is expected "
+            "to be called once, and they are called more than once.",
+            stacklevel=3,
+        )
+    return tuple(name for name in names if name in calls)
 
 
 def _warn_if_untrained(model: keras.Model) -> None:

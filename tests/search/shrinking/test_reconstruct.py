@@ -231,3 +231,38 @@ def test_layers_of_dead_inputs_keep_their_weights():
     cheapest = found.derive({"macs": 0.6})
     network = found.project(cheapest)
     np.testing.assert_allclose(network(_scans(2)), model(_scans(2)), atol=1e-4)
+
+
+def test_layers_that_are_called_twice_stay_and_are_named():
+    image = keras.Input(SHAPE)
+    twice = keras.layers.Conv3D(2, 3, padding="same", name="twice")
+    x = keras.layers.Conv3D(
+        2, 3, padding="same", name="stem", bias_initializer="ones"
+    )(image)
+    x = keras.layers.Conv3D(2, 3, padding="same", name="once")(twice(twice(x)))
+    model = keras.Model(image, keras.layers.Conv3D(2, 1, name="head")(x))
+    with pytest.warns(UserWarning, match=r"\['twice'\] stay as they are"):
+        found = _reconstruct(model)
+    network = found.project(found.derive({"macs": 0.8}))
+    assert type(network.get_layer("twice")) is keras.layers.Conv3D
+    assert isinstance(network.get_layer("once"), kc.CakesConv3D)
+    with pytest.raises(ValueError, match="expected to be called once.*twice"):
+        _reconstruct(model, layers=["twice"])
+
+
+def test_layers_compute_in_the_precision_that_they_had():
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = _model(PLANTED)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    found = _reconstruct(model)
+    assert found.scores["middle"].dtype == "float64"
+    network = found.project(found.derive({"macs": 0.7}))
+    assert network.get_layer("middle").compute_dtype == "bfloat16"
+    answers, expected = (
+        np.array(keras.ops.cast(one(_scans(2)), "float32"))
+        for one in (network, model)
+    )
+    assert np.abs(answers - expected).mean() < 0.2 * np.abs(expected).mean()
