@@ -9,6 +9,10 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 # Some processors need the word to use the kernels that others use anyway.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
+# Tests run side by side: threads that wait for each other in a loop would take
+# the core from the next test.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # JAX compiles each operation of each shape; most run once.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 

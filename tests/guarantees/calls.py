@@ -227,6 +227,10 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "predictions": {"a": np.zeros((16, 16, 16), int)},
         "class_names": data.PHANTOM_CLASSES,
     },
+    "plot_shrinking": {
+        "rows": [{"choice": "shrink", "macs_share": 0.5, "as_it_is": 0.8}],
+        "original": 0.9,
+    },
     "plot_tradeoff": {
         "rows": [{"name": "a", "dice": 1, "params": 1, "macs": 1, "ms": 1}]
     },

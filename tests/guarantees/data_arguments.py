@@ -194,6 +194,7 @@ DATA_ARGUMENTS: dict[str, dict[str, Checked | Free]] = {
         "label": TEXT,
     },
     "plot_planes": {"name": TEXT},
+    "plot_shrinking": {"original": number(), "label": TEXT},
     "plot_tradeoff": {
         "score": choice(says="`rows` is expected"),
         "label": TEXT,

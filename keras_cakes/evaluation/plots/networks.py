@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from keras_cakes._errors import expect
+from keras_cakes._errors import number
 from keras_cakes.evaluation.plots.style import BLUE
 from keras_cakes.evaluation.plots.style import CYCLE
 from keras_cakes.evaluation.plots.style import GREEN
@@ -82,6 +83,7 @@ def plot_shrinking(
         label: Name of the score in the figure.
     """
     require_some("rows", rows)
+    number("original", original)
     styles = {"as_it_is": ":", "recalibrated": "--", "tuned": "-"}
     choices = list(dict.fromkeys(row["choice"] for row in rows))
     figure, axes = new_figure(7.5, 4.2)

@@ -247,6 +247,9 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path):
         if process.is_alive():
             os.kill(process.pid, signal.SIGKILL)
             interrupted += 1
+        else:
+            # Faster than the first two times: kill earlier from now on.
+            duration *= 0.8
         process.join()
         if not (out / "manifest.json").is_file():
             with pytest.raises(DataError, match="the manifest of a finished"):
