@@ -249,7 +249,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path):
             interrupted += 1
         else:
             # Faster than the first two times: kill earlier from now on.
-            duration *= 0.8
+            duration *= 0.6
         process.join()
         if not (out / "manifest.json").is_file():
             with pytest.raises(DataError, match="the manifest of a finished"):
