@@ -16,6 +16,7 @@ Each network has a folder, and a step returns at once if its file is there:
 
 import functools
 import logging
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
@@ -100,10 +101,10 @@ class Shrinking:
         with self.run.open():
             # Every budget is checked before anything is fitted.
             chosen = [
-                (folder, self._configuration(choice, budget))
+                (folder, self._configuration(choice, budget, folder))
                 for choice, budget, folder in self.networks()
             ]
-            self._score(self.folder / "scores.csv", self._trained)
+            self._score(self.folder / "scores.csv", lambda: self._trained)
             for folder, configuration in chosen:
                 self._fit(folder, configuration)
                 if self.finetune_steps:
@@ -134,8 +135,12 @@ class Shrinking:
         training = self.run.data.training_data()
         return self.run.task.batches(training, OTHER_BATCHES, count)
 
-    def _configuration(self, choice: str, budget: float) -> Configuration:
+    def _configuration(
+        self, choice: str, budget: float, folder: Path
+    ) -> Configuration:
         settings = self.run.settings
+        if (folder / "network.keras").is_file():
+            return Configuration.load(folder / "configuration.json")
         if choice == "shrink":
             return self._reconstruction.derive(
                 {"macs": budget}, channel_multiple=settings.channel_multiple
@@ -161,12 +166,10 @@ class Shrinking:
             cost = compare_cost(network, self.run.task.build("3d"))
             write_json(folder / "cost.json", cost)
             write_atomic(file, network.save)
-        self._score(folder / "scores.csv", load_whole(file))
-        recalibrated = folder / "recalibrated.csv"
-        if not recalibrated.is_file():
-            network = load_whole(file)
-            recalibrate(network, self._batches(_BATCHES))
-            self._score(recalibrated, network)
+        self._score(folder / "scores.csv", lambda: load_whole(file))
+        self._score(
+            folder / "recalibrated.csv", lambda: self._recalibrated(file)
+        )
 
     def _tune(self, folder: Path) -> None:
         """Trains a network for some steps and scores it."""
@@ -191,8 +194,14 @@ class Shrinking:
             # Moving statistics lag behind so few steps.
             recalibrate(network, self._batches(_BATCHES))
             finish_training(network, file)
-        self._score(tuned / "scores.csv", load_whole(file))
+        self._score(tuned / "scores.csv", lambda: load_whole(file))
 
-    def _score(self, file: Path, network: keras.Model) -> None:
+    def _recalibrated(self, file: Path) -> keras.Model:
+        network = load_whole(file)
+        recalibrate(network, self._batches(_BATCHES))
+        return network
+
+    def _score(self, file: Path, load: Callable[[], keras.Model]) -> None:
+        """Scores a network, which is loaded only if its scores are missing."""
         if not file.is_file():
-            write_table(file, self.run.task.score(network))
+            write_table(file, self.run.task.score(load()))

@@ -111,6 +111,14 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_networks(
         with pytest.raises(KeyboardInterrupt):
             stopped.complete()
     Shrinking(runs[1], **arguments).complete()
+
+    def work(*given, **options):
+        raise AssertionError("work has begun")
+
+    # All is there: nothing is measured or loaded.
+    monkeypatch.setattr("keras_cakes.runs.shrinking.reconstruct", work)
+    monkeypatch.setattr("keras_cakes.runs.shrinking.load_whole", work)
+    Shrinking(runs[0], **arguments).complete()
     tables = [
         _table(run.folder / "shrink/3d/shrink_70/tuned_2/scores.csv")
         for run in runs

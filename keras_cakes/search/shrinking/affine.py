@@ -160,6 +160,11 @@ class Affine:
         return read.astype("float32", copy=False)
 
 
+def rows_of(taps: Array, channels: int) -> Array:
+    """Returns the indices of the columns of taps, all their channels."""
+    return (taps[:, None] * channels + np.arange(channels)).ravel()
+
+
 def taps_of(sub_kernel: SubKernel, kernel_size: Sequence[int]) -> Array:
     """Returns the indices of the taps of a sub-kernel in the full kernel."""
     inside = np.zeros(tuple(kernel_size), bool)

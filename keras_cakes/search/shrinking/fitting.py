@@ -10,6 +10,7 @@ import numpy as np
 from keras_cakes.models.rewriting.graph import Graph
 from keras_cakes.models.rewriting.walk import Walk
 from keras_cakes.search.shrinking.affine import Affine
+from keras_cakes.search.shrinking.affine import rows_of
 from keras_cakes.search.shrinking.calibration import Sample
 from keras_cakes.search.shrinking.calibration import columns_of
 from keras_cakes.search.shrinking.calibration import fitted_calls
@@ -71,7 +72,7 @@ def fit_in_order(
                 used = used[(used >= outputs.start) & (used < outputs.stop)]
                 if not len(used):
                     continue
-                rows = (taps[:, None] * width + np.arange(width)).ravel()
+                rows = rows_of(taps, width)
                 weights = own.fit(rows, used - outputs.start)
                 fitted[np.ix_(taps, np.arange(width), used)] = weights.reshape(
                     len(taps), width, -1

@@ -24,6 +24,7 @@ from keras_cakes.models.rewriting.walk import Walk
 from keras_cakes.search.channel_costs import count_channel_costs
 from keras_cakes.search.shrinking.affine import Affine
 from keras_cakes.search.shrinking.affine import is_affine
+from keras_cakes.search.shrinking.affine import rows_of
 from keras_cakes.search.shrinking.affine import taps_of
 from keras_cakes.search.shrinking.calibration import Sample
 from keras_cakes.search.shrinking.calibration import columns_of
@@ -207,13 +208,13 @@ def _run(
         )
         kernel_size = call.layer.kernel_size
         width = kernel.shape[1]
+        columns = [
+            rows_of(taps_of(sub_kernel, kernel_size), width)
+            for sub_kernel in candidates[call.name]
+        ]
         errors = [
             np.concatenate([own.errors(rows) for own in moments])
-            for taps in (
-                taps_of(sub_kernel, kernel_size)
-                for sub_kernel in candidates[call.name]
-            )
-            for rows in [(taps[:, None] * width + np.arange(width)).ravel()]
+            for rows in columns
         ]
         # Half the squared change, weighted by the information: the second
         # order of the divergence between two answers, in nats.
@@ -233,12 +234,14 @@ def _with_targets(
     sample: Sample,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields columns and what the layer makes of them, which it records."""
+    groups = list(layer.groups())
+    rows = layer.columns_of_group
     for block in columns:
         targets = np.concatenate(
             [
-                block[..., channels].reshape(len(block), -1)
-                @ kernel[..., outputs].reshape(layer.columns_of_group, -1)
-                for channels, outputs in layer.groups()
+                block[..., channels].reshape(len(block), rows)
+                @ kernel[..., outputs].reshape(rows, -1)
+                for channels, outputs in groups
             ],
             axis=1,
         )
