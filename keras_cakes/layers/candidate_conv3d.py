@@ -55,6 +55,21 @@ class CandidateConv3D(SubKernelConv3D):
             ]
         return list(self.separate_kernels)
 
+    def assign_candidates(self, kernel: Any) -> None:
+        """Gives each candidate the taps of a full kernel that it covers.
+
+        Args:
+            kernel: Weights of shape `(*kernel_size, in_channels, filters)`;
+                `in_channels` are those of one group.
+        """
+        if self.is_shared:
+            self.full_kernel.assign(kernel)
+            return
+        for variable, sub_kernel in zip(
+            self.separate_kernels, self.kernel_set, strict=True
+        ):
+            variable.assign(crop(kernel, sub_kernel))
+
     def kernel_of(self, path: Any) -> Any:
         """Returns the full kernel of a path, before normalization.
 

@@ -1,5 +1,6 @@
 """Writes the report of networks that were shrunk: a table and a figure."""
 
+import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ _EXPLANATIONS = {
 def write_shrink_report(shrinking: Shrinking, *, label: str) -> Path:
     """Writes `report.md`, `shrink.csv` and `shrink.png` beside the networks.
 
+    A random choice has the mean over its draws, and the cost of the first.
+
     Args:
         shrinking: All its steps are done.
         label: Name of the score.
@@ -36,20 +39,22 @@ def write_shrink_report(shrinking: Shrinking, *, label: str) -> Path:
     folder, steps = shrinking.folder, shrinking.finetune_steps
     original = _mean(folder / "scores.csv")
     rows = []
-    for choice, budget, network in shrinking.networks():
-        cost = read_json(network / "cost.json", ("params", "macs", "median_ms"))
+    for choice, budget, networks in shrinking.networks():
+        first = networks[0]
+        cost = read_json(first / "cost.json", ("params", "macs", "median_ms"))
         row = {
             "choice": choice,
             "budget": budget,
+            "draws": len(networks),
             "macs": cost["macs"],
             "macs_share": cost["macs"] / shrinking.trained_macs,
             "params": cost["params"],
             "ms": cost["median_ms"],
-            "as_it_is": _mean(network / "scores.csv"),
-            "recalibrated": _mean(network / "recalibrated.csv"),
+            "as_it_is": _mean(*(n / "scores.csv" for n in networks)),
+            "recalibrated": _mean(*(n / "recalibrated.csv" for n in networks)),
         }
         if steps:
-            row["tuned"] = _mean(network / f"tuned_{steps}" / "scores.csv")
+            row["tuned"] = _mean(first / f"tuned_{steps}" / "scores.csv")
         rows.append(row)
     write_table(folder / "shrink.csv", rows)
     figure = evaluation.plot_shrinking(rows, original=original, label=label)
@@ -74,7 +79,7 @@ def _text(
     for row in rows:
         lines.append(
             [
-                _EXPLANATIONS[row["choice"]],
+                _name(row),
                 f"{row['macs'] / 1e9:.3g} G",
                 f"{row['macs_share']:.1%}",
                 f"{row['params']:,}",
@@ -84,8 +89,8 @@ def _text(
         )
     plural = "" if steps == 1 else "s"
     tuning = (
-        f" `tuned`: after {steps} training step{plural}, from a tenth "
-        "of the learning rate, and recalibrated."
+        f" `tuned`: after {steps} training step{plural} with Adam, and "
+        "recalibrated."
         if steps
         else ""
     )
@@ -103,10 +108,15 @@ def _text(
     )
 
 
-def _mean(file: Path) -> float:
-    """Reads the mean score of the cases of a table."""
-    scores = evaluation.summarize(evaluation.read_scores(file))
-    return float(scores["mean"]["mean"])
+def _name(row: Mapping[str, Any]) -> str:
+    drawn = f", {row['draws']} draws" if row["draws"] > 1 else ""
+    return _EXPLANATIONS[row["choice"]] + drawn
+
+
+def _mean(*files: Path) -> float:
+    """Reads the mean score of the cases of tables."""
+    scores = [evaluation.summarize(evaluation.read_scores(f)) for f in files]
+    return statistics.fmean(each["mean"]["mean"] for each in scores)
 
 
 def _score(row: Mapping[str, Any], name: str, original: float) -> str:

@@ -12,6 +12,7 @@ Each network has a folder, and a step returns at once if its file is there:
       tuned_<steps>/        trained for some steps; files as in a training
         network.keras
         scores.csv
+      draw_<number>/        of a random choice: another draw, not tuned
 """
 
 import functools
@@ -64,6 +65,7 @@ class Shrinking:
             most 1.
         choices: Names of `CHOICES`.
         finetune_steps: Training steps of each network; 0 for none.
+        draws: Random configurations of each budget; one of them is tuned.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Shrinking:
         budgets: Sequence[float] = (0.5, 0.25),
         choices: Sequence[str] = ("shrink", "random"),
         finetune_steps: int = 0,
+        draws: int = 1,
     ):
         self.run = run
         self.variant = choose("variant", variant, run.settings.known_variants())
@@ -82,13 +85,17 @@ class Shrinking:
         )
         self.choices = tuple(choose("choice", c, CHOICES) for c in choices)
         self.finetune_steps = whole("finetune_steps", finetune_steps, least=0)
+        self.draws = whole("draws", draws, least=1)
         self.folder = run.folder.path / "shrink" / variant
 
-    def networks(self) -> Iterator[tuple[str, float, Path]]:
-        """Yields choice, budget and folder of each network."""
+    def networks(self) -> Iterator[tuple[str, float, list[Path]]]:
+        """Yields choice, budget and folders; the first network is tuned."""
         for choice in self.choices:
             for budget in self.budgets:
-                yield choice, budget, self.folder / f"{choice}_{100 * budget:g}"
+                folder = self.folder / f"{choice}_{100 * budget:g}"
+                draws = self.draws if choice == "random" else 1
+                others = (folder / f"draw_{draw}" for draw in range(1, draws))
+                yield choice, budget, [folder, *others]
 
     def complete(self) -> None:
         """Takes every step that is not done yet.
@@ -101,13 +108,14 @@ class Shrinking:
         with self.run.open():
             # Every budget is checked before anything is fitted.
             chosen = [
-                (folder, self._configuration(choice, budget, folder))
-                for choice, budget, folder in self.networks()
+                (folder, draw, self._configuration(choice, budget, folder, draw))
+                for choice, budget, folders in self.networks()
+                for draw, folder in enumerate(folders)
             ]
             self._score(self.folder / "scores.csv", lambda: self._trained)
-            for folder, configuration in chosen:
+            for folder, draw, configuration in chosen:
                 self._fit(folder, configuration)
-                if self.finetune_steps:
+                if self.finetune_steps and draw == 0:
                     self._tune(folder)
 
     @property
@@ -136,7 +144,7 @@ class Shrinking:
         return self.run.task.batches(training, OTHER_BATCHES, count)
 
     def _configuration(
-        self, choice: str, budget: float, folder: Path
+        self, choice: str, budget: float, folder: Path, draw: int
     ) -> Configuration:
         settings = self.run.settings
         if (folder / "network.keras").is_file():
@@ -150,7 +158,7 @@ class Shrinking:
                 self._trained,
                 settings.kernel_set,
                 budget={"macs": budget},
-                seed=settings.seed,
+                seed=settings.seed + draw,
             )
         return uniform_configuration(
             self._trained, settings.kernel_set, budget={"macs": budget}

@@ -66,8 +66,8 @@ class Task(Protocol):
             model: A supernet or a network.
             training: Training cases, from `Data.training_data`.
             priority: Priority of a search; `None` for a network.
-            tuning: Steps of a trained network that was shrunk, which starts
-                with a tenth of the learning rate; `None` for a training.
+            tuning: Steps of a trained network that was shrunk, which has a
+                recipe of its own; `None` for a training.
         """
 
     def batches(self, training: Any, start_step: int, steps: int) -> Any:

@@ -5,11 +5,14 @@ from typing import Any
 
 import keras
 
+from keras_cakes._errors import choose
 from keras_cakes._errors import whole
 from keras_cakes.cost.time.latency_table import LatencyTable
 from keras_cakes.models.rewriting.graph import as_functional
+from keras_cakes.models.rewriting.inherit import inherit_candidates
 from keras_cakes.models.rewriting.replace import replaceable_layers
 from keras_cakes.models.rewriting.search_network import to_search_network
+from keras_cakes.models.rewriting.specification import CHOICES_OF_KERNELS
 from keras_cakes.models.rewriting.specification import SearchSpecification
 from keras_cakes.models.rewriting.specification import renamed_weights
 from keras_cakes.search.channel_costs import count_channel_costs
@@ -29,11 +32,13 @@ def to_supernet(
     layers: Any = None,
     seed: int = 0,
     candidate_kernels: str = "auto",
-    weights: str | None = None,
+    weights: str = "new",
 ) -> Supernet:
     """Turns a functional model into the supernet of its search.
 
-    Other layers are copied. On several replicas search layers use the batch
+    Other layers are copied. A trained model may lend its weights: each
+    candidate then starts with the taps of the trained kernel that it covers,
+    and the path of full kernels computes what the model does. On several replicas search layers use the batch
     statistics of the whole batch; the model's own batch normalizations need
     `synchronized=True` for the same.
 
@@ -51,16 +56,21 @@ def to_supernet(
         layers: See `replaceable_layers`.
         seed: Integer, start of the random draws.
         candidate_kernels: `"auto"`, `"separate"` or `"shared"`.
-        weights: The old name of `candidate_kernels`, for one release.
+        weights: `"new"`, or `"inherit"`: those of `model`, which is trained.
+            For one release also the values of `candidate_kernels`, whose old
+            name it is.
 
     Returns:
-        A `Supernet` with new weights, to `compile` and `fit`.
+        A `Supernet`, to `compile` and `fit`.
 
     Raises:
         ValueError: If an argument is not a listed value, or `model`
-            has nothing to replace.
+            has nothing to replace; with `weights="inherit"` if a layer gets
+            wider, by `aggregation="concat"` before it.
     """
     whole("seed", seed, least=0)
+    choose("weights", weights, ("new", "inherit", *CHOICES_OF_KERNELS))
+    is_old_name = weights in CHOICES_OF_KERNELS
     is_measured = isinstance(cost, str) and cost == "latency"
     specification = SearchSpecification(
         kernel_set=kernel_set,
@@ -70,7 +80,9 @@ def to_supernet(
         aggregation=aggregation,
         draw=draw,
         normalization=normalization,
-        candidate_kernels=renamed_weights(candidate_kernels, weights),
+        candidate_kernels=renamed_weights(
+            candidate_kernels, weights if is_old_name else None
+        ),
     )
     model = as_functional(model)
     names = replaceable_layers(model, layers)
@@ -79,6 +91,8 @@ def to_supernet(
         cost = LatencyTable(model, names, kernel_set=kernel_set)
         specification = dataclasses.replace(specification, cost=cost)
     network = to_search_network(model, specification, layers=layers)
+    if weights == "inherit":
+        inherit_candidates(network, model)
     channel_costs, fixed_cost = None, None
     if not any(None in tensor.shape[1:] for tensor in model.inputs):
         candidates = {n: network.get_layer(n).kernel_set for n in names}

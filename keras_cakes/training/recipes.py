@@ -18,7 +18,8 @@ def compile_segmentation(
     class_names: tuple[str, ...],
     *,
     steps: int,
-    learning_rate: float = 0.1,
+    learning_rate: float | None = None,
+    is_tuning: bool = False,
 ) -> None:
     """Compiles a network with the recipe of the segmentation runs.
 
@@ -30,11 +31,18 @@ def compile_segmentation(
         model: Network of logits.
         class_names: Names of the classes, background first.
         steps: Number of training steps that the decay spans.
-        learning_rate: Learning rate at the start.
+        learning_rate: Learning rate at the start; by default 0.1, or 0.001
+            for tuning.
+        is_tuning: Whether `model` is a trained network that was shrunk. The
+            optimizer is then Adam, and the decay a cosine.
     """
-    schedule = volume_schedule(steps, learning_rate)
+    if is_tuning:
+        optimizer = _tuning(steps, learning_rate)
+    else:
+        schedule = volume_schedule(steps, _given(learning_rate, 0.1))
+        optimizer = keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True)
     model.compile(
-        optimizer=keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True),
+        optimizer=optimizer,
         loss=DiceCrossEntropy(),
         metrics=[DiceScore(class_names)],
     )
@@ -46,7 +54,8 @@ def compile_video(
     *,
     epochs: int,
     is_search: bool = False,
-    learning_rate: float = 0.04,
+    is_tuning: bool = False,
+    learning_rate: float | None = None,
     decay: float = 3e-4,
     clip_norm: float = 20.0,
 ) -> None:
@@ -70,21 +79,47 @@ def compile_video(
     number("clip_norm", clip_norm, above=0)
     number("decay", decay, least=0)
     whole("epochs", epochs, least=1)
-    schedule = video_schedule(
-        steps_per_epoch,
-        search=is_search,
-        learning_rate=learning_rate,
-        epochs=epochs,
-    )
+    if is_tuning:
+        optimizer = _tuning(
+            whole("steps_per_epoch", steps_per_epoch, least=1) * epochs,
+            learning_rate,
+            global_clipnorm=clip_norm,
+        )
+    else:
+        schedule = video_schedule(
+            steps_per_epoch,
+            search=is_search,
+            learning_rate=_given(learning_rate, 0.04),
+            epochs=epochs,
+        )
+        optimizer = DecayedSGD(
+            schedule, momentum=0.9, decay=decay, global_clipnorm=clip_norm
+        )
     metrics: list[Any] = ["accuracy"]
     if model.compute_output_shape(model.input.shape)[-1] > 5:
         metrics.append(
             keras.metrics.SparseTopKCategoricalAccuracy(5, name="top5")
         )
     model.compile(
-        optimizer=DecayedSGD(
-            schedule, momentum=0.9, decay=decay, global_clipnorm=clip_norm
-        ),
+        optimizer=optimizer,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=metrics,
     )
+
+
+def _given(learning_rate: float | None, otherwise: float) -> float:
+    return otherwise if learning_rate is None else learning_rate
+
+
+def _tuning(
+    steps: int, learning_rate: float | None, **options: Any
+) -> keras.optimizers.Optimizer:
+    """Makes the optimizer that tunes a network whose weights were fitted.
+
+    Large steps of SGD undo the fits, and small ones move too little.
+    """
+    rate = number("learning_rate", _given(learning_rate, 1e-3), above=0)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        rate, whole("steps", steps, least=1)
+    )
+    return keras.optimizers.Adam(schedule, **options)

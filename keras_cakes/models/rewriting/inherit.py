@@ -1,4 +1,4 @@
-"""Takes over trained weights into a network of `CakesConv3D` layers."""
+"""Takes over trained weights into networks of this package's layers."""
 
 from typing import Any
 
@@ -47,9 +47,69 @@ def inherit(network: keras.Model, source: keras.Model) -> None:
             if layer.use_bias:
                 layer.bias.assign(origin.bias)
             continue
-        for variable, given in zip(layer.weights, origin.weights, strict=True):
-            _expect_shape(layer, variable.shape, given.shape)
-            variable.assign(given)
+        _inherit_layer(layer, origin)
+
+
+def inherit_candidates(network: keras.Model, source: keras.Model) -> None:
+    """Gives the layers of a search network the weights of a trained one.
+
+    Each candidate takes the taps that it covers, and the normalization that
+    `source` has behind its convolution. The path of full kernels then computes
+    what `source` does.
+
+    Args:
+        network: A network of `to_search_network`; its weights are written.
+        source: The trained model that `network` was made from.
+
+    Raises:
+        ValueError: If a layer of `network` is wider than that of `source`,
+            behind a layer with `aggregation="concat"`.
+    """
+    graph = Graph(source)
+    for layer in network.layers:
+        if not layer.weights:
+            continue
+        origin = _layer_of(source, layer.name)
+        if not isinstance(layer, CakesSearchConv3D):
+            _inherit_layer(layer, origin)
+            continue
+        shape = (*layer.kernel_size, layer.in_channels, layer.filters)
+        _expect_shape(layer, shape, origin.kernel.shape)
+        layer.assign_candidates(origin.kernel)
+        _inherit_normalization(
+            layer, origin, graph.normalization_behind(layer.name)
+        )
+
+
+def _inherit_layer(layer: Any, origin: Any) -> None:
+    """Takes over all weights of a layer."""
+    for variable, given in zip(layer.weights, origin.weights, strict=True):
+        _expect_shape(layer, variable.shape, given.shape)
+        variable.assign(given)
+
+
+def _inherit_normalization(
+    layer: CakesSearchConv3D, origin: Any, behind: Any | None
+) -> None:
+    """Gives every candidate what is behind the convolution that it replaces."""
+    own = layer.path_normalization
+    bias = ops.convert_to_numpy(origin.bias) if origin.use_bias else 0.0
+    if behind is None:
+        own.beta.assign(own.beta + bias)
+        if layer.normalization == "batch":
+            # Statistics that change nothing.
+            own.gamma.assign(own.gamma * np.sqrt(1 + layer.epsilon))
+        return
+    if behind.scale:
+        own.gamma.assign(ops.multiply(ops.ones_like(own.gamma), behind.gamma))
+    if behind.center:
+        own.beta.assign(ops.add(own.beta, behind.beta))
+    if layer.normalization == "batch":
+        mean = ops.subtract(behind.moving_mean, bias)
+        own.moving_mean.assign(own.moving_mean + mean)
+        own.moving_variance.assign(
+            ops.multiply(own.moving_variance, behind.moving_variance)
+        )
 
 
 def _inherit_search(

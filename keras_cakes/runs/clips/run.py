@@ -70,16 +70,17 @@ class VideoTask:
         # The rest of an incomplete batch comes first in the next epoch.
         steps_per_epoch = len(training) // self.settings.batch_size
         epochs = self.settings.epochs_of(priority)
-        rate = self.settings.learning_rate
         if tuning is not None:
-            # The rise and the falls of the rate span these steps.
-            steps_per_epoch, epochs, rate = tuning, 1, rate / 10
+            steps_per_epoch, epochs = tuning, 1
         compile_video(
             model,
             steps_per_epoch,
             epochs=epochs,
             is_search=priority == "performance",
-            learning_rate=rate,
+            is_tuning=tuning is not None,
+            learning_rate=(
+                self.settings.learning_rate if tuning is None else None
+            ),
             decay=self.settings.decay,
         )
         return steps_per_epoch * epochs, steps_per_epoch

@@ -125,6 +125,13 @@ def _add_shrink(
         default=0,
         help="training steps of each smaller network (default: 0)",
     )
+    command.add_argument(
+        "--draws",
+        type=int,
+        default=1,
+        help="random configurations of each budget, one of which is tuned "
+        "(default: 1)",
+    )
     command.set_defaults(run=_shrink)
 
 
@@ -137,6 +144,7 @@ def _shrink(options: argparse.Namespace) -> None:
         budgets=options.budgets,
         choices=options.choices,
         finetune_steps=options.finetune_steps,
+        draws=options.draws,
     )
     shrinking.complete()
     report = write_shrink_report(shrinking, label=kind.label)

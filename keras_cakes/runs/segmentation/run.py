@@ -55,11 +55,14 @@ class SegmentationTask:
     ) -> tuple[int, int]:
         settings = self.settings
         steps = settings.search_steps if priority else settings.steps
-        rate = settings.learning_rate
         if tuning is not None:
-            steps, rate = tuning, rate / 10
+            steps = tuning
         compile_segmentation(
-            model, self.data.classes, steps=steps, learning_rate=rate
+            model,
+            self.data.classes,
+            steps=steps,
+            learning_rate=settings.learning_rate if tuning is None else None,
+            is_tuning=tuning is not None,
         )
         return steps, math.gcd(steps, min(settings.steps_per_epoch, steps))
 

@@ -38,7 +38,10 @@ class Moments:
 
     def add(self, columns: Array, targets: Array, count: int) -> None:
         """Adds positions to means over `count` positions in all."""
-        self.columns += columns.T @ columns / count
+        # A product with its own transpose takes half the time.
+        squares = columns.T @ columns
+        squares /= count
+        self.columns += squares
         self.products += columns.T @ targets / count
         self.squares += np.square(targets).sum(axis=0, dtype="float64") / count
         self.column_means += columns.sum(axis=0, dtype="float64") / count
@@ -75,8 +78,10 @@ class Moments:
 
     def fit(self, rows: Array, outputs: Array) -> Array:
         """Returns the best weights of outputs on some of the columns."""
-        system = self.columns[np.ix_(rows, rows)]
-        return _solve(system, self.products[np.ix_(rows, outputs)])
+        kind = "float64" if len(rows) <= _MOST_DOUBLE else "float32"
+        system = self.columns[np.ix_(rows, rows)].astype(kind, copy=False)
+        right = self.products[np.ix_(rows, outputs)].astype(kind)
+        return _solve(system, right)
 
     def errors(self, rows: Array) -> Array:
         """Returns the mean square that the best weights on columns leave."""
@@ -124,17 +129,15 @@ def moments_of(
 
 def solving_bytes(columns: int) -> int:
     """Returns the bytes of moments and of a system of all columns."""
-    double = columns <= _MOST_DOUBLE
-    # Moments and the part that is added, then a system and its factor.
-    return columns**2 * (4 + max(4, 2 * (8 if double else 4)))
+    value = 8 if columns <= _MOST_DOUBLE else 4
+    # Moments, then a system and its factor.
+    return columns**2 * (4 + 2 * value)
 
 
 def _solve(system: Array, right: Array) -> Array:
     """Solves a symmetric positive system."""
     import scipy.linalg
 
-    kind = "float64" if len(system) <= _MOST_DOUBLE else "float32"
-    system, right = system.astype(kind), right.astype(kind)
     mean = float(np.trace(system)) / len(system)
     lift = 0.0
     while True:

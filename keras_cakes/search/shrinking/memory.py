@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+from keras import ops
 
 from keras_cakes.cost.memory import free_memory
+from keras_cakes.models.rewriting.walk import Call
 from keras_cakes.models.rewriting.walk import Walk
 from keras_cakes.search.shrinking.affine import Affine
 from keras_cakes.search.shrinking.calibration import fitted_calls
 from keras_cakes.search.shrinking.calibration import positions_of
-from keras_cakes.search.shrinking.calibration import run_calls
 from keras_cakes.search.shrinking.least_squares import solving_bytes
 
 logger = logging.getLogger(__name__)
@@ -35,28 +36,10 @@ def check_memory(
     Raises:
         MemoryError: If more is needed than is free.
     """
-    cases = [len(keras.tree.flatten(batch)[0]) for batch in batches]
-    first = keras.tree.map_structure(lambda array: array[:1], batches[0])
-    alive, made = 0, 0
-    for _, (maps,) in run_calls(walk, [first], 0):
-        alive = max(alive, sum(map(_bytes, maps.values())))
-        made += max(map(_bytes, maps.values()))
-    layers = [Affine(call.layer) for call in fitted_calls(walk).values()]
-    counts = [positions_of(layer, positions) for layer in layers]
-    kept = sum(
-        4 * count * (layer.kernel.shape[-1] + 8)
-        for layer, count in zip(layers, counts, strict=True)
-    )
-    share = max(cases) / sum(cases)
-    solving = max(
-        solving_bytes(layer.columns_of_group)
-        + int(8 * share * count * layer.columns_of_group)
-        for layer, count in zip(layers, counts, strict=True)
-    )
-    # The gradients of a batch, or all batches and the largest system.
-    most = kept + max(3 * made * max(cases), alive * sum(cases) + solving)
+    sizes = [len(keras.tree.flatten(batch)[0]) for batch in batches]
+    most = _most_bytes(walk, batches[0], sizes, positions)
     stated = (
-        f"Reconstructing {model.name!r} on {sum(cases)} cases takes "
+        f"Reconstructing {model.name!r} on {sum(sizes)} cases takes "
         f"{most / _GIB:.2f} GiB"
     )
     free = free_memory()
@@ -64,12 +47,57 @@ def check_memory(
         raise MemoryError(
             f"{stated}, and at most {free / _GIB:.2f} GiB are expected, which "
             "are free. Fewer `cases` or `layers` need less. "
-            f"Received: cases={sum(cases)}"
+            f"Received: cases={sum(sizes)}"
         )
     logger.info("%s.", stated)
     return most
 
 
-def _bytes(feature_map: Any) -> int:
-    """Returns the bytes of a feature map, at most 4 for each value."""
-    return 4 * math.prod(map(int, feature_map.shape))
+def _most_bytes(
+    walk: Walk, batch: Any, sizes: Sequence[int], positions: int
+) -> int:
+    """Returns the largest number of bytes that are held at a time."""
+    calls = fitted_calls(walk)
+    one = keras.tree.map_structure(
+        lambda array: ops.convert_to_tensor(array[:1]), batch
+    )
+    maps = walk.start(one)
+    cases, largest = sum(sizes), max(sizes)
+    everything, gradients, kept, fitting = 0, 0, 0, 0
+    for call in walk.calls:
+        held = _bytes(maps.values())
+        made = _step(walk, call, maps)
+        everything += made
+        working = largest * made
+        if calls.get(call.name) is call:
+            gradients += made
+            layer = Affine(call.layer)
+            count = positions_of(layer, positions)
+            kept += 4 * count * (layer.kernel.shape[-1] + 8)
+            # Columns of a batch are gathered tap by tap, then put together.
+            width = layer.kernel.shape[0] * layer.kernel.shape[1]
+            columns = 8 * math.ceil(count * largest / cases) * width
+            working = max(columns, solving_bytes(layer.columns_of_group))
+        fitting = max(fitting, cases * held + working)
+    # A batch backwards: all feature maps, then gradients and their squares.
+    backwards = largest * max(everything + gradients, 3 * gradients)
+    return kept + max(backwards, fitting)
+
+
+def _step(walk: Walk, call: Call, maps: Any) -> int:
+    """Runs a call; returns the bytes of the feature maps that it makes."""
+    made = 0
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        nonlocal made
+        value = call.layer(*args, **kwargs)
+        made = _bytes(keras.tree.flatten(value))
+        return value
+
+    walk.step(call, maps, run)
+    return made
+
+
+def _bytes(feature_maps: Any) -> int:
+    """Returns the bytes of feature maps, at most 4 for each value."""
+    return sum(4 * math.prod(map(int, each.shape)) for each in feature_maps)

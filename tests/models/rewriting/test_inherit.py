@@ -128,3 +128,56 @@ def test_weights_that_cannot_be_taken_over_are_refused():
     supernet.search_layers[0].path_normalization.beta.assign(np.ones((7, 6)))
     with pytest.raises(ValueError, match="'middle' with use_bias=False"):
         kc.replace(model, configuration, weights=supernet)
+
+
+@pytest.mark.parametrize("candidate_kernels", ["shared", "separate"])
+@pytest.mark.parametrize("priority", ["performance", "cost"])
+@pytest.mark.parametrize(
+    ("normalization", "use_bias", "groups"),
+    [("batch", True, 1), ("instance", False, 1), (None, True, 2)],
+)
+def test_the_full_path_of_a_supernet_computes_what_its_trained_model_does(
+    candidate_kernels, priority, normalization, use_bias, groups
+):
+    model = _model(normalization, use_bias, groups)
+    supernet = kc.to_supernet(
+        model,
+        ["1x3x3", "3x1x1", "3x3x3"],
+        priority=priority,
+        candidate_kernels=candidate_kernels,
+        aggregation="sum",
+        weights="inherit",
+    )
+    inputs = {"scan": _scans()}
+    layer = supernet.search_layers[0]
+    gamma = layer.path_normalization.gamma
+    full = [kernel.taps == 27 for kernel in layer.kernel_set]
+    # The other candidates have no weight, or are no longer the largest.
+    share = 0.0 if priority == "cost" else 0.5
+    gamma.assign(gamma * np.where(full, 1.0, share)[:, None])
+    if priority == "cost":
+        beta = layer.path_normalization.beta
+        beta.assign(beta * np.array(full)[:, None])
+    np.testing.assert_allclose(
+        supernet(inputs)["label"], model(inputs)["label"], rtol=1e-4, atol=1e-3
+    )
+    first = layer.candidates[0]
+    kernel = np.array(model.get_layer("middle").kernel)
+    shape = tuple(first.shape)[:3]
+    starts = [(3 - size) // 2 for size in shape]
+    taps = tuple(slice(s, s + n) for s, n in zip(starts, shape, strict=True))
+    np.testing.assert_array_equal(first, kernel[taps])
+
+
+def test_a_supernet_that_widens_a_layer_takes_over_no_weights():
+    image = keras.Input(SHAPE)
+    x = keras.layers.Conv3D(4, 3, padding="same", name="stem")(image)
+    x = keras.layers.Conv3D(4, 3, padding="same", name="middle")(x)
+    outputs = keras.layers.Conv3D(3, 1, name="head")(x)
+    model = keras.Model(image, outputs)
+    with pytest.raises(
+        ValueError, match=r"Weights of shape .* are expected for layer 'head'"
+    ):
+        kc.to_supernet(model, priority="cost", weights="inherit")
+    with pytest.raises(ValueError, match="`weights` is expected to be one of"):
+        kc.to_supernet(model, weights="old")
