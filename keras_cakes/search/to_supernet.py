@@ -37,8 +37,10 @@ def to_supernet(
     """Turns a functional model into the supernet of its search.
 
     Other layers are copied. A trained model may lend its weights: each
-    candidate then starts with the taps of the trained kernel that it covers,
-    and the path of full kernels computes what the model does. On several replicas search layers use the batch
+    candidate then starts with the taps of the trained kernel that it covers.
+    With the performance priority a path of full kernels computes what the model
+    does; with the cost priority each layer starts with the mean of its
+    candidates. On several replicas search layers use the batch
     statistics of the whole batch; the model's own batch normalizations need
     `synchronized=True` for the same.
 
@@ -65,8 +67,7 @@ def to_supernet(
 
     Raises:
         ValueError: If an argument is not a listed value, or `model`
-            has nothing to replace; with `weights="inherit"` if a layer gets
-            wider, by `aggregation="concat"` before it.
+            has nothing to replace.
     """
     whole("seed", seed, least=0)
     choose("weights", weights, ("new", "inherit", *CHOICES_OF_KERNELS))

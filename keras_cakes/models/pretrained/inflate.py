@@ -13,6 +13,7 @@ from keras_cakes.models.pretrained.inflate_kernels import check_inflation
 from keras_cakes.models.pretrained.inflate_kernels import inflate_kernel
 from keras_cakes.models.pretrained.pairs import Pairs
 from keras_cakes.models.rewriting.graph import as_functional
+from keras_cakes.models.rewriting.inherit import tiled
 
 
 def inflate(
@@ -103,7 +104,7 @@ def _start(
                 )
             ]
         for weights, start in starts:
-            _assign(weights, _tiled(start, weights), layer, counterpart)
+            _assign(weights, tiled(start, weights.shape[-2]), layer, counterpart)
         _start_paths(layer, pairs.behind(counterpart), pairs)
         return True
     if isinstance(layer, CakesConv3D):
@@ -126,7 +127,7 @@ def _start(
             rule=rule,
             axis=axis,
         )
-        start = _tiled(start, layer.kernel)
+        start = tiled(start, layer.kernel.shape[-2])
         _assign(layer.kernel, start, layer, counterpart)
         return _copy_bias(layer, counterpart)
     if isinstance(layer, keras.layers.BatchNormalization):
@@ -173,14 +174,6 @@ def _statistics(normalization: Any, other: Any, pairs: Pairs) -> dict[str, Any]:
             values["moving_variance"] + normalization.epsilon - other.epsilon
         )
     return values
-
-
-def _tiled(start: np.ndarray, weights: Any) -> np.ndarray:
-    """Tiles a kernel for a layer that reads copies of each of its inputs."""
-    copies, rest = divmod(weights.shape[-2], start.shape[-2])
-    if rest or copies < 2:
-        return start
-    return np.concatenate([start] * copies, axis=-2) / copies
 
 
 def _copy_bias(layer: Any, counterpart: Any) -> bool:

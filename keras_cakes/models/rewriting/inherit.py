@@ -54,16 +54,17 @@ def inherit_candidates(network: keras.Model, source: keras.Model) -> None:
     """Gives the layers of a search network the weights of a trained one.
 
     Each candidate takes the taps that it covers, and the normalization that
-    `source` has behind its convolution. The path of full kernels then computes
-    what `source` does.
+    `source` has behind its convolution. A path of full kernels then computes
+    what `source` does. Where all candidates run, the layer behind gets their
+    mean.
 
     Args:
         network: A network of `to_search_network`; its weights are written.
         source: The trained model that `network` was made from.
 
     Raises:
-        ValueError: If a layer of `network` is wider than that of `source`,
-            behind a layer with `aggregation="concat"`.
+        ValueError: If a layer other than a convolution reads the concatenated
+            candidates and has weights.
     """
     graph = Graph(source)
     for layer in network.layers:
@@ -73,9 +74,8 @@ def inherit_candidates(network: keras.Model, source: keras.Model) -> None:
         if not isinstance(layer, CakesSearchConv3D):
             _inherit_layer(layer, origin)
             continue
-        shape = (*layer.kernel_size, layer.in_channels, layer.filters)
-        _expect_shape(layer, shape, origin.kernel.shape)
-        layer.assign_candidates(origin.kernel)
+        kernel = ops.convert_to_numpy(origin.kernel)
+        layer.assign_candidates(tiled(kernel, layer.in_channels))
         _inherit_normalization(
             layer, origin, graph.normalization_behind(layer.name)
         )
@@ -84,8 +84,19 @@ def inherit_candidates(network: keras.Model, source: keras.Model) -> None:
 def _inherit_layer(layer: Any, origin: Any) -> None:
     """Takes over all weights of a layer."""
     for variable, given in zip(layer.weights, origin.weights, strict=True):
-        _expect_shape(layer, variable.shape, given.shape)
-        variable.assign(given)
+        value = ops.convert_to_numpy(given)
+        if isinstance(layer, keras.layers.Conv3D) and value.ndim == 5:
+            value = tiled(value, variable.shape[-2])
+        _expect_shape(layer, variable.shape, value.shape)
+        variable.assign(value)
+
+
+def tiled(kernel: np.ndarray, channels: int) -> np.ndarray:
+    """Tiles a kernel for a layer that reads copies of each of its inputs."""
+    copies, rest = divmod(channels, kernel.shape[-2])
+    if rest or copies < 2:
+        return kernel
+    return np.concatenate([kernel] * copies, axis=-2) / copies
 
 
 def _inherit_normalization(
@@ -94,22 +105,24 @@ def _inherit_normalization(
     """Gives every candidate what is behind the convolution that it replaces."""
     own = layer.path_normalization
     bias = ops.convert_to_numpy(origin.bias) if origin.use_bias else 0.0
+    values = {"gamma": 1.0, "beta": 0.0, "moving_mean": 0.0}
+    # Statistics that change nothing.
+    values["moving_variance"] = 1 - layer.epsilon
     if behind is None:
-        own.beta.assign(own.beta + bias)
-        if layer.normalization == "batch":
-            # Statistics that change nothing.
-            own.gamma.assign(own.gamma * np.sqrt(1 + layer.epsilon))
-        return
-    if behind.scale:
-        own.gamma.assign(ops.multiply(ops.ones_like(own.gamma), behind.gamma))
-    if behind.center:
-        own.beta.assign(ops.add(own.beta, behind.beta))
-    if layer.normalization == "batch":
-        mean = ops.subtract(behind.moving_mean, bias)
-        own.moving_mean.assign(own.moving_mean + mean)
-        own.moving_variance.assign(
-            ops.multiply(own.moving_variance, behind.moving_variance)
-        )
+        values["beta"] = bias
+    else:
+        for name in values:
+            weight = getattr(behind, name, None)
+            if weight is not None:
+                values[name] = ops.convert_to_numpy(weight)
+        values["moving_mean"] = values["moving_mean"] - bias
+    if layer.priority == "cost" and layer.aggregation == "sum":
+        for name in ("gamma", "beta"):
+            values[name] = values[name] / len(layer.kernel_set)
+    for name, value in values.items():
+        variable = getattr(own, name, None)
+        if variable is not None:
+            variable.assign(np.broadcast_to(value, variable.shape))
 
 
 def _inherit_search(

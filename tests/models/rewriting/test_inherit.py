@@ -150,14 +150,14 @@ def test_the_full_path_of_a_supernet_computes_what_its_trained_model_does(
     )
     inputs = {"scan": _scans()}
     layer = supernet.search_layers[0]
-    gamma = layer.path_normalization.gamma
-    full = [kernel.taps == 27 for kernel in layer.kernel_set]
-    # The other candidates have no weight, or are no longer the largest.
-    share = 0.0 if priority == "cost" else 0.5
-    gamma.assign(gamma * np.where(full, 1.0, share)[:, None])
+    own = layer.path_normalization
+    full = np.array([kernel.taps == 27 for kernel in layer.kernel_set])
     if priority == "cost":
-        beta = layer.path_normalization.beta
-        beta.assign(beta * np.array(full)[:, None])
+        # Of the mean over three candidates only the full kernels are left.
+        own.gamma.assign(3 * own.gamma * full[:, None])
+        own.beta.assign(3 * own.beta * full[:, None])
+    else:
+        own.gamma.assign(own.gamma * np.where(full, 1.0, 0.5)[:, None])
     np.testing.assert_allclose(
         supernet(inputs)["label"], model(inputs)["label"], rtol=1e-4, atol=1e-3
     )
@@ -169,15 +169,32 @@ def test_the_full_path_of_a_supernet_computes_what_its_trained_model_does(
     np.testing.assert_array_equal(first, kernel[taps])
 
 
-def test_a_supernet_that_widens_a_layer_takes_over_no_weights():
+@pytest.mark.parametrize("aggregation", ["sum", "concat"])
+def test_layers_behind_all_candidates_start_with_their_mean(aggregation):
+    model = _two()
+    supernet = kc.to_supernet(
+        model,
+        ["1x3x3", "3x3x3"],
+        priority="cost",
+        aggregation=aggregation,
+        weights="inherit",
+    )
+    network = kc.replace(
+        model,
+        kc.Configuration({"middle": {"1x3x3": 4}}),
+        weights="inherit",
+    )
+    scans = _scans()
+    # Linear in the candidates of "middle".
+    mean = (network(scans) + model(scans)) / 2
+    np.testing.assert_allclose(supernet(scans), mean, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match="`weights` is expected to be one of"):
+        kc.to_supernet(model, weights="old")
+
+
+def _two():
     image = keras.Input(SHAPE)
     x = keras.layers.Conv3D(4, 3, padding="same", name="stem")(image)
     x = keras.layers.Conv3D(4, 3, padding="same", name="middle")(x)
     outputs = keras.layers.Conv3D(3, 1, name="head")(x)
-    model = keras.Model(image, outputs)
-    with pytest.raises(
-        ValueError, match=r"Weights of shape .* are expected for layer 'head'"
-    ):
-        kc.to_supernet(model, priority="cost", weights="inherit")
-    with pytest.raises(ValueError, match="`weights` is expected to be one of"):
-        kc.to_supernet(model, weights="old")
+    return keras.Model(image, outputs)
