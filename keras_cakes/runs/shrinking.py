@@ -53,6 +53,8 @@ CHOICES = ("shrink", "random", "even")
 # Cases that weights are fitted to, and batches that statistics are taken of.
 _CASES = 16
 _BATCHES = 16
+# How often sub-kernels are priced and chosen.
+_ROUNDS = 2
 
 
 class Shrinking:
@@ -108,7 +110,11 @@ class Shrinking:
         with self.run.open():
             # Every budget is checked before anything is fitted.
             chosen = [
-                (folder, draw, self._configuration(choice, budget, folder, draw))
+                (
+                    folder,
+                    draw,
+                    self._configuration(choice, budget, folder, draw),
+                )
                 for choice, budget, folders in self.networks()
                 for draw, folder in enumerate(folders)
             ]
@@ -151,7 +157,9 @@ class Shrinking:
             return Configuration.load(folder / "configuration.json")
         if choice == "shrink":
             return self._reconstruction.derive(
-                {"macs": budget}, channel_multiple=settings.channel_multiple
+                {"macs": budget},
+                channel_multiple=settings.channel_multiple,
+                rounds=_ROUNDS,
             )
         if choice == "random":
             return random_configuration(

@@ -104,7 +104,9 @@ def _start(
                 )
             ]
         for weights, start in starts:
-            _assign(weights, tiled(start, weights.shape[-2]), layer, counterpart)
+            _assign(
+                weights, tiled(start, weights.shape[-2]), layer, counterpart
+            )
         _start_paths(layer, pairs.behind(counterpart), pairs)
         return True
     if isinstance(layer, CakesConv3D):

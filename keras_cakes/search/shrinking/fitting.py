@@ -1,5 +1,6 @@
 """Fits the weights of a smaller network, layer after layer."""
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from keras_cakes.search.shrinking.calibration import Sample
 from keras_cakes.search.shrinking.calibration import columns_of
 from keras_cakes.search.shrinking.calibration import fitted_calls
 from keras_cakes.search.shrinking.calibration import run_calls
+from keras_cakes.search.shrinking.least_squares import Moments
 from keras_cakes.search.shrinking.least_squares import moments_of
 
 # Pull of a fit towards the weights that the layer had.
@@ -23,9 +25,11 @@ _RIDGE = 1e-3
 
 def fit_in_order(
     network: keras.Model,
+    model: keras.Model,
+    *,
     batches: Sequence[Any],
     samples: Mapping[str, Sample],
-    *,
+    price: Callable[[str, list[Moments]], None] | None = None,
     verbose: int = 1,
 ) -> None:
     """Fits every layer to what the trained network computes in its place.
@@ -36,8 +40,11 @@ def fit_in_order(
     Args:
         network: A network with the weights of the trained one; they are
             written.
+        model: The trained network; fits are drawn to its weights.
         batches: Inputs of the network.
         samples: What each layer of the trained network computes on them.
+        price: Called for each layer with its name and the moments that it is
+            fitted by.
         verbose: 1 for a progress bar.
     """
     walk, graph = Walk(network), Graph(network)
@@ -58,10 +65,13 @@ def fit_in_order(
                 sample.targets,
                 strict=True,
             ),
+            towards=Affine(model.get_layer(call.name)).kernel,
             count=sample.count,
             ridge=_RIDGE,
             centred=is_centred,
         )
+        if price is not None:
+            price(call.name, moments)
         fitted = np.zeros_like(layer.kernel)
         shift = np.zeros(fitted.shape[-1])
         for own, (channels, outputs) in zip(

@@ -85,7 +85,7 @@ class Moments:
 
     def errors(self, rows: Array) -> Array:
         """Returns the mean square that the best weights on columns leave."""
-        if len(rows) == len(self.columns) or self.is_constant:
+        if self.is_constant:
             return np.zeros(len(self.squares))
         weights = self.fit(rows, np.arange(len(self.squares)))
         kept = np.einsum(
@@ -98,6 +98,7 @@ def moments_of(
     layer: Affine,
     blocks: Iterable[tuple[Array, Array]],
     *,
+    towards: Array,
     count: int,
     ridge: float,
     centred: bool,
@@ -105,16 +106,16 @@ def moments_of(
     """Adds up the moments of each group of channels of a layer.
 
     Args:
-        layer: The layer; fits are drawn to its present weights.
+        layer: The layer.
         blocks: Pairs of columns, `(positions, taps, channels)`, and targets,
             `(positions, outputs)`, as float32.
+        towards: Weights of its shape that fits are drawn to.
         count: The number of positions of all blocks.
         ridge: See `Moments.add_ridge`.
         centred: Whether means are taken away.
     """
-    kernel = layer.kernel
     groups = list(layer.groups())
-    width = kernel.shape[-1] // len(groups)
+    width = towards.shape[-1] // len(groups)
     found = [Moments(layer.columns_of_group, width) for _ in groups]
     for columns, targets in blocks:
         for moments, (channels, outputs) in zip(found, groups, strict=True):
@@ -123,7 +124,7 @@ def moments_of(
     for moments, (_, outputs) in zip(found, groups, strict=True):
         if centred:
             moments.centre()
-        moments.add_ridge(ridge, kernel[..., outputs].reshape(-1, width))
+        moments.add_ridge(ridge, towards[..., outputs].reshape(-1, width))
     return found
 
 

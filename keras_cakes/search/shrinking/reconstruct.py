@@ -24,8 +24,6 @@ from keras_cakes.models.rewriting.walk import Walk
 from keras_cakes.search.channel_costs import count_channel_costs
 from keras_cakes.search.shrinking.affine import Affine
 from keras_cakes.search.shrinking.affine import is_affine
-from keras_cakes.search.shrinking.affine import rows_of
-from keras_cakes.search.shrinking.affine import taps_of
 from keras_cakes.search.shrinking.calibration import Sample
 from keras_cakes.search.shrinking.calibration import columns_of
 from keras_cakes.search.shrinking.calibration import draw_samples
@@ -35,9 +33,10 @@ from keras_cakes.search.shrinking.calibration import run_calls
 from keras_cakes.search.shrinking.fisher import DISTRIBUTIONS
 from keras_cakes.search.shrinking.fisher import outputs_of
 from keras_cakes.search.shrinking.fitting import normalization_behind
+from keras_cakes.search.shrinking.forecast import forecast
 from keras_cakes.search.shrinking.least_squares import moments_of
-from keras_cakes.search.shrinking.memory import check_memory
-from keras_cakes.search.shrinking.reconstruction import PricedLayer
+from keras_cakes.search.shrinking.pricing import PricedLayer
+from keras_cakes.search.shrinking.pricing import price_layer
 from keras_cakes.search.shrinking.reconstruction import Reconstruction
 
 # Keeps small moments from being inverted.
@@ -61,7 +60,8 @@ def reconstruct(
 
     A channel's price of a sub-kernel is what the network's answer changes if
     the channel has it: the error that the best weights on its taps leave,
-    times the Fisher information of the channel. No label is needed.
+    times the Fisher information of the channel. No label is needed. Memory and
+    time are logged before the work starts, at level `INFO`.
 
     Args:
         model: A trained functional Keras model; it stays as it is.
@@ -112,7 +112,7 @@ def reconstruct(
     }
     batches = read_batches(model, data, cases)
     _warn_if_untrained(model)
-    check_memory(model, walk, batches, positions)
+    forecast(model, walk, batches, positions)
     samples = draw_samples(
         walk,
         batches,
@@ -201,28 +201,19 @@ def _run(
         moments = moments_of(
             layer,
             blocks,
+            towards=kernel,
             count=sample.count,
             ridge=_RIDGE,
             centred=layer.bias is not None
             or normalization_behind(graph, layer) is not None,
         )
-        kernel_size = call.layer.kernel_size
-        width = kernel.shape[1]
-        columns = [
-            rows_of(taps_of(sub_kernel, kernel_size), width)
-            for sub_kernel in candidates[call.name]
-        ]
-        errors = [
-            np.concatenate([own.errors(rows) for own in moments])
-            for rows in columns
-        ]
-        # Half the squared change, weighted by the information: the second
-        # order of the divergence between two answers, in nats.
-        priced[call.name] = PricedLayer(
+        priced[call.name] = price_layer(
             call.name,
-            kernel_size,
+            call.layer.kernel_size,
             candidates[call.name],
-            prices=np.stack(errors) * sample.information / 2,
+            moments=moments,
+            information=sample.information,
+            is_exact=True,
         )
     return priced
 

@@ -24,6 +24,7 @@ def shrink(
     floor: Any = 0.0,
     output: str | None = None,
     cases: int = 16,
+    rounds: int = 2,
     seed: int = 0,
     verbose: int = 1,
 ) -> keras.Model:
@@ -34,8 +35,8 @@ def shrink(
     to what the trained network computes on the data. No label is needed.
     Train the result for a few steps with `fit`, if you can.
 
-    It is `reconstruct(...)`, then `derive(budget)` and `project(...)`; for
-    several budgets call these, which measures once.
+    For several budgets call `keras_cakes.search.reconstruct`, which measures
+    once, and then its methods.
 
     Args:
         model: A trained functional Keras model; it stays as it is.
@@ -49,6 +50,10 @@ def shrink(
         floor: See `keras_cakes.derive`.
         output: See `keras_cakes.search.reconstruct`.
         cases: Integer, the number of cases that are read from `data`.
+        rounds: Integer, how often sub-kernels are priced and chosen: 1 by
+            their errors in the trained network, then by those in the network
+            chosen before (`Reconstruction.repriced`). Each round fits a
+            network.
         seed: Integer; the same seed gives the same network.
         verbose: 0 for silence, 1 for progress bars, 2 for bars without motion.
 
@@ -83,6 +88,7 @@ def shrink(
     parse_budget(budget, known)
     parse_floor(floor, replaceable_layers(model, layers))
     whole("channel_multiple", channel_multiple, least=1)
+    whole("rounds", rounds, least=1)
     reconstruction = reconstruct(
         model,
         data,
@@ -95,6 +101,6 @@ def shrink(
         verbose=verbose,
     )
     configuration = reconstruction.derive(
-        budget, channel_multiple=channel_multiple, floor=floor
+        budget, channel_multiple=channel_multiple, floor=floor, rounds=rounds
     )
     return reconstruction.project(configuration)

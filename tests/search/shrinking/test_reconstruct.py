@@ -1,9 +1,11 @@
+import re
+
 import keras
 import numpy as np
 import pytest
 
 import keras_cakes as kc
-from keras_cakes.search.shrinking import memory
+from keras_cakes.search.shrinking import forecast
 
 SHAPE = (8, 8, 8, 2)
 
@@ -148,6 +150,83 @@ def test_one_reconstruction_serves_every_budget_and_repeats_itself():
     )
 
 
+def _two_layers():
+    """Two layers of which the second can make up for the first."""
+    image = keras.Input(SHAPE, name="image")
+    x = keras.layers.Conv3D(4, 3, padding="same", name="stem")(image)
+    x = keras.layers.Conv3D(6, 3, padding="same", name="first")(x)
+    x = keras.layers.ReLU(name="relu")(x)
+    x = keras.layers.Conv3D(6, 3, padding="same", name="second")(x)
+    outputs = keras.layers.Conv3D(3, 1, name="head")(x)
+    model = keras.Model(image, outputs, name="mine")
+    for variable in model.weights:
+        value = 0.5 * keras.random.normal(variable.shape, seed=7)
+        variable.assign(value)
+    return model
+
+
+def test_new_prices_are_errors_where_the_smaller_network_is():
+    model, scans = _two_layers(), _scans(4)
+    found = _reconstruct(model, scans, positions=2000)
+    configuration = found.derive({"macs": 0.5})
+    second = found.repriced(configuration)
+    # The first layer reads what it has read before, up to another ridge.
+    np.testing.assert_allclose(
+        second.scores["first"], found.scores["first"], rtol=0.1, atol=0.5
+    )
+    # The second one reads what the first one has lost: even the full kernel
+    # leaves an error, and no kernel leaves less than it.
+    assert (second.scores["second"][0] < 0).all()
+    assert (second.scores["second"] <= second.scores["second"][0] + 1e-6).all()
+    # Against plain least squares on the values of the network itself.
+    network = found.project(configuration)
+    read = keras.Model(network.input, network.get_layer("relu").output)
+    made = keras.Model(model.input, model.get_layer("second").output)
+    sample = found.samples["second"]
+    columns, targets = [], []
+    for batch, positions in zip(found.batches, sample.positions, strict=True):
+        padded = np.pad(np.array(read(batch)), [(0, 0), *3 * [(1, 1)], (0, 0)])
+        for at, *place in positions:
+            x, y, z = place
+            box = padded[at, x : x + 3, y : y + 3, z : z + 3]
+            columns.append(box[1].ravel())
+            targets.append(np.array(made(batch))[at, x, y, z])
+    design = np.concatenate([columns, np.ones((len(columns), 1))], axis=1)
+    _, rest, *_ = np.linalg.lstsq(design, np.array(targets), rcond=None)
+    names = [str(kernel) for kernel in second.search_layers[1].kernel_set]
+    np.testing.assert_allclose(
+        -second.scores["second"][names.index("1x3x3")],
+        rest / len(targets) * sample.information / 2,
+        rtol=0.05,
+    )
+
+
+def test_a_second_round_answers_no_worse_and_measures_nothing_twice(
+    monkeypatch,
+):
+    model, scans = _two_layers(), _scans(4)
+    found = _reconstruct(model, scans, positions=2000)
+    expected = np.array(model(scans))
+    errors = []
+    for rounds in (1, 2):
+        configuration = found.derive({"macs": 0.4}, rounds=rounds)
+        network = found.project(configuration)
+        errors.append(np.square(np.array(network(scans)) - expected).mean())
+        assert kc.count_cost(network).macs <= 0.4 * kc.count_cost(model).macs
+    assert errors[1] <= 1.05 * errors[0]
+
+    def work(*given, **options):
+        raise AssertionError("work has begun")
+
+    monkeypatch.setattr(
+        "keras_cakes.search.shrinking.reconstruction.fit_in_order", work
+    )
+    # What was projected last is priced already.
+    assert found.repriced(configuration).derive({"macs": 0.4})
+    with pytest.raises(ValueError, match="`rounds` is expected"):
+        found.derive({"macs": 0.4}, rounds=0)
+
+
 def test_data_may_be_batches_in_any_form():
     model, scans = _model(), _scans(6)
     labels = np.zeros(6)
@@ -213,8 +292,12 @@ def test_an_untrained_model_is_warned_of():
 def test_memory_that_is_not_free_is_refused(monkeypatch, caplog):
     caplog.set_level("INFO")
     _reconstruct(_model())
-    assert "Reconstructing 'mine' on 6 cases takes 0.0" in caplog.text
-    monkeypatch.setattr(memory, "free_memory", lambda: 1000)
+    assert re.search(
+        r"Reconstructing 'mine' on 6 cases takes 0\.0\d GiB and about \d+ s, "
+        r"and about \d+ s for each network",
+        caplog.text,
+    )
+    monkeypatch.setattr(forecast, "free_memory", lambda: 1000)
     with pytest.raises(MemoryError, match="Fewer `cases`.*cases=6"):
         _reconstruct(_model())
 

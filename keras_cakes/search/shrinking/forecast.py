@@ -1,11 +1,14 @@
-"""States the memory of a reconstruction before it starts."""
+"""Forecasts the memory and the time of a reconstruction before it starts."""
 
 import logging
 import math
+import time
 from collections.abc import Sequence
 from typing import Any
+from typing import NamedTuple
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_cakes.cost.memory import free_memory
@@ -18,14 +21,36 @@ from keras_cakes.search.shrinking.least_squares import solving_bytes
 
 logger = logging.getLogger(__name__)
 _GIB = 2**30
+# Intermediate results of a normalization, and workspace of a convolution:
+# measured peaks of the backward pass were 1.1 to 1.35 times what is counted
+# (`benchmarks/shrink_cost.py`).
+_WORKSPACE = 1.25
+# A case runs forwards and backwards, and forwards once more.
+_PASSES = 4
+# Gathering columns takes about as long as multiplying this number of rows.
+_GATHERED = 500
 
 
-def check_memory(
+class Forecast(NamedTuple):
+    """Holds what a reconstruction is expected to take.
+
+    Args:
+        memory: Bytes, beyond those of the loaded network.
+        prices: Seconds until the sub-kernels are priced.
+        network: Seconds to fit one network.
+    """
+
+    memory: int
+    prices: float
+    network: float
+
+
+def forecast(
     model: keras.Model, walk: Walk, batches: Sequence[Any], positions: int
-) -> int:
-    """States the bytes that a reconstruction takes; refuses what does not fit.
+) -> Forecast:
+    """States memory and time; refuses what does not fit into memory.
 
-    The first case runs once, to see its feature maps.
+    The first case runs twice, to see its feature maps and its time.
 
     Args:
         model: The trained network.
@@ -37,20 +62,26 @@ def check_memory(
         MemoryError: If more is needed than is free.
     """
     sizes = [len(keras.tree.flatten(batch)[0]) for batch in batches]
-    most = _most_bytes(walk, batches[0], sizes, positions)
+    memory = _most_bytes(walk, batches[0], sizes, positions)
     stated = (
         f"Reconstructing {model.name!r} on {sum(sizes)} cases takes "
-        f"{most / _GIB:.2f} GiB"
+        f"{memory / _GIB:.2f} GiB"
     )
     free = free_memory()
-    if free is not None and most > free:
+    if free is not None and memory > free:
         raise MemoryError(
             f"{stated}, and at most {free / _GIB:.2f} GiB are expected, which "
             "are free. Fewer `cases` or `layers` need less. "
             f"Received: cases={sum(sizes)}"
         )
-    logger.info("%s.", stated)
-    return most
+    prices, network = _seconds(walk, batches[0], sum(sizes), positions)
+    logger.info(
+        "%s and about %.0f s, and about %.0f s for each network.",
+        stated,
+        prices,
+        network,
+    )
+    return Forecast(memory, prices, network)
 
 
 def _most_bytes(
@@ -58,10 +89,7 @@ def _most_bytes(
 ) -> int:
     """Returns the largest number of bytes that are held at a time."""
     calls = fitted_calls(walk)
-    one = keras.tree.map_structure(
-        lambda array: ops.convert_to_tensor(array[:1]), batch
-    )
-    maps = walk.start(one)
+    maps = _start(walk, batch)
     cases, largest = sum(sizes), max(sizes)
     everything, gradients, kept, fitting = 0, 0, 0, 0
     for call in walk.calls:
@@ -75,13 +103,44 @@ def _most_bytes(
             count = positions_of(layer, positions)
             kept += 4 * count * (layer.kernel.shape[-1] + 8)
             # Columns of a batch are gathered tap by tap, then put together.
-            width = layer.kernel.shape[0] * layer.kernel.shape[1]
+            width = layer.columns_of_group * len(list(layer.groups()))
             columns = 8 * math.ceil(count * largest / cases) * width
             working = max(columns, solving_bytes(layer.columns_of_group))
         fitting = max(fitting, cases * held + working)
-    # A batch backwards: all feature maps, then gradients and their squares.
-    backwards = largest * max(everything + gradients, 3 * gradients)
-    return kept + max(backwards, fitting)
+    # The gradients need all feature maps of a batch.
+    backwards = largest * (everything + gradients)
+    return max(math.ceil(_WORKSPACE * backwards), kept + fitting)
+
+
+def _seconds(
+    walk: Walk, batch: Any, cases: int, positions: int
+) -> tuple[float, float]:
+    """Returns the seconds of the prices and of each network."""
+    start = time.perf_counter()
+    maps = _start(walk, batch)
+    for call in walk.calls:
+        walk.step(call, maps)
+    forwards = cases * (time.perf_counter() - start)
+    rows = np.ones((1024, 1024), "float32")
+    start = time.perf_counter()
+    rows.T @ rows
+    second = (time.perf_counter() - start) / 1024**3
+    fitting = 0.0
+    for call in fitted_calls(walk).values():
+        layer = Affine(call.layer)
+        width = layer.columns_of_group
+        fitting += second * width**2 * positions_of(layer, positions)
+        fitting += second * width * _GATHERED * positions_of(layer, positions)
+    return _PASSES * forwards + fitting, forwards + fitting
+
+
+def _start(walk: Walk, batch: Any) -> Any:
+    """Returns the feature maps of one case before the first call."""
+    return walk.start(
+        keras.tree.map_structure(
+            lambda array: ops.convert_to_tensor(array[:1]), batch
+        )
+    )
 
 
 def _step(walk: Walk, call: Call, maps: Any) -> int:
