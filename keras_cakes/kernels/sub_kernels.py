@@ -27,6 +27,17 @@ NAMED_SETS: Mapping[str, tuple[str, ...]] = {
         "1xkx1",
         "1x1xk",
     ),
+    # Not in the paper: the centre alone, for networks that are trained.
+    "0d1d2d3d": (
+        "kxkxk",
+        "1xkxk",
+        "kx1xk",
+        "kxkx1",
+        "kx1x1",
+        "1xkx1",
+        "1x1xk",
+        "1x1x1",
+    ),
     "video_1d2d": ("1xkxk", "kx1x1"),
     "video_2d3d": ("kxkxk", "1xkxk"),
     "video_1d2d3d": ("kxkxk", "1xkxk", "kx1x1"),

@@ -63,7 +63,8 @@ class CakesConv3D(SubKernelConv3D):
               `filters`, such as `{"3x3x3": 16, "1x3x3": 48}`; the channels
               are sorted in canonical order (larger volume first);
             - the name of a kernel set (`"1d"`, `"2d"`, `"1d2d3d"`,
-              `"video_1d2d"`, `"video_2d3d"`, `"video_1d2d3d"`), split evenly;
+              `"0d1d2d3d"`, `"video_1d2d"`, `"video_2d3d"`, `"video_1d2d3d"`),
+              split evenly;
             - one sub-kernel, such as `"1x3x3"`, for every channel;
             - a sequence with the sub-kernel of each channel, kept in order;
             - a sequence of `(sub_kernel, count)` runs, kept in order.

@@ -30,6 +30,7 @@ from keras_cakes._errors import number
 from keras_cakes._errors import whole
 from keras_cakes.cost.counting import count_cost
 from keras_cakes.kernels.configuration import Configuration
+from keras_cakes.kernels.sub_kernels import check_kernels
 from keras_cakes.runs.cost_comparison import compare_cost
 from keras_cakes.runs.files import write_atomic
 from keras_cakes.runs.files import write_json
@@ -68,6 +69,7 @@ class Shrinking:
         choices: Names of `CHOICES`.
         finetune_steps: Training steps of each network; 0 for none.
         draws: Random configurations of each budget; one of them is tuned.
+        kernel_set: The sub-kernels to choose from.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Shrinking:
         choices: Sequence[str] = ("shrink", "random"),
         finetune_steps: int = 0,
         draws: int = 1,
+        kernel_set: str = "0d1d2d3d",
     ):
         self.run = run
         self.variant = choose("variant", variant, run.settings.known_variants())
@@ -88,6 +91,8 @@ class Shrinking:
         self.choices = tuple(choose("choice", c, CHOICES) for c in choices)
         self.finetune_steps = whole("finetune_steps", finetune_steps, least=0)
         self.draws = whole("draws", draws, least=1)
+        check_kernels("kernel_set", kernel_set)
+        self.kernel_set = kernel_set
         self.folder = run.folder.path / "shrink" / variant
 
     def networks(self) -> Iterator[tuple[str, float, list[Path]]]:
@@ -139,7 +144,7 @@ class Shrinking:
         return reconstruct(
             self._trained,
             self._batches(_CASES),
-            kernel_set=run.settings.kernel_set,
+            kernel_set=self.kernel_set,
             cases=_CASES,
             seed=run.settings.seed,
             verbose=0 if run.verbose in (0, False) else 2,
@@ -164,12 +169,12 @@ class Shrinking:
         if choice == "random":
             return random_configuration(
                 self._trained,
-                settings.kernel_set,
+                self.kernel_set,
                 budget={"macs": budget},
                 seed=settings.seed + draw,
             )
         return uniform_configuration(
-            self._trained, settings.kernel_set, budget={"macs": budget}
+            self._trained, self.kernel_set, budget={"macs": budget}
         )
 
     def _fit(self, folder: Path, configuration: Configuration) -> None:

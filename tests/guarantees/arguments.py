@@ -121,7 +121,7 @@ ARGUMENTS: dict[str, dict[str, Checked | Free]] = {
     "LatencyTable.channel_ms": {"name": choice()},
     "LatencyTable.layer_ms": {"name": choice()},
     "LatencyTable.sizes": {"name": choice()},
-    "Reconstruction.derive": {**_CHOSEN, **_BUDGET},
+    "Reconstruction.derive": {**_CHOSEN, **_BUDGET, "rounds": whole(1)},
     "Reconstruction.pareto": {
         **_CHOSEN,
         "cost": choice("latncy"),
@@ -172,12 +172,17 @@ ARGUMENTS: dict[str, dict[str, Checked | Free]] = {
         "cost": choice("latncy"),
     },
     "replace": {"weights": choice("inherited")},
-    "shrink": {**_RECONSTRUCT, **_CHOSEN, **_BUDGET},
+    "shrink": {
+        **_RECONSTRUCT,
+        **_CHOSEN,
+        **_BUDGET,
+        "rounds": whole(1),
+    },
     "to_supernet": {
         **_SEARCH,
         **_LASSO,
         "seed": SEED,
-        "weights": Free("the old name of `candidate_kernels`"),
+        "weights": choice("inherited"),
     },
     "uniform_configuration": {"kernel_set": choice()},
     # Layers and models.

@@ -49,6 +49,7 @@ def test_canonical_order_is_total_and_by_volume(kernels):
         ("1d", SEVEN[4:]),
         ("2d", SEVEN[1:4]),
         ("1d2d3d", SEVEN),
+        ("0d1d2d3d", [*SEVEN, "1x1x1"]),
         ("video_1d2d", ["1x3x3", "3x1x1"]),
         ("video_2d3d", ["3x3x3", "1x3x3"]),
         ("video_1d2d3d", ["3x3x3", "1x3x3", "3x1x1"]),

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import statistics
 
 import pytest
 import tensorflow as tf
@@ -12,6 +13,7 @@ from keras_cakes.kernels.configuration import Configuration
 from keras_cakes.runs.commands import main as cli
 from keras_cakes.runs.segmentation.run import SegmentationRun
 from keras_cakes.runs.segmentation.settings import SegmentationSettings
+from keras_cakes.runs.shrink_report import write_shrink_report
 from keras_cakes.runs.shrinking import Shrinking
 
 SETTINGS = {
@@ -128,6 +130,36 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_networks(
     assert len(Configuration.load(file)) == 2
 
 
+def test_random_networks_are_drawn_several_times_and_the_first_is_tuned(
+    tmp_path,
+):
+    run = SegmentationRun(tmp_path, SegmentationSettings(**SETTINGS), verbose=0)
+    run.train("3d")
+    shrinking = Shrinking(
+        run,
+        budgets=[0.7],
+        choices=["shrink", "random"],
+        finetune_steps=1,
+        draws=3,
+    )
+    shrinking.complete()
+    (_, _, [one]), (_, _, draws) = shrinking.networks()
+    assert one.name == "shrink_70" and len(draws) == 3
+    chosen = [
+        Configuration.load(folder / "configuration.json") for folder in draws
+    ]
+    assert len({each.to_json() for each in chosen}) == 3
+    assert [(f / "tuned_1").exists() for f in draws] == [True, False, False]
+    report = write_shrink_report(shrinking, label="mean DSC").read_text()
+    assert "drawn at random, 3 draws" in report
+    means = [
+        statistics.fmean(float(row["mean"]) for row in _table(f / "scores.csv"))
+        for f in draws
+    ]
+    rows = _table(run.folder / "shrink/3d/shrink.csv")
+    assert float(rows[1]["as_it_is"]) == pytest.approx(statistics.fmean(means))
+
+
 def test_bad_arguments_and_a_missing_network_are_refused(tmp_path):
     run = SegmentationRun(tmp_path, SegmentationSettings(**SETTINGS), verbose=0)
     for arguments, message in (
@@ -135,6 +167,8 @@ def test_bad_arguments_and_a_missing_network_are_refused(tmp_path):
         ({"choices": ["best"]}, "`choice` is expected to be one of"),
         ({"finetune_steps": -1}, "`finetune_steps` is expected"),
         ({"variant": "4d"}, "`variant` is expected to be one of"),
+        ({"draws": 0}, "`draws` is expected"),
+        ({"kernel_set": "4d"}, "`kernel_set` is expected to be one of"),
     ):
         with pytest.raises(ValueError, match=message):
             Shrinking(run, **arguments)

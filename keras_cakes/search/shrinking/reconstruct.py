@@ -47,7 +47,7 @@ def reconstruct(
     model: keras.Model,
     data: Any,
     *,
-    kernel_set: Any = "1d2d3d",
+    kernel_set: Any = "0d1d2d3d",
     layers: Any = None,
     cost: Any = None,
     output: str | None = None,
@@ -68,7 +68,8 @@ def reconstruct(
         data: Inputs as in training, a few cases: an array, or arrays in the
             structure of the model's inputs, sample first; otherwise batches,
             such as a `tf.data.Dataset` of inputs or of `(inputs, targets)`.
-        kernel_set: Name of a kernel set or a sequence of sub-kernels.
+        kernel_set: Name of a kernel set or a sequence of sub-kernels. The
+            default has the seven of the paper and `1x1x1`.
         layers: See `replaceable_layers`.
         cost: `"latency"` or a `keras_cakes.cost.LatencyTable` for budgets of
             measured time.

@@ -18,7 +18,7 @@ def shrink(
     data: Any,
     *,
     budget: Mapping[str, float],
-    kernel_set: Any = "1d2d3d",
+    kernel_set: Any = "0d1d2d3d",
     layers: Any = None,
     channel_multiple: int = 1,
     floor: Any = 0.0,
@@ -44,7 +44,8 @@ def shrink(
         budget: The largest cost of the result: a mapping of `"params"`,
             `"macs"` or `"latency"` (milliseconds, measured here) to a number.
             Up to 1 it is a share of the cost of `model`, above 1 an amount.
-        kernel_set: Name of a kernel set or a sequence of sub-kernels.
+        kernel_set: Name of a kernel set or a sequence of sub-kernels. The
+            default has the seven of the paper and `1x1x1`.
         layers: See `replaceable_layers`.
         channel_multiple: See `keras_cakes.derive`.
         floor: See `keras_cakes.derive`.
