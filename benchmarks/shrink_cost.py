@@ -35,6 +35,7 @@ COLUMNS = {
     "network": "<10",
     "cases": ">5",
     "budgets": ">7",
+    "rounds": ">6",
     "prices_s": ">8.1f",
     "budget_s": ">8.1f",
     "all_s": ">7.1f",
@@ -100,7 +101,9 @@ def _resident() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def measure(name: str, folder: Path, budgets: list[float]) -> dict[str, Any]:
+def measure(
+    name: str, folder: Path, *, budgets: list[float], rounds: int
+) -> dict[str, Any]:
     """Shrinks a network within all budgets, in this process."""
     import keras
     import numpy as np
@@ -126,7 +129,7 @@ def measure(name: str, folder: Path, budgets: list[float]) -> dict[str, Any]:
     prices = time.perf_counter() - start
     layers = []
     for budget in budgets:
-        configuration = found.derive({"macs": budget})
+        configuration = found.derive({"macs": budget}, rounds=rounds)
         found.project(configuration)
         for layer, price in found.price(configuration).items():
             kernel = model.get_layer(layer).kernel.shape
@@ -148,6 +151,7 @@ def measure(name: str, folder: Path, budgets: list[float]) -> dict[str, Any]:
         "network": name,
         "cases": len(inputs),
         "budgets": len(budgets),
+        "rounds": rounds,
         "prices_s": prices,
         "budget_s": (everything - prices) / len(budgets),
         "all_s": everything,
@@ -164,6 +168,7 @@ def main() -> None:
     names = (*NETWORKS, "short")
     parser.add_argument("--networks", nargs="*", choices=names)
     parser.add_argument("--budgets", nargs="*", type=float)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--step", choices=("build", "measure"))
     options = parser.parse_args()
     chosen = options.networks or (["short"] if options.short else NETWORKS)
@@ -186,6 +191,7 @@ def main() -> None:
         for step in ("build", "measure"):
             command = [sys.executable, __file__, "--step", step]
             command += ["--output", str(options.output), "--networks", name]
+            command += ["--rounds", str(options.rounds)]
             command += ["--budgets", *map(str, budgets)]
             done = subprocess.run(
                 command, check=True, stdout=subprocess.PIPE, text=True
