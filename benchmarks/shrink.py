@@ -15,8 +15,10 @@ comes first, over all seeds: a study that was stopped goes on.
     python benchmarks/shrink.py --task hippocampus --data Task04_Hippocampus
     python benchmarks/shrink.py --task fir --data PACKS
     python benchmarks/shrink.py --task shapes
+    python benchmarks/shrink.py --task peer --budgets 0.5 0.25
     python benchmarks/shrink.py --short
 
+`peer` is the U-Net with a ResNet-18 of segmentation-models-3D, on phantoms.
 PACKS is the FIR action clips, see `search_quality.py`. `--parts` takes the
 first parts only; `--parts 0` prints the tables of what is there.
 """
@@ -25,6 +27,7 @@ import dataclasses
 import logging
 import os
 import shutil
+import warnings
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +36,7 @@ from typing import Any
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import keras
 import numpy as np
 
 import side_by_side
@@ -82,10 +86,42 @@ SHORT = SegmentationSettings(
     steps_per_epoch=2,
     flip=(),
 )
+PEER = SegmentationSettings(
+    data="phantom",
+    patch_shape=(32, 32, 32),
+    cases=24,
+    steps=200,
+    search_steps=200,
+    flip=(),
+)
+
+
+class PeerUNet(SegmentationTask):
+    """Segments with a U-Net of another package."""
+
+    def build(self, convolution: Any) -> keras.Model:
+        """Builds the U-Net, which has no other kind of convolution."""
+        os.environ.setdefault("SM_FRAMEWORK", "tf.keras")
+        with warnings.catch_warnings():
+            # What the package does at import is its own.
+            warnings.simplefilter("ignore")
+            import segmentation_models_3D
+
+            return segmentation_models_3D.Unet(
+                "resnet18",
+                input_shape=(*self.settings.patch_shape, 1),
+                encoder_weights=None,
+                classes=len(self.data.classes),
+                activation="linear",
+                decoder_filters=(64, 32, 16, 8, 8),
+            )
+
+
 TASKS: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "hippocampus": (SegmentationTask, HIPPOCAMPUS),
     "fir": (VideoTask, dataclasses.replace(FIR, kernel_set="1d2d3d")),
     "shapes": (VideoTask, SHAPES),
+    "peer": (PeerUNet, PEER),
     "short": (SegmentationTask, SHORT),
 }
 COLUMNS = {
@@ -180,6 +216,8 @@ class Study:
 
     def narrow(self, seed: int, budgets: Any) -> None:
         """Trains 3D networks of fewer channels in full."""
+        if self.kind is PeerUNet:
+            return
         for budget in budgets:
             width = self.width_of(budget)
             self.run(f"narrow_{width}", seed, width=width).complete()
@@ -227,7 +265,8 @@ class Study:
         tuned = [f"tuned_{round(s * self.steps)}" for s in (0.1, 0.33)]
         for budget in self.budgets:
             at = f"{100 * budget:g}"
-            narrow = f"narrow_{self.width_of(budget)}/networks/3d"
+            width = "" if self.kind is PeerUNet else self.width_of(budget)
+            narrow = f"narrow_{width}/networks/3d"
             searched = f"searched_{at}/networks/performance"
             controls = {"narrow": self.scores(f"{narrow}/scores.csv")}
             for name, folder in (("narrow", narrow), ("searched", searched)):

@@ -227,6 +227,14 @@ def test_a_second_round_answers_no_worse_and_measures_nothing_twice(
         found.derive({"macs": 0.4}, rounds=0)
 
 
+def test_prices_are_a_score_for_a_supernet_of_the_trained_network():
+    model = _model()
+    found = _reconstruct(model)
+    supernet = kc.to_supernet(model, "0d1d2d3d", weights="inherit")
+    chosen = kc.derive(supernet, found.scores, budget={"macs": 0.5})
+    assert chosen == found.derive({"macs": 0.5})
+
+
 def test_data_may_be_batches_in_any_form():
     model, scans = _model(), _scans(6)
     labels = np.zeros(6)
