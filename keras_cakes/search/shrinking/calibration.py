@@ -29,6 +29,8 @@ class Sample:
 
     Args:
         positions: For each batch the positions, see `Affine.columns`.
+        weights: For each batch the weights of the positions, as float32; all
+            together add up to 1.
         information: The Fisher information of each output channel: the
             squared gradient of the log-likelihood, summed over the positions
             of a case.
@@ -37,6 +39,7 @@ class Sample:
     """
 
     positions: list[np.ndarray]
+    weights: list[np.ndarray]
     information: np.ndarray
     targets: list[np.ndarray] = dataclasses.field(default_factory=list)
 
@@ -167,6 +170,9 @@ def draw_samples(
 ) -> dict[str, Sample]:
     """Draws positions of every layer, in proportion to their information.
 
+    Half of them are drawn evenly. A layer of fewer positions has them all,
+    weighted as they would have been drawn.
+
     Args:
         walk: The calls of the trained network.
         batches: See `read_batches`.
@@ -178,7 +184,7 @@ def draw_samples(
     layers = {
         name: Affine(call.layer) for name, call in fitted_calls(walk).items()
     }
-    samples = {name: Sample([], np.zeros(())) for name in layers}
+    samples = {name: Sample([], [], np.zeros(())) for name in layers}
     cases = sum(len(keras.tree.flatten(batch)[0]) for batch in batches)
     for batch in batches:
         squares = squared_gradients(
@@ -190,12 +196,14 @@ def draw_samples(
             places = layer.at_positions(layer.to_array(squares.pop(name)))
             channels = places.reshape(-1, places.shape[-1])
             sums = channels.sum(axis=0, dtype="float64")
-            weights = channels @ (1 / np.maximum(sums, 1e-30))
-            samples[name].positions.append(
-                _draw(
-                    weights, places.shape[:-1], round(count * share), generator
-                )
+            drawn, weights = _draw(
+                channels @ (1 / np.maximum(sums, 1e-30)),
+                places.shape[:-1],
+                max(1, round(count * share)),
+                generator,
             )
+            samples[name].positions.append(drawn)
+            samples[name].weights.append((weights * share).astype("float32"))
             samples[name].information = samples[name].information + sums / cases
     return samples
 
@@ -206,15 +214,27 @@ def positions_of(layer: Affine, positions: int) -> int:
 
 
 def _draw(
-    weights: np.ndarray, sizes: Sequence[int], count: int, generator: Any
-) -> np.ndarray:
-    """Draws positions, some evenly and some in proportion to weights."""
-    informed = round(count * _INFORMED) if weights.any() else 0
-    even = generator.integers(0, weights.size, count - informed)
-    edges = np.cumsum(weights, dtype="float64")
-    drawn = np.searchsorted(edges, generator.uniform(0, edges[-1], informed))
-    flat = np.concatenate([even, np.minimum(drawn, weights.size - 1)])
-    return np.stack(np.unravel_index(flat, sizes), axis=1)
+    informed: np.ndarray, sizes: Sequence[int], count: int, generator: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws positions, some evenly and some in proportion to a number.
+
+    Returns:
+        Positions, `(count, axes)`, and their weights, which add up to 1.
+    """
+    share = _INFORMED if informed.any() else 0.0
+    if informed.size <= count:
+        flat = np.arange(informed.size)
+        weights = np.full(informed.size, (1 - share) / informed.size)
+        if share:
+            weights += share * informed / informed.sum(dtype="float64")
+    else:
+        chosen = round(count * share)
+        even = generator.integers(0, informed.size, count - chosen)
+        edges = np.cumsum(informed, dtype="float64")
+        drawn = np.searchsorted(edges, generator.uniform(0, edges[-1], chosen))
+        flat = np.concatenate([even, np.minimum(drawn, informed.size - 1)])
+        weights = np.full(count, 1 / count)
+    return np.stack(np.unravel_index(flat, sizes), axis=1), weights
 
 
 def run_calls(

@@ -16,7 +16,6 @@ from keras_cakes.search.shrinking.calibration import Sample
 from keras_cakes.search.shrinking.calibration import columns_of
 from keras_cakes.search.shrinking.calibration import fitted_calls
 from keras_cakes.search.shrinking.calibration import run_calls
-from keras_cakes.search.shrinking.least_squares import Moments
 from keras_cakes.search.shrinking.least_squares import moments_of
 
 # Pull of a fit towards the weights that the layer had.
@@ -29,7 +28,7 @@ def fit_in_order(
     *,
     batches: Sequence[Any],
     samples: Mapping[str, Sample],
-    price: Callable[[str, list[Moments]], None] | None = None,
+    price: Callable[[str, list[Any]], None] | None = None,
     verbose: int = 1,
 ) -> None:
     """Fits every layer to what the trained network computes in its place.
@@ -63,6 +62,7 @@ def fit_in_order(
             zip(
                 columns_of(layer, call, maps, sample),
                 sample.targets,
+                sample.weights,
                 strict=True,
             ),
             towards=Affine(model.get_layer(call.name)).kernel,

@@ -100,12 +100,13 @@ def _most_bytes(
         if calls.get(call.name) is call:
             gradients += made
             layer = Affine(call.layer)
-            count = positions_of(layer, positions)
+            count = _count(layer, made, cases, positions)
             kept += 4 * count * (layer.kernel.shape[-1] + 8)
             # Columns of a batch are gathered tap by tap, then put together.
             width = layer.columns_of_group * len(list(layer.groups()))
             columns = 8 * math.ceil(count * largest / cases) * width
-            working = max(columns, solving_bytes(layer.columns_of_group))
+            solving = solving_bytes(layer.columns_of_group, count)
+            working = max(columns, solving)
         fitting = max(fitting, cases * held + working)
     # The gradients need all feature maps of a batch.
     backwards = largest * (everything + gradients)
@@ -116,22 +117,39 @@ def _seconds(
     walk: Walk, batch: Any, cases: int, positions: int
 ) -> tuple[float, float]:
     """Returns the seconds of the prices and of each network."""
+    calls = fitted_calls(walk)
+    counts = {}
     start = time.perf_counter()
     maps = _start(walk, batch)
     for call in walk.calls:
-        walk.step(call, maps)
+        made = _step(walk, call, maps)
+        if calls.get(call.name) is call:
+            layer = Affine(call.layer)
+            counts[layer] = _count(layer, made, cases, positions)
     forwards = cases * (time.perf_counter() - start)
     rows = np.ones((1024, 1024), "float32")
     start = time.perf_counter()
     rows.T @ rows
     second = (time.perf_counter() - start) / 1024**3
     fitting = 0.0
-    for call in fitted_calls(walk).values():
-        layer = Affine(call.layer)
+    for layer, count in counts.items():
         width = layer.columns_of_group
-        fitting += second * width**2 * positions_of(layer, positions)
-        fitting += second * width * _GATHERED * positions_of(layer, positions)
+        smaller = min(width, count) + _GATHERED
+        fitting += second * width * count * smaller
     return _PASSES * forwards + fitting, forwards + fitting
+
+
+def _count(layer: Affine, made: int, cases: int, positions: int) -> int:
+    """Returns the number of positions that a layer is fitted to.
+
+    Args:
+        layer: The layer.
+        made: Bytes of its feature map of one case.
+        cases: The number of cases.
+        positions: See `reconstruct`.
+    """
+    there = cases * made // (4 * layer.kernel.shape[-1])
+    return min(positions_of(layer, positions), there)
 
 
 def _start(walk: Walk, batch: Any) -> Any:

@@ -7,6 +7,7 @@ import numpy as np
 from keras_cakes.kernels.sub_kernels import SubKernel
 from keras_cakes.search.shrinking.affine import rows_of
 from keras_cakes.search.shrinking.affine import taps_of
+from keras_cakes.search.shrinking.least_squares import FewPositions
 from keras_cakes.search.shrinking.least_squares import Moments
 
 
@@ -42,7 +43,7 @@ def price_layer(
     kernel_size: tuple[int, int, int],
     kernel_set: tuple[SubKernel, ...],
     *,
-    moments: Sequence[Moments],
+    moments: Sequence[Moments | FewPositions],
     information: np.ndarray,
     is_exact: bool,
 ) -> PricedLayer:
@@ -65,7 +66,7 @@ def price_layer(
         errors.append(
             np.concatenate(
                 [
-                    own.errors(rows_of(taps, len(own.columns) // full))
+                    own.errors(rows_of(taps, own.width // full))
                     for own in moments
                 ]
             )

@@ -224,11 +224,11 @@ def _with_targets(
     kernel: np.ndarray,
     columns: Iterable[np.ndarray],
     sample: Sample,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yields columns and what the layer makes of them, which it records."""
     groups = list(layer.groups())
     rows = layer.columns_of_group
-    for block in columns:
+    for block, weights in zip(columns, sample.weights, strict=True):
         targets = np.concatenate(
             [
                 block[..., channels].reshape(len(block), rows)
@@ -238,4 +238,4 @@ def _with_targets(
             axis=1,
         )
         sample.targets.append(targets)
-        yield block, targets
+        yield block, targets, weights

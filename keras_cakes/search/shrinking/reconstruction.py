@@ -17,7 +17,6 @@ from keras_cakes.search.deriving.pareto import FrontPoint
 from keras_cakes.search.deriving.pareto import front_of
 from keras_cakes.search.shrinking.calibration import Sample
 from keras_cakes.search.shrinking.fitting import fit_in_order
-from keras_cakes.search.shrinking.least_squares import Moments
 from keras_cakes.search.shrinking.pricing import PricedLayer
 from keras_cakes.search.shrinking.pricing import price_layer
 
@@ -160,7 +159,7 @@ class Reconstruction:
         layers = {layer.name: layer for layer in self.search_layers}
         priced = {}
 
-        def price(name: str, moments: list[Moments]) -> None:
+        def price(name: str, moments: list[Any]) -> None:
             if name in layers:
                 priced[name] = price_layer(
                     name,

@@ -4,6 +4,7 @@ import pytest
 
 from keras_cakes.search.shrinking import least_squares
 from keras_cakes.search.shrinking.affine import Affine
+from keras_cakes.search.shrinking.least_squares import FewPositions
 from keras_cakes.search.shrinking.least_squares import Moments
 from keras_cakes.search.shrinking.least_squares import moments_of
 
@@ -17,10 +18,12 @@ def _data(count=200, columns=6, outputs=3, seed=0):
     return read.astype("float32"), targets.astype("float32")
 
 
-def _moments(read, targets, *, centred, blocks=4):
-    moments = Moments(read.shape[1], targets.shape[1])
+def _moments(read, targets, *, centred, blocks=4, kind=Moments, weights=None):
+    moments = kind(read.shape[1], targets.shape[1])
+    if weights is None:
+        weights = np.full(len(read), 1 / len(read), "float32")
     for part in np.array_split(np.arange(len(read)), blocks):
-        moments.add(read[part], targets[part], len(read))
+        moments.add(read[part], targets[part], weights[part])
     if centred:
         moments.centre()
     return moments
@@ -60,6 +63,44 @@ def test_a_ridge_draws_the_fit_to_weights_and_leaves_no_error():
     assert (moments.errors(np.array([0, 1])) > 0).all()
 
 
+@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize("count", [4, 30])
+def test_few_positions_give_the_weights_and_errors_of_their_moments(
+    count, centred
+):
+    read, targets = _data(count=count)
+    weights = np.random.default_rng(2).uniform(0.1, 1, count)
+    weights = (weights / weights.sum()).astype("float32")
+    towards = np.random.default_rng(1).normal(size=(6, 3)).astype("float32")
+    moments, few = (
+        _moments(read, targets, centred=centred, kind=kind, weights=weights)
+        for kind in (Moments, FewPositions)
+    )
+    for each in (moments, few):
+        each.add_ridge(0.1, towards)
+        assert each.width == 6
+    np.testing.assert_allclose(moments.column_means, few.column_means)
+    np.testing.assert_allclose(moments.target_means, few.target_means)
+    for rows in ([0, 1, 2, 3, 4, 5], [1, 4]):
+        rows, outputs = np.array(rows), np.array([2, 0])
+        np.testing.assert_allclose(
+            few.fit(rows, outputs), moments.fit(rows, outputs), rtol=1e-2
+        )
+        np.testing.assert_allclose(
+            few.errors(rows), moments.errors(rows), rtol=1e-2
+        )
+
+
+def test_few_positions_without_any_variation_keep_the_weights():
+    weights = np.ones((6, 3), "float32")
+    read = np.full((4, 6), 2.0, "float32")
+    few = _moments(read, np.ones((4, 3)), centred=True, kind=FewPositions)
+    few.add_ridge(1e-3, weights)
+    fitted = few.fit(np.array([0, 2]), np.arange(3))
+    np.testing.assert_allclose(fitted, weights[:2])
+    assert (few.errors(np.array([0, 2])) == 0).all()
+
+
 def test_columns_that_are_always_zero_keep_their_weights():
     weights = np.ones((6, 3), "float32")
     moments = _moments(np.zeros((9, 6), "float32"), np.zeros((9, 3)), centred=1)
@@ -94,7 +135,7 @@ def test_groups_have_moments_of_their_own():
     targets = generator.normal(size=(50, 4)).astype("float32")
     first, second = moments_of(
         Affine(layer),
-        [(columns, targets)],
+        [(columns, targets, np.full(50, 1 / 50, "float32"))],
         towards=Affine(layer).kernel,
         count=50,
         ridge=0.0,

@@ -227,6 +227,35 @@ def test_a_second_round_answers_no_worse_and_measures_nothing_twice(
         found.derive({"macs": 0.4}, rounds=0)
 
 
+def test_a_layer_of_few_positions_is_fitted_to_all_of_them():
+    shape = (4, 4, 4, 16)
+    image = keras.Input(shape)
+    x = keras.layers.Conv3D(16, 3, padding="same", name="stem")(image)
+    x = keras.layers.Conv3D(8, 3, padding="same", name="middle")(x)
+    model = keras.Model(image, keras.layers.Conv3D(2, 1, name="head")(x))
+    for variable in model.weights:
+        variable.assign(0.3 * keras.random.normal(variable.shape, seed=3))
+    scans = np.random.default_rng(0).normal(size=(3, *shape)).astype("float32")
+    found = kc.search.reconstruct(model, scans, output="softmax", verbose=0)
+    sample = found.samples["middle"]
+    # 192 positions, and 432 columns.
+    assert sample.count == 192
+    assert len({tuple(p) for p in sample.positions[0]}) == 128
+    assert sum(w.sum() for w in sample.weights) == pytest.approx(1)
+    assert sample.weights[0].max() > 1.5 * sample.weights[0].min()
+    full = kc.Configuration({"middle": {"3x3x3": 8}})
+    np.testing.assert_allclose(
+        found.project(full)(scans), model(scans), atol=1e-2
+    )
+    fitted = found.project(found.derive({"macs": 0.6}))
+    cropped = kc.replace(model, found.derive({"macs": 0.6}), weights="inherit")
+    errors = [
+        np.square(np.array(network(scans)) - np.array(model(scans))).mean()
+        for network in (fitted, cropped)
+    ]
+    assert errors[0] < 0.5 * errors[1]
+
+
 def test_prices_are_a_score_for_a_supernet_of_the_trained_network():
     model = _model()
     found = _reconstruct(model)
