@@ -177,9 +177,13 @@ def main() -> None:
         build(chosen[0], folder / chosen[0])
         return
     if options.step == "measure":
-        print(
-            json.dumps(measure(chosen[0], folder / chosen[0], options.budgets))
+        row = measure(
+            chosen[0],
+            folder / chosen[0],
+            budgets=options.budgets,
+            rounds=options.rounds,
         )
+        print(json.dumps(row))
         return
     table = side_by_side.Table(options.output / "shrink_cost.csv", COLUMNS)
     rows = []

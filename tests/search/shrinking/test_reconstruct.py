@@ -247,13 +247,13 @@ def test_a_layer_of_few_positions_is_fitted_to_all_of_them():
     np.testing.assert_allclose(
         found.project(full)(scans), model(scans), atol=1e-2
     )
-    fitted = found.project(found.derive({"macs": 0.6}))
-    cropped = kc.replace(model, found.derive({"macs": 0.6}), weights="inherit")
+    fitted = found.project(found.derive({"macs": 0.75}))
+    cropped = kc.replace(model, found.derive({"macs": 0.75}), weights="inherit")
     errors = [
         np.square(np.array(network(scans)) - np.array(model(scans))).mean()
         for network in (fitted, cropped)
     ]
-    assert errors[0] < 0.5 * errors[1]
+    assert errors[0] < 0.6 * errors[1]
 
 
 def test_prices_are_a_score_for_a_supernet_of_the_trained_network():
