@@ -15,29 +15,13 @@ from typing import NamedTuple
 from keras_cakes._errors import expect
 from keras_cakes._errors import whole
 
+_SEVEN = ("kxkxk", "1xkxk", "kx1xk", "kxkx1", "kx1x1", "1xkx1", "1x1xk")
 NAMED_SETS: Mapping[str, tuple[str, ...]] = {
-    "1d": ("kx1x1", "1xkx1", "1x1xk"),
-    "2d": ("1xkxk", "kx1xk", "kxkx1"),
-    "1d2d3d": (
-        "kxkxk",
-        "1xkxk",
-        "kx1xk",
-        "kxkx1",
-        "kx1x1",
-        "1xkx1",
-        "1x1xk",
-    ),
+    "1d": _SEVEN[4:],
+    "2d": _SEVEN[1:4],
+    "1d2d3d": _SEVEN,
     # Not in the paper: the centre alone, for networks that are trained.
-    "0d1d2d3d": (
-        "kxkxk",
-        "1xkxk",
-        "kx1xk",
-        "kxkx1",
-        "kx1x1",
-        "1xkx1",
-        "1x1xk",
-        "1x1x1",
-    ),
+    "0d1d2d3d": (*_SEVEN, "1x1x1"),
     "video_1d2d": ("1xkxk", "kx1x1"),
     "video_2d3d": ("kxkxk", "1xkxk"),
     "video_1d2d3d": ("kxkxk", "1xkxk", "kx1x1"),

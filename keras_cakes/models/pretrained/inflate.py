@@ -13,6 +13,7 @@ from keras_cakes.models.pretrained.inflate_kernels import check_inflation
 from keras_cakes.models.pretrained.inflate_kernels import inflate_kernel
 from keras_cakes.models.pretrained.pairs import Pairs
 from keras_cakes.models.rewriting.graph import as_functional
+from keras_cakes.models.rewriting.inherit import assign_paths
 from keras_cakes.models.rewriting.inherit import tiled
 
 
@@ -107,7 +108,10 @@ def _start(
             _assign(
                 weights, tiled(start, weights.shape[-2]), layer, counterpart
             )
-        _start_paths(layer, pairs.behind(counterpart), pairs)
+        normalization = pairs.behind(counterpart)
+        if normalization is not None:
+            paths = layer.path_normalization
+            assign_paths(layer, _statistics(normalization, paths, pairs))
         return True
     if isinstance(layer, CakesConv3D):
         channels = np.array(layer.assignment.channels)
@@ -142,22 +146,6 @@ def _start(
     for weight, value in zip(layer.weights, counterpart.weights, strict=True):
         weight.assign(_numpy(value))
     return True
-
-
-def _start_paths(layer: Any, normalization: Any, pairs: Pairs) -> None:
-    """Starts each candidate with the same scale, offset and statistics."""
-    if normalization is None:
-        return
-    paths = layer.path_normalization
-    values = _statistics(normalization, paths, pairs)
-    if layer.priority == "cost" and layer.aggregation == "sum":
-        for name in ("gamma", "beta"):
-            values[name] = values[name] / len(layer.kernel_set)
-    for name, value in values.items():
-        variable = getattr(paths, name, None)
-        if variable is not None:
-            value = np.broadcast_to(value, variable.shape)
-            _assign(variable, value, layer, normalization)
 
 
 def _statistics(normalization: Any, other: Any, pairs: Pairs) -> dict[str, Any]:

@@ -103,7 +103,6 @@ def _inherit_normalization(
     layer: CakesSearchConv3D, origin: Any, behind: Any | None
 ) -> None:
     """Gives every candidate what is behind the convolution that it replaces."""
-    own = layer.path_normalization
     bias = ops.convert_to_numpy(origin.bias) if origin.use_bias else 0.0
     values = {"gamma": 1.0, "beta": 0.0, "moving_mean": 0.0}
     # Statistics that change nothing.
@@ -116,13 +115,26 @@ def _inherit_normalization(
             if weight is not None:
                 values[name] = ops.convert_to_numpy(weight)
         values["moving_mean"] = values["moving_mean"] - bias
-    if layer.priority == "cost" and layer.aggregation == "sum":
-        for name in ("gamma", "beta"):
-            values[name] = values[name] / len(layer.kernel_set)
+    assign_paths(layer, values)
+
+
+def assign_paths(layer: CakesSearchConv3D, values: dict[str, Any]) -> None:
+    """Gives every candidate the same scale, offset and statistics.
+
+    Args:
+        layer: A search layer. Where it adds its candidates up, their scales
+            and offsets are divided by their number.
+        values: `gamma`, `beta`, `moving_mean` and `moving_variance`, each
+            `(filters,)` or a number; those that the layer lacks are ignored.
+    """
     for name, value in values.items():
-        variable = getattr(own, name, None)
-        if variable is not None:
-            variable.assign(np.broadcast_to(value, variable.shape))
+        variable = getattr(layer.path_normalization, name, None)
+        if variable is None:
+            continue
+        is_sum = layer.priority == "cost" and layer.aggregation == "sum"
+        if is_sum and name in ("gamma", "beta"):
+            value = value / len(layer.kernel_set)
+        variable.assign(np.broadcast_to(value, variable.shape))
 
 
 def _inherit_search(
